@@ -1,0 +1,44 @@
+# The two commands of this project: `make demo` and `make test`. Both make .venv themselves: with uv when it is there,
+# else with venv and pip of the first Python >= 3.11 that is found.
+
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python3; do \
+	command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$name; break; }; done)
+BIN := .venv/bin
+
+.PHONY: demo test check fix notebooks benchmarks clean
+
+demo: .venv/installed
+	$(BIN)/claude-parallel demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: .venv/installed
+	$(BIN)/python notebooks/execute.py
+
+benchmarks: .venv/installed
+	$(BIN)/python -m benchmarks
+
+.venv/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "claude_parallel needs Python 3.11 or newer"; exit 1; }
+	@if command -v uv >/dev/null 2>&1; then \
+		echo "setting up .venv with uv" && uv venv --quiet --allow-existing --python "$(PYTHON)" .venv \
+		&& uv pip install --quiet --python $(BIN)/python -e ".[dev]"; \
+	else \
+		echo "setting up .venv with pip" && "$(PYTHON)" -m venv .venv \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"; \
+	fi
+	@touch .venv/installed
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist

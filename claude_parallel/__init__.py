@@ -1,0 +1,47 @@
+"""Enrich pandas DataFrames with Claude: one call per row, as many at once as the account allows.
+
+>>> import claude_parallel as cp          # registers df.claude and series.claude
+>>> with cp.simulator():
+...     frame = cp.map(["What is a DataFrame?"], progress=False)
+>>> frame["response_error"].isna().all()
+np.True_
+"""
+
+from __future__ import annotations
+
+from .accessor import ClaudeFrame, ClaudeSeries, register
+from .accessor import map_items as map
+from .bridge import stop_all as stop
+from .client import configure
+from .errors import (
+    ClaudeParallelError,
+    CredentialsError,
+    InputError,
+    JournalError,
+    RowFailed,
+    RunStopped,
+)
+from .limits import Limits
+from .retry import RetryPolicy
+from .simulator import simulator
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ClaudeFrame",
+    "ClaudeParallelError",
+    "ClaudeSeries",
+    "CredentialsError",
+    "InputError",
+    "JournalError",
+    "Limits",
+    "RetryPolicy",
+    "RowFailed",
+    "RunStopped",
+    "configure",
+    "map",
+    "simulator",
+    "stop",
+]
+
+register()

@@ -1,0 +1,232 @@
+"""``df.claude`` and ``series.claude``: what analysts read first.
+
+Documentation and delegation. The accessors hold nothing but the frame: pandas 3 makes a new one at every access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import pandas as pd
+
+from .limits import Limits
+from .mapping import FrameMap
+from .options import MapOptions, OnError
+from .prompt import PromptFunction
+from .retry import RetryPolicy
+
+
+class ClaudeFrame:
+    """Ask Claude about every row of a DataFrame.
+
+    Reached as ``df.claude``; holds no state of its own.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import claude_parallel as cp
+    >>> df = pd.DataFrame({"review": ["Great!", "Broke after a day."]})
+    >>> with cp.simulator():
+    ...     out = df.claude.map("Classify the tone: {review}", progress=False)
+    >>> list(out.columns)
+    ['review', 'response', 'response_error', 'response_cost']
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def __repr__(self) -> str:
+        return f"<claude accessor of a frame with {len(self._frame):,} rows; see df.claude.map?>"
+
+    def map(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        thinking: Mapping[str, Any] | str | bool | None = None,
+        effort: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        stop_sequences: Sequence[str] | None = None,
+        request: Mapping[str, Any] | None = None,
+        max_concurrency: int | Literal["auto"] | None = None,
+        limits: Limits | str | Mapping[str, float] | None = None,
+        retries: int | RetryPolicy | None = None,
+        timeout: float | None = None,
+        journal: bool | str | Path | None = None,
+        on_error: OnError | None = None,
+        progress: bool | None = None,
+        bridge: Literal["thread", "nested"] | None = None,
+        client: Any = None,
+    ) -> pd.DataFrame:
+        """Ask Claude once per row, as many rows at once as the account allows.
+
+        Every option left at None takes its default from ``cp.configure(...)``, then from a ``CLAUDE_PARALLEL_*``
+        variable, then from the built-in value named below.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal braces), the
+            name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns text,
+            a list of content blocks, or a list of messages. A row in which a used cell is missing or empty is skipped.
+        out : str, default "response"
+            Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
+        system : str, optional
+            System prompt, the same for every row.
+        model : str, optional
+            Built-in default: ``claude-haiku-5-5``.
+        max_tokens : int, optional
+            Output tokens per answer, thinking included. Built-in default: 8,192. A cut answer is always marked.
+        thinking : bool, str or mapping, optional
+            True = adaptive, False = disabled, or what the API takes. Default: not sent, the model's own default.
+        effort : str, optional
+            ``"low"`` to ``"max"``. Default: not sent.
+        tools : list of mapping, optional
+            As the Messages API takes them.
+        stop_sequences : list of str, optional
+            Texts at which the answer ends.
+        request : mapping, optional
+            Merged into the wire body as it is, for whatever the API takes tomorrow.
+        max_concurrency : int or "auto", optional
+            The most calls in flight. Built-in default "auto": find what the account's limits allow.
+        limits : Limits, str or mapping, optional
+            ``cp.Limits(...)``, or a tier name such as ``"build"`` or ``"tier-2"``. Default: learn them from the
+            responses.
+        retries : int or RetryPolicy, optional
+            Tries after the first for a row whose call failed on the way or on the server. Built-in default: 6; 0 = none.
+        timeout : float, optional
+            Seconds for one call. Built-in default: 600.
+        journal : bool or path, optional
+            True (built-in default) = keep every paid answer in the user's journal and never pay for it again; False =
+            off; a path = that file.
+        on_error : {"column", "raise"}, optional
+            "column" (built-in default) = a failed row has an error and the others go on; "raise" = stop at the first
+            row that finally fails.
+        progress : bool, optional
+            Show a bar. Built-in default: True.
+        bridge : {"thread", "nested"}, optional
+            "thread" (built-in default) runs the calls beside a notebook's own event loop; "nested" inside it, for
+            objects bound to that loop (needs the extra ``[nested]``).
+        client : optional
+            An ``anthropic`` client to take credentials, base URL and headers from, or a callable that makes one.
+
+        Returns
+        -------
+        DataFrame
+            A new frame: all input columns, then text, error (missing when the row is fine) and cost in US dollars.
+            Same index, same row order; the input is untouched.
+
+        Raises
+        ------
+        InputError
+            Before the first call, for everything that can be known to fail.
+        RunStopped
+            When the API refuses the whole run (bad key, unknown model, no credit) and nothing was answered.
+        RowFailed
+            With ``on_error="raise"``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"text": ["good", None]})
+        >>> with cp.simulator():
+        ...     out = df.claude.map("Translate to French: {text}", out="fr", progress=False)
+        >>> out["fr_error"].str.split(":").str[0].tolist()[1]
+        'skipped'
+        """
+        options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
+        return FrameMap(self._frame, prompt, out, options).run()
+
+    async def amap(
+        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
+    ) -> pd.DataFrame:
+        """Do what :meth:`map` does on the caller's own event loop: ``out = await df.claude.amap(...)``.
+
+        Takes the same options, returns and raises the same.
+        """
+        return await FrameMap(self._frame, prompt, out, options).arun()
+
+
+class ClaudeSeries:
+    """Ask Claude about every value of a Series; reached as ``series.claude``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import claude_parallel as cp
+    >>> with cp.simulator():
+    ...     out = pd.Series(["bread", "milk"]).claude.map("Translate to French: {}", progress=False)
+    >>> list(out.columns)
+    ['response', 'response_error', 'response_cost']
+    """
+
+    def __init__(self, series: pd.Series[Any]) -> None:
+        self._series = series
+
+    def __repr__(self) -> str:
+        return f"<claude accessor of a series with {len(self._series):,} values; see series.claude.map?>"
+
+    def map(
+        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
+    ) -> pd.DataFrame:
+        """Ask Claude once per value.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            A template in which ``{}`` stands for the value, or a callable that gets the value.
+        out : str, default "response"
+            Names the columns.
+        **options
+            As in :meth:`ClaudeFrame.map`.
+
+        Returns
+        -------
+        DataFrame
+            Text, error and cost on the series' own index.
+        """
+        return FrameMap(self._series, prompt, out, options).run()
+
+    async def amap(
+        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
+    ) -> pd.DataFrame:
+        """Do what :meth:`map` does on the caller's own event loop."""
+        return await FrameMap(self._series, prompt, out, options).arun()
+
+
+def map_items(
+    items: Iterable[Any], prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
+) -> pd.DataFrame:
+    """Ask Claude once per item of a list; exported as ``claude_parallel.map``.
+
+    Parameters
+    ----------
+    items : iterable
+        Prompts, or values for the template.
+    prompt : str or callable, default "{}"
+        As in :meth:`ClaudeSeries.map`; the default sends each item as it is.
+    out : str, default "response"
+        Names the columns.
+    **options
+        As in :meth:`ClaudeFrame.map`.
+
+    Returns
+    -------
+    DataFrame
+        Text, error and cost, one row per item, in order.
+    """
+    series: pd.Series[Any] = pd.Series(list(items), dtype=object)
+    return FrameMap(series, prompt, out, options).run()
+
+
+def register() -> None:
+    """Register ``claude`` on frames and series, once."""
+    if not hasattr(pd.DataFrame, "claude"):
+        pd.api.extensions.register_dataframe_accessor("claude")(ClaudeFrame)
+        pd.api.extensions.register_series_accessor("claude")(ClaudeSeries)

@@ -1,0 +1,197 @@
+"""Runs a coroutine from blocking code, and owns the interrupt while it does.
+
+The coroutine gets a fresh event loop on a daemon thread; the calling thread waits and paints. No event loop is patched,
+so it works in scripts, notebooks whose loop is running, threads and other coroutines alike (numbers in
+``docs/decisions/0004``). What stopping means for the run is the engine's business: here are only the flags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from .errors import InputError
+
+T = TypeVar("T")
+
+PAINT_SECONDS = 0.05
+_CANCEL_SECONDS = 5.0
+
+
+class Control:
+    """The stop flags of one run, safe to set from any thread, a signal handler or a widget.
+
+    Attributes
+    ----------
+    is_stopping : bool
+        Send nothing more; let what is in flight land.
+    is_cancelling : bool
+        Cancel what is in flight, too.
+    interrupts : int
+        Ctrl-C so far.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self.is_cancelling = False
+        self.interrupts = 0
+        self._wake: Callable[[], None] | None = None
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, on whatever thread, when a flag is set."""
+        self._wake = wake
+
+    def request_stop(self) -> None:
+        """Stop sending; asked a second time, cancel what is in flight."""
+        if self.is_stopping:
+            self.is_cancelling = True
+        self.stop_sending()
+
+    def stop_sending(self) -> None:
+        """Send nothing more; what is in flight may land, however often this is asked."""
+        self.is_stopping = True
+        if self._wake is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: nothing left to stop
+                self._wake()
+
+
+_active: set[Control] = set()
+
+
+def stop_all() -> int:
+    """Stop all running maps of this process as an interrupt would; returns how many there were.
+
+    For places that an interrupt cannot reach: a widget, another thread, a notebook's subshell.
+    """
+    running = tuple(_active)
+    for control in running:
+        control.request_stop()
+    return len(running)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_active.clear)
+
+
+def is_interactive() -> bool:
+    """Say whether the code runs in IPython or Jupyter, where an interrupt returns what there is."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, paint: Callable[[], None]) -> T:
+    """Run a coroutine to its end on a loop of its own, and return its result.
+
+    Parameters
+    ----------
+    work : callable
+        Makes the coroutine; it must watch `control`.
+    control : Control
+        The run's stop flags; an interrupt in the calling (main) thread sets them.
+    paint : callable
+        Called about 20 times a second on the calling thread, and once at the end; must not raise.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the third interrupt, when neither stopping nor cancelling was quick enough.
+    """
+    box: dict[str, Any] = {}
+    done = threading.Event()
+
+    def target() -> None:
+        # Not asyncio.run: nest_asyncio replaces that one.
+        loop = asyncio.new_event_loop()
+        try:
+            asyncio.set_event_loop(loop)
+            box["result"] = loop.run_until_complete(work())
+        except BaseException as error:
+            box["error"] = error
+        finally:
+            _close(loop)
+            done.set()
+
+    context = contextvars.copy_context()  # so that prints, logs and traces land where the caller's do
+    thread = threading.Thread(target=context.run, args=(target,), name="claude_parallel", daemon=True)
+    with interrupts(control):
+        thread.start()
+        while not done.wait(PAINT_SECONDS):
+            paint()
+        paint()
+    if "error" in box:
+        raise box["error"]
+    result: T = box["result"]
+    return result
+
+
+@contextlib.contextmanager
+def interrupts(control: Control) -> Iterator[None]:
+    """Route Ctrl-C to `control` for the length of a block, and list the run for :func:`stop_all`.
+
+    First: stop sending. Second: cancel what is in flight. Third: KeyboardInterrupt. The handler only sets flags: raised
+    inside library code, a KeyboardInterrupt can be swallowed (see ``docs/decisions/0004``).
+    """
+
+    def on_interrupt(signum: int, frame: Any) -> None:
+        control.interrupts += 1
+        control.request_stop()
+        if control.interrupts >= 3:
+            raise KeyboardInterrupt
+
+    previous: Any = None
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None:
+        previous = signal.signal(signal.SIGINT, on_interrupt)
+    _active.add(control)
+    try:
+        yield
+    finally:
+        _active.discard(control)
+        if previous is not None and signal.getsignal(signal.SIGINT) is on_interrupt:
+            signal.signal(signal.SIGINT, previous)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left on a loop and close it, as ``asyncio.run`` does."""
+    try:
+        leftovers = asyncio.all_tasks(loop)
+        for task in leftovers:
+            task.cancel()
+        if leftovers:
+            loop.run_until_complete(asyncio.wait(leftovers, timeout=_CANCEL_SECONDS))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine inside the loop that is already running, by patching it (extra ``[nested]``).
+
+    For blocking call sites that must use objects bound to the notebook's own loop; see ``docs/decisions/0004``.
+
+    Raises
+    ------
+    InputError
+        When nest-asyncio2 is missing, or the loop cannot be patched (uvloop).
+    """
+    try:
+        import nest_asyncio2
+    except ImportError:
+        raise InputError('bridge="nested" needs nest-asyncio2: pip install "claude-parallel[nested]"') from None
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise InputError('bridge="nested" is for a running event loop, and none runs here; leave it out') from None
+    try:
+        nest_asyncio2.apply(loop)
+    except ValueError as error:
+        raise InputError(f'bridge="nested" cannot patch this event loop: {error}') from None
+    return loop.run_until_complete(work())

@@ -1,0 +1,117 @@
+"""Prompt caching: which prefix to mark, how a marked body looks, and who goes first.
+
+Source: prompt caching of the Claude API, version 2026-10-21. An entry can be read only once the first response has
+begun, so of all requests that share a prefix one leads and the others hold until it is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .records import Body
+
+TimeToLive = Literal["5m", "1h"]
+SECONDS: Mapping[TimeToLive, float] = {"5m": 300.0, "1h": 3600.0}
+
+_MINIMUM_TOKENS = (
+    (("claude-sonnet-5-5",), 512),
+    (("claude-haiku-4-5", "claude-opus-4-5", "claude-opus-4-6"), 4096),
+    (("claude-opus-4-7", "claude-mythos-preview"), 2048),
+    (("claude-opus-4-8", "claude-sonnet-5", "claude-sonnet-4"), 1024),
+)
+
+
+def minimum_tokens(model: str) -> int:
+    """Return the shortest prefix that `model` caches, in tokens; shorter ones are silently not cached."""
+    for names, minimum in _MINIMUM_TOKENS:
+        if any(name in model for name in names):
+            return minimum
+    return 512
+
+
+def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> Body:
+    """Return `body` with a cache mark at the end of what all rows share.
+
+    Parameters
+    ----------
+    body : mapping
+        The wire body without marks.
+    static_text : str
+        Text before the template's first placeholder; becomes a block of its own. The concatenated text of the
+        message stays the same.
+    lead_messages : int
+        How many messages at the start are the same for every row (few-shot examples).
+    ttl : "5m" or "1h"
+        Lifetime of the entry.
+    """
+    control = {"type": "ephemeral", "ttl": ttl}
+    messages = list(body["messages"])
+    last = messages[-1]["content"]
+    if static_text.strip() and isinstance(last, str) and last.startswith(static_text) and len(messages) > lead_messages:
+        messages[-1] = {**messages[-1], "content": _split(last, static_text, control)}
+        return {**body, "messages": messages}
+    if lead_messages:
+        shared = messages[lead_messages - 1]
+        messages[lead_messages - 1] = {**shared, "content": _mark_last(shared["content"], control)}
+        return {**body, "messages": messages}
+    if body.get("system"):
+        return {**body, "system": _mark_last(body["system"], control)}
+    if body.get("tools"):
+        return {**body, "tools": [*body["tools"][:-1], {**body["tools"][-1], "cache_control": control}]}
+    return body
+
+
+def _split(text: str, static_text: str, control: Mapping[str, str]) -> list[dict[str, Any]]:
+    rest = text[len(static_text) :]
+    shared: dict[str, Any] = {"type": "text", "text": static_text, "cache_control": control}
+    return [shared, {"type": "text", "text": rest}] if rest.strip() else [{**shared, "text": text}]
+
+
+def _mark_last(content: str | list[dict[str, Any]], control: Mapping[str, str]) -> list[dict[str, Any]]:
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    return [*blocks[:-1], {**blocks[-1], "cache_control": control}]
+
+
+Turn = Literal["lead", "follow", "hold"]
+
+
+@dataclass(slots=True)
+class Prefixes:
+    """Who may go, among requests that share a marked prefix.
+
+    Attributes
+    ----------
+    ttl_seconds : float
+        Lifetime of an entry, counted from the start of the request that wrote or read it last.
+    warm_until : dict
+        When each prefix goes cold again, in seconds of the engine's clock.
+    leaders : set
+        Prefixes whose leader is under way.
+    """
+
+    ttl_seconds: float
+    warm_until: dict[bytes, float] = field(default_factory=dict)
+    leaders: set[bytes] = field(default_factory=set)
+
+    def turn(self, prefix: bytes, now: float) -> Turn:
+        """Return whether a request with this prefix leads, follows at once, or has to hold."""
+        if self.warm_until.get(prefix, now) > now:
+            return "follow"
+        return "hold" if prefix in self.leaders else "lead"
+
+    def sent(self, prefix: bytes, turn: Turn, now: float) -> None:
+        """Take note that a request was sent; a read refreshes the entry for free."""
+        if turn == "lead":
+            self.leaders.add(prefix)
+        else:
+            self.warm_until[prefix] = now + self.ttl_seconds
+
+    def ended(self, prefix: bytes, turn: Turn, started: float, *, is_answered: bool) -> None:
+        """Take note that a request ended; after a failed leader another one leads."""
+        if turn != "lead":
+            return
+        self.leaders.discard(prefix)
+        if is_answered:
+            self.warm_until[prefix] = started + self.ttl_seconds

@@ -1,0 +1,151 @@
+"""Paints a tally: a tqdm widget in notebooks, a tqdm bar in terminals, a line now and then elsewhere.
+
+Always called by the thread that waits for the run, never by the engine. A display that breaks is dropped: it must not
+end a paid run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol, TextIO
+
+from .bridge import is_interactive
+from .progress import Tally, describe
+
+PAINT_EVERY_SECONDS = 0.1
+LINE_EVERY_SECONDS = 10.0
+
+
+class Painter(Protocol):
+    """Shows a running map."""
+
+    def paint(self) -> None:
+        """Show the present state; cheap to call often, and never raises."""
+        ...
+
+    def close(self) -> None:
+        """Show the final state and let go of the screen."""
+        ...
+
+
+class NoPainter:
+    """Shows nothing (``progress=False``)."""
+
+    def paint(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class BarPainter:
+    """A tqdm bar: rows, rows per second, time left, and the words of ``progress.describe``.
+
+    Parameters
+    ----------
+    tally : Tally
+        What to show.
+    clock : callable
+        Seconds, monotonic.
+    clock_text : callable
+        Seconds since the epoch -> local time as text.
+    bar : tqdm.tqdm
+        The bar to move.
+    """
+
+    def __init__(self, tally: Tally, clock: Callable[[], float], clock_text: Callable[[float], str], bar: Any) -> None:
+        self._tally = tally
+        self._clock = clock
+        self._clock_text = clock_text
+        self._bar = bar
+        self._due = 0.0
+        self._shown: tuple[int, str] = (-1, "")
+
+    def paint(self) -> None:
+        """Move the bar, at most ten times a second and only when something changed."""
+        now = self._clock()
+        if self._bar is None or now < self._due:
+            return
+        self._due = now + PAINT_EVERY_SECONDS
+        self._draw()
+
+    def close(self) -> None:
+        """Draw the final state."""
+        self._draw()
+        if self._bar is not None:
+            _never_raise(self._bar.close)
+            self._bar = None
+
+    def _draw(self) -> None:
+        tally = self._tally
+        until = tally.paused_until
+        shown = (tally.done, describe(tally, self._clock_text(until) if until is not None else None))
+        if self._bar is None or shown == self._shown:
+            return
+        self._shown = shown
+        if not _never_raise(lambda: _move(self._bar, *shown)):
+            self._bar = None
+
+
+class LinePainter:
+    """One line of text every few seconds, for log files and CI."""
+
+    def __init__(
+        self,
+        tally: Tally,
+        clock: Callable[[], float],
+        clock_text: Callable[[float], str],
+        stream: TextIO,
+        every_seconds: float = LINE_EVERY_SECONDS,
+    ) -> None:
+        self._tally = tally
+        self._clock = clock
+        self._clock_text = clock_text
+        self._stream = stream
+        self._every_seconds = every_seconds
+        self._due = clock() + every_seconds
+
+    def paint(self) -> None:
+        """Write a line when one is due."""
+        if self._clock() >= self._due:
+            self._due = self._clock() + self._every_seconds
+            self._write()
+
+    def close(self) -> None:
+        """Write the last line."""
+        self._write()
+
+    def _write(self) -> None:
+        tally = self._tally
+        until = self._clock_text(tally.paused_until) if tally.paused_until is not None else None
+        line = f"claude_parallel: {tally.done:,} of {tally.total:,} rows, {describe(tally, until)}\n"
+        _never_raise(lambda: self._stream.write(line))
+
+
+def choose_painter(
+    tally: Tally, *, progress: bool, clock: Callable[[], float], clock_text: Callable[[float], str]
+) -> Painter:
+    """Return the painter that fits where the code runs."""
+    if not progress or tally.total == 0:
+        return NoPainter()
+    is_terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
+    if not is_interactive() and not is_terminal:
+        return LinePainter(tally, clock, clock_text, sys.stderr)
+    from tqdm.auto import tqdm
+
+    return BarPainter(tally, clock, clock_text, tqdm(total=tally.total, unit="row", desc="Claude", dynamic_ncols=True))
+
+
+def _move(bar: Any, done: int, words: str) -> None:
+    bar.n = done
+    bar.set_postfix_str(words, refresh=False)
+    bar.refresh()
+
+
+def _never_raise(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except Exception:  # a broken widget or a closed stream
+        return False
+    return True

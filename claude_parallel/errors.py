@@ -1,0 +1,139 @@
+"""The exceptions, the kinds of row error, and what to do about each.
+
+A row that fails is a value (a :data:`Kind` and a sentence in the error column); an exception is for the
+caller's mistakes and for runs that cannot begin or must not go on::
+
+    ClaudeParallelError
+    ├── InputError            an argument or a frame that cannot work; found before the first paid call
+    │   └── CredentialsError  no API key and no other way to sign in
+    ├── RunStopped            the API refused the whole run before anything was answered
+    ├── RowFailed             on_error="raise": the first row that finally failed
+    └── JournalError          the journal cannot do what was asked of it
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+Kind = Literal[
+    "skipped",
+    "invalid",
+    "too_large",
+    "rate_limit",
+    "overloaded",
+    "server",
+    "timeout",
+    "connection",
+    "refusal",
+    "max_tokens",
+    "context_window",
+    "empty",
+    "schema",
+    "auth",
+    "billing",
+    "spend_limit",
+    "not_found",
+    "budget",
+    "cancelled",
+    "expired",
+    "unknown",
+]
+"""Why a row has an error: a closed list, the text before the first colon of the error column."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+HINTS: dict[Kind, str] = {
+    "skipped": "a cell that the prompt uses is missing or empty; fill it, or leave the row out",
+    "invalid": "the request was refused as it stands; mend what the message names, then retry()",
+    "too_large": "the request is above the API's size limit (32 MB); send less in one row",
+    "rate_limit": "the account's limit held for too long; retry(), or set a lower max_concurrency",
+    "overloaded": "the API was overloaded; retry() in a few minutes",
+    "server": "the API failed on its side; retry()",
+    "timeout": "no answer in time; retry(), or raise timeout=",
+    "connection": "the network failed; check it, then retry()",
+    "refusal": "Claude declined; rephrase the prompt, or retry(model=...)",
+    "max_tokens": "the answer was cut; retry(max_tokens=...) with a higher number",
+    "context_window": "prompt and answer passed the model's context window; shorten the prompt",
+    "empty": "Claude answered without any text; rephrase, or retry()",
+    "schema": "the answer does not fit the schema; loosen it, or retry(model=...)",
+    "auth": "the key is wrong or may not do this; check ANTHROPIC_API_KEY",
+    "billing": "the account cannot pay; see Plans & Billing in the Claude Console",
+    "spend_limit": "the account's spend limit is reached; raise it in the Claude Console",
+    "not_found": "no such model (or file) for this key; check model=",
+    "budget": "not sent, the budget is used up; run the cell again with a higher budget=",
+    "cancelled": "not finished, the run was stopped; run the cell again to go on",
+    "expired": "the batch ended before this row's turn; run the cell again to send it anew",
+    "unknown": "the API answered in an unforeseen way; see the run's attempts()",
+}
+"""What the user can do about each kind; one clause, ready to stand behind a semicolon."""
+
+
+def row_error(kind: Kind, what: str) -> str:
+    """Return the text of the error column: ``"<kind>: <what happened>; <what to do>"``."""
+    what = " ".join(what.split()).rstrip(".;")
+    return f"{kind}: {what}; {HINTS[kind]}"
+
+
+class ClaudeParallelError(Exception):
+    """Base of all exceptions of this package."""
+
+
+class InputError(ClaudeParallelError, ValueError):
+    """An argument or a frame that cannot work; raised before the first paid call."""
+
+
+class CredentialsError(InputError):
+    """No way to sign in to the API was found."""
+
+
+class RunStopped(ClaudeParallelError):
+    """The API refused the whole run, and nothing had been answered yet.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`Kind`, such as ``"auth"`` or ``"spend_limit"``.
+    what : str
+        The API's own words.
+    """
+
+    def __init__(self, kind: Kind, what: str) -> None:
+        super().__init__(row_error(kind, what))
+        self.kind: Kind = kind
+
+
+class RowFailed(ClaudeParallelError):
+    """A row failed for good and the caller asked to stop there (``on_error="raise"``).
+
+    Parameters
+    ----------
+    position : int
+        The row's position in the frame, counted from 0.
+    error : str
+        The text that the error column would hold.
+    request_id : str or None
+        The API's id of the last attempt, for a support request.
+    """
+
+    def __init__(self, position: int, error: str, request_id: str | None) -> None:
+        suffix = f" (request id {request_id})" if request_id else ""
+        super().__init__(f"row {position}: {error}{suffix}")
+        self.position = position
+        self.error = error
+        self.request_id = request_id
+
+
+class JournalError(ClaudeParallelError):
+    """The journal cannot do what was asked; a run never fails on this, only explicit calls do."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return a clause that offers the names most like `name`, or all of them when none is near."""
+    known = [str(choice) for choice in choices]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(match) for match in close) + "?"
+    shown = ", ".join(repr(choice) for choice in known[:10])
+    return f"there is {shown}{', ...' if len(known) > 10 else ''}" if known else "there is none"

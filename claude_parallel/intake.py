@@ -1,0 +1,135 @@
+"""Rows become requests, a chunk at a time: skipped, asked before, in the journal already, or to be sent.
+
+Pulled by the engine as it has room, so that a frame of any length never lies in memory as requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from .answers import usage_of
+from .engine import Pending
+from .errors import row_error
+from .journal import Journal
+from .prompt import Content, RowProblem, Skipped
+from .records import Answer, Outcome, Reply, Request
+from .request import Shared, build
+from .results import Results
+
+CHUNK_ROWS = 500
+ZERO = Decimal(0)
+
+
+class Rows(Protocol):
+    """Where rows come from: a frame, a series, a list."""
+
+    def __len__(self) -> int: ...
+
+    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+        """Return what the rows from `start` to `stop` ask."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Turns rows into requests that still have to be sent.
+
+    Attributes
+    ----------
+    rows : Rows
+        Where they come from.
+    shared : Shared
+        What all requests have in common.
+    results : Results
+        Gets the outcomes that need no call.
+    journal : Journal
+        Asked for answers first.
+    read : callable
+        Message -> Answer.
+    price : callable
+        (model, usage) -> US dollars, for what the journal saved.
+    repair : callable
+        (Pending, Answer) -> the request that asks again, or None.
+    draws : int
+        Independent answers per row.
+    is_marked : bool
+        True when the shared prefix is to be cached.
+    asks_anew : bool
+        True to leave the journal's answers aside (``retry`` of rows that were answered badly).
+    """
+
+    rows: Rows
+    shared: Shared
+    results: Results
+    journal: Journal
+    read: Callable[..., Answer]
+    price: Callable[..., Decimal | None]
+    repair: Callable[[Pending, Answer], Request | None]
+    draws: int = 1
+    is_marked: bool = False
+    asks_anew: bool = False
+
+    def chunks(self) -> Iterator[list[Pending]]:
+        """Yield what has to be sent, chunk by chunk; a chunk may be empty."""
+        first_of: dict[bytes, int] = {}
+        for start in range(0, len(self.rows), CHUNK_ROWS):
+            stop = min(start + CHUNK_ROWS, len(self.rows))
+            pending = self._first_askers(start, stop, first_of)
+            yield pending if self.asks_anew else self._unanswered(pending)
+
+    def _first_askers(self, start: int, stop: int, first_of: dict[bytes, int]) -> list[Pending]:
+        """Return one pending request per distinct question of these rows; the others are told whom to follow."""
+        found: list[Pending] = []
+        for offset, content in enumerate(self.rows.contents(start, stop)):
+            for draw in range(self.draws):
+                position = (start + offset) * self.draws + draw
+                if isinstance(content, Skipped | RowProblem):
+                    self.results.deliver(position, _unsent(content))
+                    continue
+                request = build(self.shared, content, draw=draw, is_marked=self.is_marked)
+                self.results.fingerprints[position] = request.fingerprint
+                first = first_of.setdefault(request.fingerprint, position)
+                if first == position:
+                    found.append(Pending(position, request))
+                else:
+                    self.results.copy_from(position, first)
+        return found
+
+    def _unanswered(self, pending: list[Pending]) -> list[Pending]:
+        """Answer from the journal what it knows, and return the rest."""
+        rest: list[Pending] = []
+        while pending:
+            known = self.journal.recall([item.request.fingerprint for item in pending])
+            rest.extend(item for item in pending if item.request.fingerprint not in known)
+            repaired = (
+                self._recalled(item, known[item.request.fingerprint])
+                for item in pending
+                if item.request.fingerprint in known
+            )
+            pending = [item for item in repaired if item is not None]
+        return sorted(rest, key=lambda item: item.position)
+
+    def _recalled(self, item: Pending, reply: Reply) -> Pending | None:
+        """Deliver a journal answer, or return the request that would mend it."""
+        answer = self.read(reply.message)
+        again = self.repair(item, answer) if answer.kind == "schema" else None
+        model = str(reply.message.get("model"))
+        self.results.tally.saved += self.price(model, usage_of(reply.message)) or ZERO
+        if again is not None:
+            return Pending(item.position, again, repairs=item.repairs + 1)
+        error = row_error(answer.kind, answer.what) if answer.kind else None
+        self.results.deliver(
+            item.position,
+            Outcome(answer.text, answer.values, answer.kind, error, ZERO, "journal", 0, reply.request_id),
+        )
+        return None
+
+
+def _unsent(content: Skipped | RowProblem) -> Outcome:
+    """Return the outcome of a row that cannot or need not be sent."""
+    if isinstance(content, Skipped):
+        return Outcome(None, None, "skipped", row_error("skipped", content.reason), ZERO, "none")
+    return Outcome(None, None, "invalid", row_error("invalid", content.message), ZERO, "none")

@@ -1,0 +1,265 @@
+"""What a user may set, the defaults, and the checks that need no data.
+
+An option comes from the call, else from ``configure``, else from a ``CLAUDE_PARALLEL_*`` variable, else from here. The
+values travel as one frozen :class:`Settings`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from .errors import InputError, nearest
+from .limits import Limits, resolve_limits
+from .retry import RetryPolicy
+
+DEFAULT_MODEL = "claude-haiku-5-5"
+DEFAULT_MAX_TOKENS = 8_192
+"""Room for models that think before they answer: thinking counts against ``max_tokens``."""
+DEFAULT_TIMEOUT_SECONDS = 600.0
+
+OnError = Literal["column", "raise"]
+
+
+class MapOptions(TypedDict, total=False):
+    """The keyword options of ``map``; every one may be left out. Documented in ``ClaudeFrame.map``."""
+
+    system: str | None
+    examples: Any
+    schema: Any
+    images: str | Sequence[str] | None
+    documents: str | Sequence[str] | None
+    model: str | None
+    max_tokens: int | None
+    thinking: Mapping[str, Any] | str | bool | None
+    effort: str | None
+    tools: Sequence[Mapping[str, Any]] | None
+    stop_sequences: Sequence[str] | None
+    request: Mapping[str, Any] | None
+    max_concurrency: int | Literal["auto"] | None
+    limits: Limits | str | Mapping[str, float] | None
+    budget: float | None
+    retries: int | RetryPolicy | None
+    timeout: float | None
+    journal: bool | str | Path | None
+    prompt_cache: str | bool | None
+    batch: bool | str | None
+    sample: int | None
+    repair: int | None
+    max_pixels: int | None
+    on_error: OnError | None
+    progress: bool | None
+    bridge: Literal["thread", "nested"] | None
+    client: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All options of one run, resolved and checked; see ``ClaudeFrame.map`` for their meaning."""
+
+    system: str | None = None
+    examples: Any = None
+    schema: Any = None
+    images: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    model: str = DEFAULT_MODEL
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    thinking: Mapping[str, Any] | str | bool | None = None
+    effort: str | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    stop_sequences: tuple[str, ...] = ()
+    request: Mapping[str, Any] | None = None
+    max_concurrency: int | Literal["auto"] = "auto"
+    limits: Limits | None = None
+    budget: Decimal | None = None
+    retries: RetryPolicy = RetryPolicy()
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    journal: bool | str | Path = True
+    prompt_cache: Literal["auto", "5m", "1h"] | None = "auto"
+    batch: bool | Literal["then-live"] = False
+    sample: int = 1
+    repair: int = 0
+    max_pixels: int | None = None
+    on_error: OnError = "column"
+    progress: bool = True
+    bridge: Literal["thread", "nested"] = "thread"
+    client: Any = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a run's record may keep: no prompts, no examples, no clients, no keys."""
+        private = {"system", "examples", "schema", "tools", "request", "client", "stop_sequences"}
+        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in private}
+        used = {name: True for name in sorted(private - {"client"}) if getattr(self, name)}
+        return {name: value for name, value in {**kept, **used}.items() if value not in (None, (), False)}
+
+
+OPTION_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Settings))
+_FROM_ENVIRONMENT: dict[str, Callable[[str], Any]] = {
+    "model": str,
+    "max_tokens": int,
+    "max_concurrency": lambda text: text if text == "auto" else int(text),
+    "limits": str,
+    "budget": float,
+    "retries": int,
+    "timeout": float,
+    "journal": lambda text: _boolean(text, other=text),
+    "prompt_cache": lambda text: _boolean(text, other=text),
+    "progress": lambda text: _boolean(text, other=None),
+}
+
+
+def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that ``CLAUDE_PARALLEL_*`` variables set.
+
+    Raises
+    ------
+    InputError
+        For a variable whose text does not fit.
+    """
+    found: dict[str, Any] = {}
+    for name, convert in _FROM_ENVIRONMENT.items():
+        text = environ.get(f"CLAUDE_PARALLEL_{name.upper()}")
+        if text:
+            try:
+                found[name] = convert(text)
+            except ValueError:
+                raise InputError(f"CLAUDE_PARALLEL_{name.upper()}={text!r} does not fit") from None
+    return found
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Refuse options that do not exist, and offer the nearest."""
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise InputError(f"there is no option {name!r}; {nearest(name, OPTION_NAMES)}")
+
+
+def resolve(*layers: Mapping[str, Any]) -> Settings:
+    """Return checked settings from layers of options, the first that sets an option wins; None sets nothing.
+
+    Raises
+    ------
+    InputError
+        For an option that does not exist or a value that cannot work.
+    """
+    merged: dict[str, Any] = {}
+    for layer in reversed(layers):
+        check_names(layer)
+        merged.update({name: value for name, value in layer.items() if value is not None})
+    for name, check in _CHECKS.items():
+        if name in merged:
+            merged[name] = check(name, merged[name])
+    return Settings(**merged)
+
+
+def _boolean(text: str, *, other: Any) -> Any:
+    lowered = text.lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off"):
+        return False
+    if other is None:
+        raise ValueError(text)
+    return other
+
+
+def _integer(least: int) -> Callable[[str, Any], int]:
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        return value
+
+    return check
+
+
+def _positive(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise InputError(f"{name} must be a number above 0, not {value!r}")
+    return float(value)
+
+
+def _dollars(name: str, value: Any) -> Decimal:
+    return value if isinstance(value, Decimal) and value > 0 else Decimal(repr(_positive(name, value)))
+
+
+def _concurrency(name: str, value: Any) -> int | str:
+    return "auto" if value == "auto" else _integer(1)(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} must be text that is not empty, not {value!r}")
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value)
+    return tuple(_text(name, item) for item in values)
+
+
+def _mappings(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, Mapping) for v in value):
+        raise InputError(f"{name} must be a list of mappings, as the Messages API takes them")
+    return tuple(value)
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} must be a mapping, not {type(value).__name__}")
+    return value
+
+
+def _one_of(*choices: Any) -> Callable[[str, Any], Any]:
+    def check(name: str, value: Any) -> Any:
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+        return value
+
+    return check
+
+
+def _prompt_cache(name: str, value: Any) -> str | None:
+    if value is True:
+        return "auto"
+    return None if value is False else str(_one_of("auto", "5m", "1h")(name, value))
+
+
+def _retries(name: str, value: Any) -> RetryPolicy:
+    return value if isinstance(value, RetryPolicy) else RetryPolicy(max_retries=_integer(0)(name, value))
+
+
+def _thinking(name: str, value: Any) -> Any:
+    if not isinstance(value, bool | str | Mapping):
+        raise InputError(f"{name} must be True, False, a type such as 'adaptive', or a mapping, not {value!r}")
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "system": _text,
+    "images": _texts,
+    "documents": _texts,
+    "model": _text,
+    "max_tokens": _integer(1),
+    "thinking": _thinking,
+    "effort": _text,
+    "tools": _mappings,
+    "stop_sequences": _texts,
+    "request": _mapping,
+    "max_concurrency": _concurrency,
+    "limits": lambda _name, value: resolve_limits(value),
+    "budget": _dollars,
+    "retries": _retries,
+    "timeout": _positive,
+    "prompt_cache": _prompt_cache,
+    "batch": _one_of(True, False, "then-live"),
+    "sample": _integer(1),
+    "repair": _integer(0),
+    "max_pixels": _integer(1),
+    "on_error": _one_of("column", "raise"),
+    "progress": _one_of(True, False),
+    "bridge": _one_of("thread", "nested"),
+}

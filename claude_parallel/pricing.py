@@ -1,0 +1,192 @@
+"""What answers cost, in US dollars, from genai-prices.
+
+The library's prices are the only source. Its own calculation takes about 0.15 ms a call, so the unit prices of a model
+are read once into a :class:`RateCard`, and the cost of an answer is a dot product; a law in the tests holds both equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from .records import Usage
+
+_PER_TOKEN = Decimal(1_000_000)
+_PER_SEARCH = Decimal(1_000)
+_US_ONLY = Decimal("1.1")
+"""Source: pricing of the Claude API, data residency: 1.1x on all tokens for ``inference_geo: "us"``."""
+
+UnitPrices = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
+"""US dollars per token: input, output, cache write 5m, cache write 1h, cache read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """Unit prices of one model in one context (standard, batch, fast).
+
+    Attributes
+    ----------
+    bands : tuple of (int, UnitPrices)
+        Ascending; a band holds for prompts with more than so many input tokens, cached ones included, and then for
+        all their tokens (Haiku 5.5 has a step at 100,000).
+    per_search : Decimal
+        US dollars per web search.
+    """
+
+    bands: tuple[tuple[int, UnitPrices], ...]
+    per_search: Decimal
+
+    def prices(self, total_input_tokens: int) -> UnitPrices:
+        """Return the unit prices for a prompt of this size."""
+        found = self.bands[0][1]
+        for start, prices in self.bands[1:]:
+            if total_input_tokens > start:
+                found = prices
+        return found
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Return what an answer with this usage costs."""
+        per_input, per_output, per_write_5m, per_write_1h, per_read = self.prices(usage.total_input_tokens)
+        tokens = (
+            usage.input_tokens * per_input
+            + usage.output_tokens * per_output
+            + usage.cache_write_5m_tokens * per_write_5m
+            + usage.cache_write_1h_tokens * per_write_1h
+            + usage.cache_read_tokens * per_read
+        )
+        if usage.inference_geo == "us":
+            tokens *= _US_ONLY
+        return tokens + usage.web_searches * self.per_search
+
+
+@dataclass(slots=True)
+class PriceList:
+    """Rate cards by model and context, each read once."""
+
+    _cards: dict[tuple[str, bool, bool], RateCard | None] = field(default_factory=dict)
+
+    def card(self, model: str, *, is_batch: bool = False, is_fast: bool = False) -> RateCard | None:
+        """Return the rate card of a model; None where genai-prices knows no price."""
+        key = (model, is_batch, is_fast)
+        if key not in self._cards:
+            self._cards[key] = _read_card(model, is_batch=is_batch, is_fast=is_fast)
+        return self._cards[key]
+
+    def cost(self, model: str, usage: Usage, *, is_batch: bool = False) -> Decimal | None:
+        """Return what an answer costs.
+
+        Parameters
+        ----------
+        model : str
+            The model that answered, as the Message names it.
+        usage : Usage
+            Its usage; service tier and speed decide the context.
+        is_batch : bool
+            True for a batch result, should its usage not say so itself.
+
+        Returns
+        -------
+        Decimal or None
+            US dollars; None where no price is known.
+        """
+        card = self.card(model, is_batch=is_batch or usage.service_tier == "batch", is_fast=usage.speed == "fast")
+        return card.cost(usage) if card else None
+
+    def worst_cost(
+        self, fields: Mapping[str, Any], max_input_tokens: int, ttl: str | None, *, is_batch: bool = False
+    ) -> Decimal | None:
+        """Return the most that one call can cost: every input token written to the cache, every output token used.
+
+        Parameters
+        ----------
+        fields : mapping
+            The wire body; model, max_tokens, speed and inference_geo count.
+        max_input_tokens : int
+            Upper bound of the input tokens.
+        ttl : str or None
+            Lifetime of the cache mark, if the request has one.
+        is_batch : bool
+            True for half price.
+        """
+        is_fast = fields.get("speed") == "fast"
+        card = self.card(fields["model"], is_batch=is_batch, is_fast=is_fast)
+        if card is None:
+            return None
+        usage = Usage(
+            input_tokens=max_input_tokens if ttl is None else 0,
+            cache_write_5m_tokens=max_input_tokens if ttl == "5m" else 0,
+            cache_write_1h_tokens=max_input_tokens if ttl == "1h" else 0,
+            output_tokens=int(fields["max_tokens"]),
+            inference_geo=fields.get("inference_geo"),
+        )
+        return card.cost(usage)
+
+    def cache_savings(self, model: str, usage: Usage) -> Decimal:
+        """Return US dollars saved (or, negative, spent) by prompt caching against plain input tokens."""
+        paid = self.cost(model, usage)
+        plain = self.cost(
+            model,
+            Usage(
+                input_tokens=usage.total_input_tokens,
+                output_tokens=usage.output_tokens,
+                web_searches=usage.web_searches,
+                service_tier=usage.service_tier,
+                speed=usage.speed,
+                inference_geo=usage.inference_geo,
+            ),
+        )
+        return Decimal(0) if paid is None or plain is None else plain - paid
+
+
+def _read_card(model: str, *, is_batch: bool, is_fast: bool) -> RateCard | None:
+    import genai_prices
+
+    context: dict[str, str] = {}
+    if is_batch:
+        context["processing"] = "batch"
+    if is_fast:
+        context["speed"] = "fast"
+    for provider in ("anthropic", None):  # None: ids of the cloud platforms, such as anthropic.claude-... on Bedrock
+        try:
+            found = genai_prices.calc_price(
+                genai_prices.Usage(input_tokens=1), model, provider_id=provider, price_context=context or None
+            )
+        except LookupError:
+            continue
+        return _card_of(found.model_price)
+    return None
+
+
+def _card_of(price: Any) -> RateCard:
+    starts = {0}
+    for value in vars(price).values():
+        starts.update(tier.start for tier in getattr(value, "tiers", ()))
+    return RateCard(
+        bands=tuple((start, _unit_prices(price, start)) for start in sorted(starts)),
+        per_search=(price.web_searches_kcount or Decimal(0)) / _PER_SEARCH,
+    )
+
+
+def _unit_prices(price: Any, start: int) -> UnitPrices:
+    """Return the unit prices above `start` tokens; a missing cache price falls back to the nearest wider kind."""
+    per_input = _at(price.input_mtok, start) or Decimal(0)
+    per_output = _at(price.output_mtok, start) or Decimal(0)
+    per_write_5m = _at(price.cache_write_mtok, start) or per_input
+    per_write_1h = _at(price.cache_write_1h_mtok, start) or per_write_5m
+    per_read = _at(price.cache_read_mtok, start) or per_input
+    return per_input, per_output, per_write_5m, per_write_1h, per_read
+
+
+def _at(value: Any, start: int) -> Decimal | None:
+    """Return a price per token; of a tiered price the one that holds just above `start` tokens."""
+    if value is None:
+        return None
+    if isinstance(value, Decimal):
+        return value / _PER_TOKEN
+    found = value.base
+    for tier in value.tiers:
+        if start >= tier.start:
+            found = tier.price
+    return Decimal(found) / _PER_TOKEN

@@ -1,0 +1,107 @@
+"""Counts of a running map, and the words that a progress bar shows beside them.
+
+The engine bumps plain counters from its thread, the painter reads them from another; nothing here draws.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from .errors import Kind
+from .records import Outcome
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened so far.
+
+    Attributes
+    ----------
+    total : int
+        Rows of the frame.
+    done : int
+        Rows with an outcome, good or bad.
+    kinds : Counter
+        Rows by kind of error.
+    cost : Decimal
+        US dollars of this run's answers, as far as prices are known.
+    saved : Decimal
+        US dollars that journal answers would have cost.
+    from_journal, duplicates, unpriced : int
+        Rows answered by the journal, by an identical row, and answers without a known price.
+    in_flight : int
+        Calls under way.
+    waiting_for : str
+        What holds the next call back; empty when nothing does.
+    paused_until : float or None
+        End of the pause, seconds since the epoch.
+    is_stopping : bool
+        True after the first interrupt: nothing new is sent.
+    """
+
+    total: int = 0
+    done: int = 0
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    cost: Decimal = ZERO
+    saved: Decimal = ZERO
+    from_journal: int = 0
+    duplicates: int = 0
+    unpriced: int = 0
+    in_flight: int = 0
+    waiting_for: str = ""
+    paused_until: float | None = None
+    is_stopping: bool = False
+
+    def add(self, outcome: Outcome, rows: int = 1) -> None:
+        """Count the outcome of a row (and of `rows` - 1 identical ones)."""
+        self.done += rows
+        if outcome.kind is not None:
+            self.kinds[outcome.kind] += rows
+        if outcome.source == "journal":
+            self.from_journal += rows
+
+    @property
+    def errors(self) -> int:
+        """Rows with an error; a skipped row is none."""
+        return sum(count for kind, count in self.kinds.items() if kind != "skipped")
+
+
+def format_usd(amount: Decimal) -> str:
+    """Return dollars to the cent, and small sums to two significant digits."""
+    if amount == 0 or abs(amount) >= Decimal("0.1"):
+        return f"${amount:,.2f}"
+    digits = 2 - amount.adjusted() - 1
+    return f"${amount:.{min(digits, 8)}f}"
+
+
+def describe(tally: Tally, clock_text: str | None = None) -> str:
+    """Return the words beside the bar: dollars, errors, and what we are waiting for.
+
+    Parameters
+    ----------
+    tally : Tally
+        The counts.
+    clock_text : str, optional
+        The end of a pause as local wall-clock time, such as ``14:03:20``.
+    """
+    words = [format_usd(tally.cost)]
+    if tally.from_journal:
+        words.append(f"{tally.from_journal:,} from journal")
+    if tally.errors:
+        words.append(f"{tally.errors:,} error" + ("s" if tally.errors > 1 else ""))
+    if tally.kinds["skipped"]:
+        words.append(f"{tally.kinds['skipped']:,} skipped")
+    words.append(_activity(tally, clock_text))
+    return ", ".join(word for word in words if word)
+
+
+def _activity(tally: Tally, clock_text: str | None) -> str:
+    if tally.is_stopping and tally.in_flight:
+        return f"finishing {tally.in_flight} in flight, interrupt again to cancel them"
+    if clock_text is not None:
+        return f"paused until {clock_text}: {tally.waiting_for}"
+    return ""

@@ -1,0 +1,185 @@
+"""A prompt and a row become the text, blocks or messages that are sent.
+
+Knows templates, column names and callables, and finds a wrong name before the first row. How rows come out of a frame
+is the business of ``frames``; what a request looks like on the wire, of ``request``.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError, nearest
+
+Content = str | list[Any]
+"""Text, a list of content blocks, or a list of messages (mappings with a ``role``)."""
+
+PromptFunction = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that is not sent, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """A row that cannot be sent as it is, and why."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A checked prompt.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns that it reads, each once; all of them for a callable.
+    pieces : tuple
+        Alternating literal text and index into `columns`; empty for a callable.
+    function : callable or None
+        ``row -> str | list of content blocks | list of messages``.
+    """
+
+    columns: tuple[str, ...]
+    pieces: tuple[str | int, ...] = ()
+    function: PromptFunction | None = None
+
+    @property
+    def static_text(self) -> str:
+        """The text before the first placeholder: the same for every row."""
+        return self.pieces[0] if self.pieces and isinstance(self.pieces[0], str) else ""
+
+    def fill(self, values: Sequence[Any]) -> str | Skipped:
+        """Return the text for one row of a template or column prompt.
+
+        Parameters
+        ----------
+        values : sequence
+            The cells of `columns`, missing ones as None. Braces in cells are data.
+        """
+        for name, value in zip(self.columns, values, strict=True):
+            if value is None:
+                return Skipped(f"column {name!r} is missing")
+            if isinstance(value, str) and not value.strip():
+                return Skipped(f"column {name!r} is empty text")
+        return "".join(piece if isinstance(piece, str) else str(values[piece]) for piece in self.pieces)
+
+
+def compile_prompt(prompt: str | PromptFunction, columns: Sequence[str], *, is_series: bool = False) -> Prompt:
+    """Check a prompt against the columns there are.
+
+    Parameters
+    ----------
+    prompt : str or callable
+        A column name, a template such as ``"Translate: {text}"`` (``{{`` and ``}}`` for literal braces), or a
+        callable that gets the row.
+    columns : sequence of str
+        The names that may stand in a placeholder.
+    is_series : bool, default False
+        True for a series: ``{}`` stands for its value.
+
+    Raises
+    ------
+    InputError
+        For an unknown column, an attribute or index access, a format specification, or a text that is the same for
+        every row.
+    """
+    if callable(prompt):
+        return Prompt(columns=tuple(columns), function=prompt)
+    if not isinstance(prompt, str):
+        raise InputError(f"prompt must be a column name, a template or a callable, not {type(prompt).__name__}")
+    if not is_series and prompt in columns:
+        return Prompt(columns=(prompt,), pieces=("", 0))
+    return _compile_template(prompt, columns, is_series)
+
+
+def _compile_template(template: str, columns: Sequence[str], is_series: bool) -> Prompt:
+    used: list[str] = []
+    pieces: list[str | int] = [""]
+    for literal, name in _split(template):
+        if literal:
+            pieces.append(literal) if isinstance(pieces[-1], int) else pieces.__setitem__(-1, pieces[-1] + literal)
+        if name is None:
+            continue
+        column = _resolve(name, columns, is_series)
+        if column not in used:
+            used.append(column)
+        pieces.append(used.index(column))
+    if not used:
+        hint = "write {} where the value goes" if is_series else nearest(template, columns)
+        raise InputError(
+            f"the prompt {_shorten(template)!r} is neither a column nor a template with a placeholder, "
+            f"so every row would ask the same; {hint}"
+        )
+    return Prompt(columns=tuple(used), pieces=tuple(pieces))
+
+
+def _split(template: str) -> list[tuple[str, str | None]]:
+    """Return the template as pairs of literal text and the name of the placeholder behind it."""
+    pairs: list[tuple[str, str | None]] = []
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise InputError(
+            f"the template {_shorten(template)!r} has an unpaired brace ({error}); write {{{{ and }}}} for literal braces"
+        ) from None
+    for literal, name, spec, conversion in parsed:
+        if spec or conversion:
+            raise InputError(
+                f"the placeholder {{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}} has a "
+                "format; only a plain column name may stand there. Format the column first, with assign()"
+            )
+        pairs.append((literal, name))
+    return pairs
+
+
+def _resolve(name: str, columns: Sequence[str], is_series: bool) -> str:
+    if is_series and name == "":
+        return columns[0]
+    if name in columns:
+        return name
+    if name == "":
+        raise InputError(
+            "the placeholder {} is for series; name a column, as in {" + (columns[0] if columns else "") + "}"
+        )
+    if any(mark in name for mark in ".["):
+        raise InputError(
+            f"the placeholder {{{name}}} reaches into a value; only a plain column name may stand there. "
+            "Make a column of it first, with assign()"
+        )
+    raise InputError(f"the prompt names the column {name!r}, which does not exist; {nearest(name, columns)}")
+
+
+def check_content(result: object) -> Content | Skipped | RowProblem:
+    """Return what a prompt function gave, if it can be sent.
+
+    Parameters
+    ----------
+    result : object
+        Text, a content block, a list of content blocks, or a list of messages. None and empty text skip the row.
+    """
+    if result is None or (isinstance(result, str) and not result.strip()) or result == []:
+        return Skipped("the prompt function gave nothing")
+    if isinstance(result, str):
+        return result
+    if isinstance(result, Mapping):
+        result = [result]
+    if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
+        return RowProblem(
+            f"the prompt function gave {type(result).__name__}; it must give text, content blocks or messages"
+        )
+    with_role = ["role" in item for item in result]
+    if any(with_role) and not all(with_role):
+        return RowProblem("the prompt function mixed content blocks and messages in one list")
+    return result
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

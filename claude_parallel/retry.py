@@ -1,0 +1,111 @@
+"""What a failure means for its row and for the run: again after a wait, give up, or stop everything.
+
+The table follows section "Errors" of the Claude API, version 2026-10-21. This is the only owner of retries (the SDK's
+own are off); how fast calls go out again is the gate's business, in ``limits``.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .errors import Kind
+from .records import Failure
+
+_FATAL: frozenset[Kind] = frozenset({"auth", "billing", "spend_limit", "not_found"})
+_TRANSIENT: frozenset[Kind] = frozenset({"rate_limit", "overloaded", "server", "timeout", "connection"})
+_NEVER_AGAIN_STATUSES = frozenset({501})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a row is tried again.
+
+    Attributes
+    ----------
+    max_retries : int
+        Tries after the first for failures on the way or on the server; 0 = never again, for nothing.
+    max_rate_limit_retries : int
+        Tries after the first for plain 429 answers, which are not the row's fault and cost nothing.
+    base_seconds, cap_seconds : float
+        The nth backoff is drawn from ``U(0.5, 1) * min(cap, base * 2**n)`` seconds.
+    """
+
+    max_retries: int = 6
+    max_rate_limit_retries: int = 60
+    base_seconds: float = 0.5
+    cap_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Send the request again, `wait_seconds` from now."""
+
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This row has failed for good; the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No other row can do better; send nothing more."""
+
+
+Verdict = Again | GiveUp | Stop
+
+
+def judge_failure(failure: Failure, earlier: list[Kind], policy: RetryPolicy, rng: random.Random) -> Verdict:
+    """Return what to do after `failure`.
+
+    Parameters
+    ----------
+    failure : Failure
+        The attempt that has just failed.
+    earlier : list of str
+        Kinds of the failures of this request before this one.
+    policy : RetryPolicy
+        How often to try.
+    rng : random.Random
+        The source of jitter.
+
+    Returns
+    -------
+    Again, GiveUp or Stop
+        A server's ``retry-after`` is never undercut.
+    """
+    if _is_fatal(failure):
+        return Stop()
+    if not _may_go_again(failure):
+        return GiveUp()
+    same_class = [kind for kind in earlier if (kind == "rate_limit") == (failure.kind == "rate_limit")]
+    allowed = policy.max_rate_limit_retries if failure.kind == "rate_limit" else policy.max_retries
+    if policy.max_retries == 0 or len(same_class) >= allowed:
+        return GiveUp()
+    if failure.retry_after is not None:
+        return Again(failure.retry_after)
+    return Again(backoff_seconds(len(same_class), policy, rng))
+
+
+def backoff_seconds(earlier: int, policy: RetryPolicy, rng: random.Random) -> float:
+    """Return the jittered exponential backoff after `earlier` failures of the same class, in seconds."""
+    ceiling = min(policy.cap_seconds, policy.base_seconds * 2.0 ** min(earlier, 60))
+    return ceiling * rng.uniform(0.5, 1.0)
+
+
+def _is_fatal(failure: Failure) -> bool:
+    """Say whether the failure is about the account or the model, not about the row.
+
+    A missing *file* is the row's own trouble, though it is a 404 as well.
+    """
+    if failure.kind == "not_found" and "file" in failure.message.lower():
+        return False
+    return failure.kind in _FATAL
+
+
+def _may_go_again(failure: Failure) -> bool:
+    if failure.should_retry is not None:
+        return failure.should_retry
+    return failure.kind in _TRANSIENT and failure.status not in _NEVER_AGAIN_STATUSES
