@@ -71,8 +71,8 @@ class ClaudeFrame:
         Parameters
         ----------
         prompt : str or callable
-            A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal braces), the
-            name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns text,
+            A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal
+            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns text,
             a list of content blocks, or a list of messages. A row in which a used cell is missing or empty is skipped.
         out : str, default "response"
             Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
@@ -98,7 +98,7 @@ class ClaudeFrame:
             ``cp.Limits(...)``, or a tier name such as ``"build"`` or ``"tier-2"``. Default: learn them from the
             responses.
         retries : int or RetryPolicy, optional
-            Tries after the first for a row whose call failed on the way or on the server. Built-in default: 6; 0 = none.
+            Tries after the first for a call that failed on the way or on the server. Built-in default: 6; 0 = none.
         timeout : float, optional
             Seconds for one call. Built-in default: 600.
         journal : bool or path, optional

@@ -105,7 +105,7 @@ def override(**options: Any) -> Iterator[None]:
 
 
 def resolve_settings(options: Mapping[str, Any]) -> Settings:
-    """Return the settings of one call: its own options, then ``override``, ``configure``, the environment, the defaults."""
+    """Return the settings of one call, from its own options and the defaults of this process."""
     check_names(options)
     with _lock:
         layers = [options, *reversed(_overrides), dict(_configured), read_environment(os.environ)]
@@ -445,7 +445,7 @@ class Session:
             self._raise_first_error()
         if self.tally.unpriced:
             warnings.warn(
-                f"no price is known for {self.tally.unpriced} answers (model {self.settings.model!r}); their cost is NaN",
+                f"no price is known for {self.tally.unpriced} answers ({self.settings.model!r}); their cost is NaN",
                 UserWarning,
                 stacklevel=4,
             )
@@ -457,8 +457,8 @@ class Session:
         left = self.tally.kinds[kind]
         spent = f", {format_usd(self.tally.cost)} spent" if kind == "budget" else ""
         warnings.warn(
-            f"the run stopped early ({kind}: {what}{spent}): {left:,} rows are marked {kind!r}; what was answered is in "
-            "the frame and in the journal",
+            f"the run stopped early ({kind}: {what}{spent}): {left:,} rows are marked {kind!r}; what was answered is "
+            "in the frame and in the journal",
             UserWarning,
             stacklevel=5,
         )

@@ -23,6 +23,7 @@ from .records import Attempt, Failure, Outcome, Reply
 
 _CHUNK = 500
 
+_SELECT_ANSWERS = "SELECT fingerprint, message, request_id FROM answers WHERE fingerprint IN"
 _INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
 _INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
 _INSERT_ROW = "INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -88,7 +89,7 @@ class Journal:
         try:
             for start in range(0, len(fingerprints), _CHUNK):
                 keys = fingerprints[start : start + _CHUNK]
-                query = f"SELECT fingerprint, message, request_id FROM answers WHERE fingerprint IN ({', '.join('?' * len(keys))})"
+                query = f"{_SELECT_ANSWERS} ({', '.join('?' * len(keys))})"
                 for key, text, request_id in self._connection.execute(query, keys):
                     found[key] = Reply(message=json.loads(text), request_id=request_id, readings={})
         except (sqlite3.Error, ValueError) as error:
@@ -114,7 +115,7 @@ class Journal:
         self._pending.append((_INSERT_ATTEMPT, _attempt_row(run, position, attempt, cost)))
 
     def keep_answers(self, rows: Iterable[tuple[bytes, str, Reply, float]]) -> None:
-        """Commit answers that did not come one by one (batch results): fingerprint, host, reply, seconds since epoch."""
+        """Commit answers that came together (batch results): fingerprint, host, reply, seconds since the epoch."""
         self._pending.extend(_answer(*row) for row in rows)
         self._flush()
 

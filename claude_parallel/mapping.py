@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from .client import Session, resolve_settings
+from .client import Doors, Session, resolve_settings
 from .errors import InputError
 from .frames import (
     FrameRows,
@@ -48,6 +48,8 @@ class FrameMap:
         Name of the text column.
     options : mapping
         Options of ``ClaudeFrame.map``.
+    doors : Doors, optional
+        Another outside world, for rehearsals and tests.
 
     Raises
     ------
@@ -56,12 +58,20 @@ class FrameMap:
     """
 
     def __init__(
-        self, frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction, out: str, options: Mapping[str, Any]
+        self,
+        frame: pd.DataFrame | pd.Series[Any],
+        prompt: str | PromptFunction,
+        out: str,
+        options: Mapping[str, Any],
+        *,
+        doors: Doors | None = None,
     ) -> None:
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
         self.frame = frame
         self.out = out
+        self.last_session: Session | None = None
+        self._doors = doors
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt)
         self.rows = FrameRows(frame, self.prompt) if isinstance(frame, pd.DataFrame) else SeriesRows(frame, self.prompt)
@@ -90,7 +100,8 @@ class FrameMap:
 
     def session(self) -> Session:
         """Return a session that runs this map once."""
-        return Session(self.rows, self.settings, static_text=self.prompt.static_text)
+        self.last_session = Session(self.rows, self.settings, static_text=self.prompt.static_text, doors=self._doors)
+        return self.last_session
 
     def result(self, session: Session) -> pd.DataFrame:
         """Return the frame with the columns of a finished session."""
@@ -132,7 +143,8 @@ def _only_run(frame: pd.DataFrame | pd.Series[Any]) -> Iterator[None]:
     with _lock:
         if id(frame) in _busy:
             raise InputError(
-                "this frame is being mapped already; wait for that run, or map a copy: df.copy(deep=False).claude.map(...)"
+                "this frame is being mapped already; wait for that run, or map a copy: "
+                "df.copy(deep=False).claude.map(...)"
             )
         _busy.add(id(frame))
     try:

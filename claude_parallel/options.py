@@ -22,6 +22,8 @@ DEFAULT_MAX_TOKENS = 8_192
 """Room for models that think before they answer: thinking counts against ``max_tokens``."""
 DEFAULT_TIMEOUT_SECONDS = 600.0
 
+_DEFAULT_RETRIES = RetryPolicy()
+
 OnError = Literal["column", "raise"]
 
 
@@ -76,7 +78,7 @@ class Settings:
     max_concurrency: int | Literal["auto"] = "auto"
     limits: Limits | None = None
     budget: Decimal | None = None
-    retries: RetryPolicy = RetryPolicy()
+    retries: RetryPolicy = _DEFAULT_RETRIES
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     journal: bool | str | Path = True
     prompt_cache: Literal["auto", "5m", "1h"] | None = "auto"

@@ -128,7 +128,8 @@ def _split(template: str) -> list[tuple[str, str | None]]:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
         raise InputError(
-            f"the template {_shorten(template)!r} has an unpaired brace ({error}); write {{{{ and }}}} for literal braces"
+            f"the template {_shorten(template)!r} has an unpaired brace ({error}); write {{{{ and }}}} for "
+            "literal braces"
         ) from None
     for literal, name, spec, conversion in parsed:
         if spec or conversion:

@@ -46,7 +46,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """This row has failed for good; the others go on."""
+    """The row has failed for good; the others go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The door to the Claude API: the official SDK, and the only module that knows it.
 
-A request goes out, a :class:`Reply` or a :class:`Failure` comes back; nothing is raised for a row. Retries are off in the
-SDK, there is one owner of them, in ``retry``. One transport belongs to one event loop and one run.
+A request goes out, a :class:`Reply` or a :class:`Failure` comes back; nothing is raised for a row. Retries are off in
+the SDK, there is one owner of them, in ``retry``. One transport belongs to one event loop and one run.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def _check_http_client(client: Any) -> None:
     name = type(client._client).__name__
     if name not in ("AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"):
         raise InputError(
-            f"this client has an HTTP client of its own ({name}), which belongs to one event loop and cannot be shared. "
-            "Give a callable that makes a new one: client=lambda: anthropic.AsyncAnthropic(http_client=...)"
+            f"this client has an HTTP client of its own ({name}), which belongs to one event loop and cannot be "
+            "shared. Give a callable that makes a new one: client=lambda: anthropic.AsyncAnthropic(http_client=...)"
         )
 
 
@@ -131,8 +131,8 @@ def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
     if hasattr(client, "api_key") and type(client).__name__ not in ("AsyncAnthropic",):
         return  # the cloud clients sign each request in their own way
     raise CredentialsError(
-        "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
-        "to try without a key, run inside `with claude_parallel.simulator():`"
+        "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); to "
+        "try without a key, run inside `with claude_parallel.simulator():`"
     )
 
 

@@ -86,9 +86,7 @@ GOOD = {
     ),
     "array": field({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
     "bare boolean": formatted({"type": "boolean"}),
-    "forced tool": body_of(
-        tools=[{"name": "t", "input_schema": {"type": "object"}}], tool_choice={"type": "any"}
-    ),
+    "forced tool": body_of(tools=[{"name": "t", "input_schema": {"type": "object"}}], tool_choice={"type": "any"}),
 }
 
 

@@ -46,9 +46,7 @@ def test_waiting_what_the_server_says_suffices(
     calls: list[tuple[float, float]], rate: float, burst: float | None
 ) -> None:
     """A refused request that comes again after exactly ``retry-after`` is admitted."""
-    limits = Limits(
-        requests_per_minute=rate, input_tokens_per_minute=10 * rate, output_tokens_per_minute=rate
-    )
+    limits = Limits(requests_per_minute=rate, input_tokens_per_minute=10 * rate, output_tokens_per_minute=rate)
     account = Account(Profile(limits=limits, burst_seconds=burst, ramp_floor=3), EPOCH, 0.0)
     now = 0.0
     for gap, cost in calls:
@@ -104,9 +102,7 @@ def test_the_twelve_headers_tell_limit_rest_and_full_refill() -> None:
     account = Account(Profile(limits=tier_limits("start")), EPOCH, 0.0)
     account.admit(100_600, 0.0)
     account.generated(40_000, 0.0)
-    headers = {
-        name.removeprefix("anthropic-ratelimit-"): value for name, value in account.headers(0.0).items()
-    }
+    headers = {name.removeprefix("anthropic-ratelimit-"): value for name, value in account.headers(0.0).items()}
     assert headers == {
         "requests-limit": "1000",
         "requests-remaining": "999",

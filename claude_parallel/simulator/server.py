@@ -182,10 +182,10 @@ async def serving(
     mouth = Mouth(brain, speed)
     server = web.Server(mouth.handle, request_factory=_request_factory, access_log=None,
                         keepalive_timeout=KEEPALIVE_SECONDS)  # fmt: skip
-    runner = web.ServerRunner(server)
+    runner = web.ServerRunner(server, shutdown_timeout=0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG, shutdown_timeout=0)
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
         await site.start()
         url = f"http://{host}:{runner.addresses[0][1]}"
         brain.batches.base_url = url

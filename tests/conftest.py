@@ -1,0 +1,28 @@
+"""What every test gets: a home of its own, no account of the machine's user, and Hypothesis settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+import claude_parallel as cp
+
+settings.register_profile("default", max_examples=60, deadline=None)
+settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep tests away from the user's key, journal, profile and proxy, and from each other's defaults."""
+    for name in list(os.environ):
+        if name.startswith(("ANTHROPIC_", "CLAUDE_PARALLEL_")) or name.lower() in ("http_proxy", "https_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "no-profile"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    yield
+    cp.configure()
