@@ -21,8 +21,11 @@ from .errors import (
     RowFailed,
     RunStopped,
 )
+from .keeping import journal
 from .limits import Limits
 from .retry import RetryPolicy
+from .runs import Run, runs
+from .runs import find_run as run
 from .simulator import simulator
 
 __version__ = "0.1.0"
@@ -37,9 +40,13 @@ __all__ = [
     "Limits",
     "RetryPolicy",
     "RowFailed",
+    "Run",
     "RunStopped",
     "configure",
+    "journal",
     "map",
+    "run",
+    "runs",
     "simulator",
     "stop",
 ]

@@ -16,6 +16,9 @@ from .mapping import FrameMap
 from .options import MapOptions, OnError
 from .prompt import PromptFunction
 from .retry import RetryPolicy
+from .retrying import cost_table, error_table, retry_frame
+from .runs import Run, run_of
+from .tasks import classification, extraction, models_of
 
 
 class ClaudeFrame:
@@ -46,6 +49,10 @@ class ClaudeFrame:
         *,
         out: str = "response",
         system: str | None = None,
+        examples: Any = None,
+        schema: Any = None,
+        images: str | Sequence[str] | None = None,
+        documents: str | Sequence[str] | None = None,
         model: str | None = None,
         max_tokens: int | None = None,
         thinking: Mapping[str, Any] | str | bool | None = None,
@@ -55,9 +62,15 @@ class ClaudeFrame:
         request: Mapping[str, Any] | None = None,
         max_concurrency: int | Literal["auto"] | None = None,
         limits: Limits | str | Mapping[str, float] | None = None,
+        budget: float | None = None,
         retries: int | RetryPolicy | None = None,
         timeout: float | None = None,
         journal: bool | str | Path | None = None,
+        prompt_cache: str | bool | None = None,
+        batch: bool | str | None = None,
+        sample: int | None = None,
+        repair: int | None = None,
+        max_pixels: int | None = None,
         on_error: OnError | None = None,
         progress: bool | None = None,
         bridge: Literal["thread", "nested"] | None = None,
@@ -72,12 +85,22 @@ class ClaudeFrame:
         ----------
         prompt : str or callable
             A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal
-            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns text,
-            a list of content blocks, or a list of messages. A row in which a used cell is missing or empty is skipped.
+            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns
+            text, a list of content blocks, or a list of messages. A row in which a used cell is missing or empty is skipped.
         out : str, default "response"
             Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
         system : str, optional
             System prompt, the same for every row.
+        examples : list of pairs or DataFrame, optional
+            Few-shot pairs ``(input, output)``; an input fills the template, or is a mapping of its columns. Of a frame
+            the last column is the output.
+        schema : type, mapping, pydantic model or JSON schema, optional
+            Typed answers: a bare type (``bool``, ``int``, ``float``, ``Literal[...]``, an ``Enum``, ``list[...]``)
+            types the ``out`` column, the fields of a model or mapping become columns of their own. A field whose name
+            is taken by another column becomes ``<out>_<field>``. An answer that does not fit has the error kind ``schema``.
+        images, documents : str or list of str, optional
+            Columns with files to attach: local path, URL, bytes, PIL image; PDF or text for documents; a cell may hold
+            a list. Files are read when their row's turn comes; a broken one is that row's error.
         model : str, optional
             Built-in default: ``claude-haiku-5-5``.
         max_tokens : int, optional
@@ -97,6 +120,9 @@ class ClaudeFrame:
         limits : Limits, str or mapping, optional
             ``cp.Limits(...)``, or a tier name such as ``"build"`` or ``"tier-2"``. Default: learn them from the
             responses.
+        budget : float, optional
+            US dollars that this run may spend at most. The worst case of each call is reserved before it is sent; rows
+            that do not fit any more have the error kind ``budget``.
         retries : int or RetryPolicy, optional
             Tries after the first for a call that failed on the way or on the server. Built-in default: 6; 0 = none.
         timeout : float, optional
@@ -104,6 +130,18 @@ class ClaudeFrame:
         journal : bool or path, optional
             True (built-in default) = keep every paid answer in the user's journal and never pay for it again; False =
             off; a path = that file.
+        prompt_cache : {"auto", "5m", "1h", True, False}, optional
+            Cache the prefix that all rows share (tools, system, examples, the template's text before its first
+            placeholder) where it is long enough. Built-in default: "auto" (five minutes).
+        batch : bool or "then-live", optional
+            True = through the Message Batches API at half price, within 24 hours; "then-live" = what the batch could
+            not answer is asked live. Built-in default: False.
+        sample : int, optional
+            Independent answers per row; draw 2 and later are columns ``<out>_2`` and so on. Built-in default: 1.
+        repair : int, optional
+            With a schema: how often to ask again, showing what did not fit. Built-in default: 0.
+        max_pixels : int, optional
+            Scale images down to this longest edge (needs the extra ``[images]``).
         on_error : {"column", "raise"}, optional
             "column" (built-in default) = a failed row has an error and the others go on; "raise" = stop at the first
             row that finally fails.
@@ -142,6 +180,116 @@ class ClaudeFrame:
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
         return FrameMap(self._frame, prompt, out, options).run()
+
+    def classify(
+        self,
+        prompt: str | PromptFunction,
+        labels: Sequence[str],
+        *,
+        multiple: bool = False,
+        out: str = "label",
+        **options: Unpack[MapOptions],
+    ) -> pd.DataFrame:
+        """Put every row into one of several classes.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            As in :meth:`map`; the labels are added to the system prompt.
+        labels : list of str
+            The classes, at least two.
+        multiple : bool, default False
+            True = any number of labels per row, as a list.
+        out : str, default "label"
+            Names the columns; the label column is categorical (lists with `multiple`).
+        **options
+            As in :meth:`map`.
+
+        Returns
+        -------
+        DataFrame
+            As :meth:`map` does.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"text": ["Great!", "Awful."]})
+        >>> with cp.simulator():
+        ...     out = df.claude.classify("{text}", ["good", "bad"], progress=False)
+        >>> out["label"].isin(["good", "bad"]).all()
+        np.True_
+        """
+        return FrameMap(self._frame, prompt, out, classification(labels, options, multiple=multiple)).run()
+
+    def extract(self, prompt: str | PromptFunction, schema: Any, **options: Any) -> pd.DataFrame:
+        """Read fields out of every row's text into typed columns.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            As in :meth:`map`.
+        schema : mapping, pydantic model or JSON schema
+            The fields to extract; see :meth:`map`.
+        **options
+            As in :meth:`map`.
+
+        Returns
+        -------
+        DataFrame
+            As :meth:`map` does, with one column per field.
+        """
+        return FrameMap(self._frame, prompt, "response", extraction(schema, options)).run()
+
+    def models(self) -> pd.Series[Any]:
+        """Return the validated objects behind the typed columns: pydantic models, dicts or bare values.
+
+        Only for a frame that ``map(..., schema=...)`` of this process returned, with its columns as they were; None
+        where a row has no valid answer.
+
+        Raises
+        ------
+        InputError
+            When the frame does not know its schema.
+        """
+        return models_of(self._frame)
+
+    def retry(
+        self, *, where: Any = None, prompt: str | PromptFunction | None = None, **overrides: Unpack[MapOptions]
+    ) -> pd.DataFrame:
+        """Ask again the rows that failed, with the same settings, and return the completed frame.
+
+        Parameters
+        ----------
+        where : array of bool, optional
+            Which rows to ask again instead (answers that you reject). Default: all with an error, except skipped ones.
+        prompt : str or callable, optional
+            Needed after a restart only: prompts are never stored.
+        **overrides
+            Options that are to differ, such as ``model=`` or ``max_tokens=``: the cheap model first, the strong one for
+            what it could not do.
+
+        Returns
+        -------
+        DataFrame
+            A new frame; costs add up, the other rows are as they were.
+        """
+        return retry_frame(self._frame, prompt, where, overrides)
+
+    @property
+    def run(self) -> Run:
+        """The run that made this frame: requests(), attempts(), report(path), plot()."""
+        return run_of(self._frame)
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """Kinds of error: how many rows, an example, and what to do."""
+        return error_table(self._frame)
+
+    @property
+    def cost(self) -> pd.Series[Any]:
+        """Totals: rows, answered, errors, US dollars in all and per row."""
+        return cost_table(self._frame)
 
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]

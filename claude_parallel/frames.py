@@ -12,13 +12,18 @@ from typing import Any
 
 import pandas as pd
 
+from .attachments import AttachmentError, check_blocks, document_blocks, image_blocks
 from .errors import InputError
-from .prompt import Content, Prompt, RowProblem, Skipped, check_content
+from .prompt import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
 from .results import Results
+from .schema import Schema
+from .typed import typed_columns
 
 RUN_ATTRIBUTE = "claude_parallel_run"
 """Key in ``DataFrame.attrs`` that holds the run's id, a string."""
 
+_ROWS_OF_TEXT = 500
+_ROWS_WITH_FILES = 8
 _IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
 
@@ -32,18 +37,45 @@ class FrameRows:
         The input; never changed.
     prompt : Prompt
         A prompt checked against the frame's columns.
+    images, documents : sequence of str
+        Columns whose cells are attached to the message, before its text.
+    max_pixels : int, optional
+        Longest edge of an image; larger ones are scaled down.
     """
 
-    def __init__(self, frame: pd.DataFrame, prompt: Prompt) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        prompt: Prompt,
+        *,
+        images: Sequence[str] = (),
+        documents: Sequence[str] = (),
+        max_pixels: int | None = None,
+    ) -> None:
         self._frame = frame
         self._prompt = prompt
         self._places = [_place(frame, name) for name in prompt.columns] if prompt.function is None else []
+        self._attached = [
+            *((_place(frame, name), name, lambda cell: image_blocks(cell, max_pixels)) for name in images),
+            *((_place(frame, name), name, document_blocks) for name in documents),
+        ]
+        self.rows_at_once = _ROWS_WITH_FILES if self._attached else _ROWS_OF_TEXT
 
     def __len__(self) -> int:
         return len(self._frame)
 
     def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
-        """Return what the rows from `start` to `stop` ask."""
+        """Return what the rows from `start` to `stop` ask; attached files are read here, and nowhere kept."""
+        texts = self._texts(start, stop)
+        if not self._attached:
+            return texts
+        columns = [(name, make, _cells(self._frame.iloc[start:stop, place])) for place, name, make in self._attached]
+        return [
+            _attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
+            for offset, text in enumerate(texts)
+        ]
+
+    def _texts(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
         if self._prompt.function is not None:
             rows = (self._frame.iloc[position] for position in range(start, stop))
             return [_call(self._prompt.function, row) for row in rows]
@@ -53,6 +85,8 @@ class FrameRows:
 
 class SeriesRows:
     """The values of a series, as a prompt asks them; see :class:`FrameRows`."""
+
+    rows_at_once = 500
 
     def __init__(self, series: pd.Series[Any], prompt: Prompt) -> None:
         self._series = series
@@ -124,8 +158,8 @@ def check_output_names(taken: Sequence[str], read: Sequence[str], made: Iterable
             raise InputError(f"the frame has several columns {name!r}, so it cannot be replaced; choose another out=")
 
 
-def output_columns(out: str, results: Results, draws: int) -> dict[str, Any]:
-    """Return the text, error and cost columns of a run.
+def output_columns(out: str, results: Results, draws: int, schema: Schema | None = None) -> dict[str, Any]:
+    """Return the text, error, cost and typed columns of a run.
 
     Parameters
     ----------
@@ -135,6 +169,8 @@ def output_columns(out: str, results: Results, draws: int) -> dict[str, Any]:
         Complete results.
     draws : int
         Draws per row.
+    schema : Schema, optional
+        A bare type replaces the text column, fields follow with columns of their own.
 
     Returns
     -------
@@ -149,6 +185,9 @@ def output_columns(out: str, results: Results, draws: int) -> dict[str, Any]:
         columns[f"{name}_error"] = text_array([outcome.error for outcome in outcomes])
         costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
         columns[f"{name}_cost"] = pd.array(costs, dtype="float64")
+        if schema is not None:
+            typed = typed_columns(schema, [outcome.values for outcome in outcomes])
+            columns.update({draw_name(column, draw): values for column, values in typed.items()})
     return columns
 
 
@@ -188,6 +227,25 @@ def _cells(values: pd.Series[Any]) -> list[Any]:
     if missing.any():
         return [None if is_missing else cell for cell, is_missing in zip(cells, missing.tolist(), strict=True)]
     return cells
+
+
+def _attach(
+    text: Content | Skipped | RowProblem, attachments: list[tuple[str, Callable[[Any], list[dict[str, Any]]], Any]]
+) -> Content | Skipped | RowProblem:
+    """Return the row's content with its files before the text; a missing or broken file is this row's problem alone."""
+    if isinstance(text, Skipped | RowProblem):
+        return text
+    blocks: list[dict[str, Any]] = []
+    for name, make, cell in attachments:
+        try:
+            found = [] if cell is None else make(cell)
+            blocks.extend(found)
+            check_blocks(blocks)
+        except AttachmentError as error:
+            return RowProblem(f"column {name!r}: {error}")
+        if not found:
+            return Skipped(f"column {name!r} is missing")
+    return attach_blocks(blocks, text)
 
 
 def _call(function: Callable[[Any], Any], row: Any) -> Content | Skipped | RowProblem:

@@ -19,12 +19,14 @@ from .records import Answer, Outcome, Reply, Request
 from .request import Shared, build
 from .results import Results
 
-CHUNK_ROWS = 500
 ZERO = Decimal(0)
 
 
 class Rows(Protocol):
     """Where rows come from: a frame, a series, a list."""
+
+    rows_at_once: int
+    """How many rows to prepare at a time: few where each brings a file, many where it is text."""
 
     def __len__(self) -> int: ...
 
@@ -57,8 +59,8 @@ class Intake:
         Independent answers per row.
     is_marked : bool
         True when the shared prefix is to be cached.
-    asks_anew : bool
-        True to leave the journal's answers aside (``retry`` of rows that were answered badly).
+    anew : frozenset of bytes
+        Fingerprints to ask again although the journal has an answer (``retry`` of rows that were answered badly).
     """
 
     rows: Rows
@@ -70,15 +72,15 @@ class Intake:
     repair: Callable[[Pending, Answer], Request | None]
     draws: int = 1
     is_marked: bool = False
-    asks_anew: bool = False
+    anew: frozenset[bytes] = frozenset()
 
     def chunks(self) -> Iterator[list[Pending]]:
         """Yield what has to be sent, chunk by chunk; a chunk may be empty."""
         first_of: dict[bytes, int] = {}
-        for start in range(0, len(self.rows), CHUNK_ROWS):
-            stop = min(start + CHUNK_ROWS, len(self.rows))
-            pending = self._first_askers(start, stop, first_of)
-            yield pending if self.asks_anew else self._unanswered(pending)
+        step = self.rows.rows_at_once
+        for start in range(0, len(self.rows), step):
+            stop = min(start + step, len(self.rows))
+            yield self._unanswered(self._first_askers(start, stop, first_of))
 
     def _first_askers(self, start: int, stop: int, first_of: dict[bytes, int]) -> list[Pending]:
         """Return one pending request per distinct question of these rows; the others are told whom to follow."""
@@ -100,16 +102,19 @@ class Intake:
 
     def _unanswered(self, pending: list[Pending]) -> list[Pending]:
         """Answer from the journal what it knows, and return the rest."""
-        rest: list[Pending] = []
+        rest = [item for item in pending if item.request.fingerprint in self.anew]
+        pending = [item for item in pending if item.request.fingerprint not in self.anew]
         while pending:
             known = self.journal.recall([item.request.fingerprint for item in pending])
-            rest.extend(item for item in pending if item.request.fingerprint not in known)
-            repaired = (
-                self._recalled(item, known[item.request.fingerprint])
-                for item in pending
-                if item.request.fingerprint in known
-            )
-            pending = [item for item in repaired if item is not None]
+            repairs: list[Pending] = []
+            for item in pending:
+                reply = known.get(item.request.fingerprint)
+                again = self._recalled(item, reply) if reply is not None else None
+                if reply is None:
+                    rest.append(item)
+                elif again is not None:
+                    repairs.append(again)
+            pending = repairs
         return sorted(rest, key=lambda item: item.position)
 
     def _recalled(self, item: Pending, reply: Reply) -> Pending | None:

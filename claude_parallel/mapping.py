@@ -13,9 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from .client import Doors, Session, resolve_settings
-from .errors import InputError
+from .answers import read_answer
+from .client import Doors, resolve_settings
+from .errors import InputError, nearest
+from .examples import example_pairs
 from .frames import (
+    RUN_ATTRIBUTE,
     FrameRows,
     SeriesRows,
     attach,
@@ -23,13 +26,16 @@ from .frames import (
     check_output_names,
     check_prompt_cells,
     column_names,
-    draw_name,
     output_columns,
 )
 from .options import Settings
 from .progress import Tally
 from .prompt import Prompt, PromptFunction, compile_prompt
+from .recent import Recipe, recipe_of, remember
 from .results import Results
+from .schema import Schema, compile_schema
+from .session import Session
+from .typed_answers import typed_reader
 
 _busy: set[int] = set()
 _lock = threading.Lock()
@@ -50,6 +56,8 @@ class FrameMap:
         Options of ``ClaudeFrame.map``.
     doors : Doors, optional
         Another outside world, for rehearsals and tests.
+    anew : frozenset of bytes
+        Fingerprints to ask again although the journal has an answer.
 
     Raises
     ------
@@ -65,16 +73,22 @@ class FrameMap:
         options: Mapping[str, Any],
         *,
         doors: Doors | None = None,
+        anew: frozenset[bytes] = frozenset(),
     ) -> None:
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
         self.frame = frame
         self.out = out
-        self.last_session: Session | None = None
-        self._doors = doors
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt)
-        self.rows = FrameRows(frame, self.prompt) if isinstance(frame, pd.DataFrame) else SeriesRows(frame, self.prompt)
+        self.schema = self._compile_schema()
+        self.rows = self._make_rows()
+        self.last_session: Session | None = None
+        self.made = tuple(output_columns(out, Results.empty(0, Tally()), self.settings.sample, self.schema))
+        self._recipe = Recipe(prompt=prompt, out=out, options=dict(options), made=self.made)
+        self._examples = example_pairs(self.settings.examples, self.prompt)
+        self._doors = doors
+        self._anew = anew
         self._check()
 
     def __repr__(self) -> str:
@@ -84,7 +98,7 @@ class FrameMap:
         """Run the map, blocking, and return the new frame."""
         if len(self.frame) == 0:
             return self._empty()
-        with _only_run(self.frame):
+        with only_run(self.frame):
             session = self.session()
             session.run()
             return self.result(session)
@@ -93,31 +107,70 @@ class FrameMap:
         """Run the map on the caller's event loop, and return the new frame."""
         if len(self.frame) == 0:
             return self._empty()
-        with _only_run(self.frame):
+        with only_run(self.frame):
             session = self.session()
             await session.arun()
             return self.result(session)
 
     def session(self) -> Session:
         """Return a session that runs this map once."""
-        self.last_session = Session(self.rows, self.settings, static_text=self.prompt.static_text, doors=self._doors)
-        return self.last_session
+        has_files = bool(self.settings.images or self.settings.documents)
+        session = Session(
+            self.rows,
+            self.settings,
+            out=self.out,
+            static_text="" if has_files else self.prompt.static_text,  # files come before the text
+            doors=self._doors,
+            read=typed_reader(self.schema) if self.schema else read_answer,
+            output_format=self.schema.format if self.schema else None,
+            examples=self._examples,
+            anew=self._anew,
+        )
+        remember(session.run_id, session.journal, self._recipe)
+        self.last_session = session
+        return session
 
     def result(self, session: Session) -> pd.DataFrame:
         """Return the frame with the columns of a finished session."""
-        columns = output_columns(self.out, session.results, self.settings.sample)
+        columns = output_columns(self.out, session.results, self.settings.sample, self.schema)
         return attach(self._base(), columns, session.run_id)
+
+    def _compile_schema(self) -> Schema | None:
+        if self.settings.schema is None:
+            return None
+        taken = column_names(self.frame) if isinstance(self.frame, pd.DataFrame) else []
+        # What an earlier run made under the same name is replaced, as assign does; only other columns are in the way.
+        earlier = recipe_of(str(self.frame.attrs.get(RUN_ATTRIBUTE)))
+        made = earlier.made if earlier is not None and earlier.out == self.out else ()
+        return compile_schema(self.settings.schema, self.out, [name for name in taken if name not in made])
+
+    def _make_rows(self) -> FrameRows | SeriesRows:
+        settings = self.settings
+        if isinstance(self.frame, pd.DataFrame):
+            self._check_file_columns(self.frame)
+            return FrameRows(
+                self.frame,
+                self.prompt,
+                images=settings.images,
+                documents=settings.documents,
+                max_pixels=settings.max_pixels,
+            )
+        if settings.images or settings.documents:
+            raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
+        return SeriesRows(self.frame, self.prompt)
+
+    def _check_file_columns(self, frame: pd.DataFrame) -> None:
+        names = column_names(frame)
+        for name in (*self.settings.images, *self.settings.documents):
+            if name not in names:
+                raise InputError(f"there is no column {name!r} to attach; {nearest(name, names)}")
 
     def _check(self) -> None:
         if isinstance(self.frame, pd.DataFrame):
-            made = [
-                name + ending
-                for draw in range(self.settings.sample)
-                for name in (draw_name(self.out, draw),)
-                for ending in ("", "_error", "_cost")
-            ]
             read = self.prompt.columns if self.prompt.function is None else ()
-            check_output_names(column_names(self.frame), read, made)
+            check_output_names(
+                column_names(self.frame), (*read, *self.settings.images, *self.settings.documents), self.made
+            )
             if self.prompt.pieces == ("", 0):
                 check_prompt_cells(self.frame, self.prompt.columns[0])
         check_first_row(self.prompt, self.rows)
@@ -127,7 +180,8 @@ class FrameMap:
 
     def _empty(self) -> pd.DataFrame:
         """Return the empty frame with its new columns; nothing is asked, not even for a key."""
-        return self._base().assign(**output_columns(self.out, Results.empty(0, Tally()), self.settings.sample))
+        columns = output_columns(self.out, Results.empty(0, Tally()), self.settings.sample, self.schema)
+        return self._base().assign(**columns)
 
 
 def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction) -> Prompt:
@@ -138,7 +192,7 @@ def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction)
 
 
 @contextmanager
-def _only_run(frame: pd.DataFrame | pd.Series[Any]) -> Iterator[None]:
+def only_run(frame: pd.DataFrame | pd.Series[Any]) -> Iterator[None]:
     """Refuse a second run of the very same frame object while one is under way: it would pay for the same rows."""
     with _lock:
         if id(frame) in _busy:

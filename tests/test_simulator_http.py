@@ -232,23 +232,23 @@ def test_models_and_limits_can_be_read_with_the_sdk(plain: SimulatorServer) -> N
 
 def test_a_thousand_sockets_are_open_at_once() -> None:
     """One thousand calls are in flight together, each on a connection of its own."""
-
-    async def one(url: str) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
-        body = json.dumps({"model": MODEL, "max_tokens": 50, "messages": MESSAGES}).encode()
-        head = (
-            "POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
-        line = await reader.readline()
-        writer.close()
-        return line
+    body = json.dumps({"model": MODEL, "max_tokens": 50, "messages": MESSAGES}).encode()
+    head = (
+        "POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
 
     async def main(url: str) -> list[bytes]:
-        return await asyncio.gather(*(one(url) for _ in range(1_000)))
+        port = int(url.rsplit(":", 1)[1])
+        sockets = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(1_000)))
+        for _, writer in sockets:
+            writer.write(head.encode() + body)
+        lines = await asyncio.gather(*(reader.readline() for reader, _ in sockets))
+        for _, writer in sockets:
+            writer.close()
+        return list(lines)
 
-    with SimulatorServer(Profile(latency_seconds=1.5)) as server:
+    with SimulatorServer(Profile(latency_seconds=1.2)) as server:
         lines = asyncio.run(main(server.url))
         assert lines == [b"HTTP/1.1 200 OK\r\n"] * 1_000
         assert server.ledger.max_in_flight == 1_000
@@ -264,7 +264,7 @@ def test_speed_makes_time_pass_faster() -> None:
 def test_a_taken_port_is_an_error_and_a_stopped_server_is_gone(plain: SimulatorServer) -> None:
     """Starting says why it cannot; stopping twice is fine, and then nobody answers."""
     port = int(plain.url.rsplit(":", 1)[1])
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         SimulatorServer(port=port).start()
     server = SimulatorServer().start()
     with pytest.raises(RuntimeError, match="starts once"):
@@ -278,10 +278,11 @@ def test_a_taken_port_is_an_error_and_a_stopped_server_is_gone(plain: SimulatorS
 @pytest.mark.parametrize("raw", [b"{", b"[1, 2]", b'{"model": NaN}', b""])
 def test_bodies_that_are_no_json_object_are_400(plain: SimulatorServer, raw: bytes) -> None:
     """The API says so, whatever arrives."""
-    request = urllib.request.Request(f"{plain.url}/v1/messages", data=raw, method="POST")  # noqa: S310
+    request = urllib.request.Request(f"{plain.url}/v1/messages", data=raw, method="POST")
     request.add_header("x-api-key", "k")
     request.add_header("anthropic-version", "2026-10-21")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as caught:
         opener.open(request, timeout=5)
+    caught.value.close()
     assert caught.value.code == 400

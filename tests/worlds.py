@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from claude_parallel.client import Doors, Session
+from claude_parallel.client import Doors
 from claude_parallel.limits import Gate
 from claude_parallel.mapping import FrameMap
+from claude_parallel.session import Session
 from claude_parallel.simulator.brain import EPOCH, Brain
 from claude_parallel.simulator.clock import run_virtual
 from claude_parallel.simulator.profile import Profile
@@ -28,10 +30,8 @@ class LoopClock:
 
     def __call__(self) -> float:
         """Return virtual seconds."""
-        try:
+        with contextlib.suppress(RuntimeError):
             self.seconds = asyncio.get_running_loop().time()
-        except RuntimeError:
-            pass
         return self.seconds
 
 

@@ -19,9 +19,7 @@ DEFAULT_LATENCY_SECONDS = 0.3
 
 
 @contextmanager
-def simulator(
-    tier: str | None = "start", *, seed: int = 0, port: int = 0, **profile: Any
-) -> Iterator[SimulatorServer]:
+def simulator(tier: str | None = "start", *, seed: int = 0, port: int = 0, **profile: Any) -> Iterator[SimulatorServer]:
     """Serve the simulated API on loopback, and send all runs of this process there for the length of a block.
 
     Parameters
@@ -58,6 +56,6 @@ def simulator(
         "limits": tier_limits(tier),
         **profile,
     }
-    with SimulatorServer(Profile(**settings), seed=seed, port=port) as server:
-        with override(base_url=server.url, api_key="simulator"):
-            yield server
+    server = SimulatorServer(Profile(**settings), seed=seed, port=port)
+    with server, override(base_url=server.url, api_key="simulator"):
+        yield server

@@ -94,9 +94,7 @@ def draft_answer(
     return Draft(content, stop, thought + tokens, thought)
 
 
-def message_json(
-    draft: Draft, body: Mapping[str, Any], split: Split, number: int, tier: str
-) -> dict[str, Any]:
+def message_json(draft: Draft, body: Mapping[str, Any], split: Split, number: int, tier: str) -> dict[str, Any]:
     """Return the Message of the API.
 
     Parameters

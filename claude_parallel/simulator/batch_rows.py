@@ -140,7 +140,7 @@ class Desk:
         if batch_row_problem(body) is not None:
             return _ERRORED
         digest = body_digest(body)
-        fault = pick(self._profile.batch_faults, self._row_chance(batch, row, digest))
+        fault = self._fault(batch, row, digest)
         if fault is not None:
             return _ERRORED if fault == "errored" else _EXPIRED
         if self._profile.cache and has_marks(body):
@@ -157,9 +157,11 @@ class Desk:
         self._cache.begun(self._cache.commit(split, at, at))
         batch.splits[row] = split
 
-    def _row_chance(self, batch: Batch, row: int, digest: bytes) -> float:
+    def _fault(self, batch: Batch, row: int, digest: bytes) -> str | None:
+        if not self._profile.batch_faults:
+            return None
         # Not the same draw as the answer's, and another one when the same row comes again in a later batch.
-        return next(chances(self._seed + batch.number, digest, -1 - row))
+        return pick(self._profile.batch_faults, next(chances(self._seed + batch.number, digest, -1 - row)))
 
     def _message(self, batch: Batch, row: int, body: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
         model = MODELS[body["model"]]

@@ -91,9 +91,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping.pending_threads -= 1
 
 
-def run_virtual(
-    main: Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, T]], *, start: float = 0.0
-) -> T:
+def run_virtual(main: Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, T]], *, start: float = 0.0) -> T:
     """Run a coroutine to its end on a fresh :class:`VirtualLoop`, then close the loop.
 
     Parameters

@@ -155,9 +155,7 @@ class Ledger:
         self.statuses[0 if lost else exchange.status] += 1
         self.bill(exchange.headers["request-id"], work.model, work.message, work.digest, lost=lost)
 
-    def bill(
-        self, request_id: str, model: str, message: dict[str, Any], digest: bytes, *, lost: bool = False
-    ) -> None:
+    def bill(self, request_id: str, model: str, message: dict[str, Any], digest: bytes, *, lost: bool = False) -> None:
         """Count one answer as billed, unless it is a refusal before any output."""
         if message["stop_reason"] == "refusal" and not message["content"]:
             self.unbilled_refusals += 1

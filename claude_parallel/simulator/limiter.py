@@ -33,7 +33,7 @@ class Bucket:
         Seconds on the caller's clock; the bucket begins full.
     """
 
-    __slots__ = ("capacity", "limit", "_level", "_rate", "_since")
+    __slots__ = ("_level", "_rate", "_since", "capacity", "limit")
 
     def __init__(self, per_minute: float, burst_seconds: float | None, now: float) -> None:
         self.limit = per_minute
@@ -86,7 +86,7 @@ class Ramp:
         The length of a window.
     """
 
-    __slots__ = ("_factor", "_floor", "_seconds", "_taken", "_before", "_window")
+    __slots__ = ("_before", "_factor", "_floor", "_seconds", "_taken", "_window")
 
     def __init__(self, floor: int, factor: float, seconds: float) -> None:
         self._floor, self._factor, self._seconds = floor, factor, seconds
@@ -127,9 +127,7 @@ class Account:
         self.input = _bucket(limits.input_tokens_per_minute, profile, now)
         self.output = _bucket(limits.output_tokens_per_minute, profile, now)
         self.ramp = (
-            None
-            if profile.ramp_floor is None
-            else Ramp(profile.ramp_floor, profile.ramp_factor, profile.ramp_seconds)
+            None if profile.ramp_floor is None else Ramp(profile.ramp_floor, profile.ramp_factor, profile.ramp_seconds)
         )
 
     def admit(self, input_tokens: float, now: float) -> Problem | None:

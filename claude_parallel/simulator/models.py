@@ -104,9 +104,7 @@ _ALL = (
           200_000, 64_000, _OLD, lifecycle="deprecated", aliases=("claude-sonnet-4-5",)),
 )  # fmt: skip
 
-MODELS: Mapping[str, Model] = MappingProxyType(
-    {name: model for model in _ALL for name in (model.id, *model.aliases)}
-)
+MODELS: Mapping[str, Model] = MappingProxyType({name: model for model in _ALL for name in (model.id, *model.aliases)})
 """Every accepted id, aliases included."""
 
 

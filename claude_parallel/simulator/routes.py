@@ -141,9 +141,7 @@ class Routes:
         )
         for name, kind, value in pools:
             if value is not None:
-                entries.append(
-                    _limit_entry({"id": name, "type": name}, None, [{"type": kind, "value": int(value)}])
-                )
+                entries.append(_limit_entry({"id": name, "type": name}, None, [{"type": kind, "value": int(value)}]))
         return entries
 
 

@@ -20,9 +20,7 @@ MAX_OPTIONAL = 24
 MAX_UNIONS = 16
 """Parameters with a union type that one request may have."""
 
-FORMATS = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
-)
+FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 
 _KEYWORDS = frozenset(
     {
@@ -89,9 +87,7 @@ def _check_reference(reference: str, root: Any, references: tuple[str, ...], tal
     if not reference.startswith("#"):
         raise _SchemaError(f"External $ref '{reference}' is not supported")
     if reference == "#" or reference in references:
-        raise _SchemaError(
-            f"Circular $ref '{reference}' is not supported: recursive schemas cannot be compiled"
-        )
+        raise _SchemaError(f"Circular $ref '{reference}' is not supported: recursive schemas cannot be compiled")
     try:
         target = resolve(reference, root)
     except (KeyError, TypeError, IndexError):
@@ -110,9 +106,7 @@ def _check_leaf(schema: dict[str, Any]) -> None:
         raise _SchemaError("'enum' and 'const' take strings, numbers, booleans or null")
 
 
-def _check_object(
-    schema: dict[str, Any], root: Any, references: tuple[str, ...], tally: dict[str, int]
-) -> None:
+def _check_object(schema: dict[str, Any], root: Any, references: tuple[str, ...], tally: dict[str, int]) -> None:
     if schema.get("additionalProperties") is not False:
         raise _SchemaError("For 'object' type, 'additionalProperties' must be explicitly set to false")
     properties = schema.get("properties", {})

@@ -85,9 +85,7 @@ def _length(value: Any) -> int:
     if isinstance(value, str):
         return len(value) + 2
     if isinstance(value, Mapping):
-        return 2 + sum(
-            len(name) + 4 + _length(inner) for name, inner in value.items() if name != "cache_control"
-        )
+        return 2 + sum(len(name) + 4 + _length(inner) for name, inner in value.items() if name != "cache_control")
     if isinstance(value, list | tuple):
         return 2 + sum(1 + _length(inner) for inner in value)
     return len(str(value))

@@ -1,0 +1,337 @@
+"""The gate's cases in memory, on virtual time: minutes of a run in a second, for tuning and for tests.
+
+Plays the real engine against the simulator's brain, and compares the wall time with the bound that the server's own
+buckets set. The same over real HTTP is in ``gate``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from claude_parallel.client import Doors, Session
+from claude_parallel.limits import Gate
+from claude_parallel.limits import Limits as GivenLimits
+from claude_parallel.options import resolve
+from claude_parallel.records import Body, Failure, Reply
+from claude_parallel.simulator.brain import Brain
+from claude_parallel.simulator.clock import run_virtual
+from claude_parallel.simulator.profile import Limits, Profile, tier_limits
+from claude_parallel.simulator.transport import MemoryTransport
+
+Bound = Literal["requests", "input", "output"]
+
+_HEADERS = {"authorization": "Bearer other", "anthropic-version": "2026-10-21"}
+_EPOCH = 1_795_392_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of the gate.
+
+    Attributes
+    ----------
+    bound : str
+        The limit that binds.
+    tier : str
+        Whose limits the server keeps; the client learns them.
+    rows : int
+        Length of the frame.
+    latency_seconds, jitter_sigma : float
+        As in the simulator's profile.
+    burst_seconds : float or None
+        How much of a minute's worth may go at once; None = all of it.
+    spread : float
+        Sizes vary by this factor from row to row (1 = all alike), uniform around the same mean.
+    faults : dict
+        As in the simulator's profile.
+    ramp_floor : int or None
+        Acceleration limit.
+    others : float
+        Share of the binding limit that another process uses.
+    uplink_seconds : float
+        Requests arrive up to so many seconds late, each by chance.
+    max_concurrency : int or "auto"
+        As in ``df.claude.map``.
+    given : Limits or None
+        Limits told to the client.
+    """
+
+    bound: Bound = "requests"
+    tier: str = "start"
+    rows: int = 1_500
+    latency_seconds: float = 1.0
+    jitter_sigma: float = 0.2
+    burst_seconds: float | None = None
+    spread: float = 1.0
+    faults: dict[Any, float] = field(default_factory=dict)
+    ramp_floor: int | None = None
+    others: float = 0.0
+    uplink_seconds: float = 0.0
+    max_concurrency: Any = "auto"
+    given: GivenLimits | None = None
+
+    @property
+    def name(self) -> str:
+        """The case in one line."""
+        base = Case()
+        parts = [self.bound, self.tier, f"{self.latency_seconds:g}s"]
+        for label, value, default in (
+            ("burst", self.burst_seconds, base.burst_seconds),
+            ("spread", self.spread, base.spread),
+            ("faults", self.faults, base.faults),
+            ("ramp", self.ramp_floor, base.ramp_floor),
+            ("others", self.others, base.others),
+            ("uplink", self.uplink_seconds, base.uplink_seconds),
+            ("jitter", self.jitter_sigma, base.jitter_sigma),
+            ("cap", self.max_concurrency, base.max_concurrency),
+            ("given", self.given is not None, False),
+        ):
+            if value != default:
+                parts.append(f"{label}={value}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What became of a run.
+
+    Attributes
+    ----------
+    wall_seconds, bound_seconds : float
+        Duration, and the least that the server's buckets allow.
+    calls, refused, failed : int
+        HTTP calls, those answered 429, and rows that failed.
+    most_in_flight : int
+        As the server saw it.
+    """
+
+    wall_seconds: float
+    bound_seconds: float
+    calls: int
+    refused: int
+    failed: int
+    most_in_flight: int
+
+    @property
+    def ratio(self) -> float:
+        """Wall time over bound."""
+        return self.wall_seconds / self.bound_seconds
+
+    @property
+    def refused_share(self) -> float:
+        """Share of the calls that were answered 429."""
+        return self.refused / max(1, self.calls)
+
+
+class Prompts:
+    """Rows of text whose sizes vary, made as they are needed."""
+
+    def __init__(self, rows: int, tokens: int, spread: float, seed: int) -> None:
+        chance = random.Random(seed)
+        low = 2 * tokens / (1 + spread)
+        self._sizes = [round(chance.uniform(low, spread * low)) for _ in range(rows)]
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def contents(self, start: int, stop: int) -> list[Any]:
+        """Return the prompts from `start` to `stop`."""
+        return [f"row {row} ".ljust(4 * self._sizes[row], "x") for row in range(start, stop)]
+
+
+class LateTransport:
+    """Requests reach the server a little late, each by chance: what a network does to an even pace."""
+
+    def __init__(self, inner: MemoryTransport, most_seconds: float, rng: random.Random) -> None:
+        self._inner = inner
+        self._most_seconds = most_seconds
+        self._rng = rng
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Send one Messages request."""
+        if self._most_seconds:
+            await asyncio.sleep(self._rng.uniform(0, self._most_seconds))
+        return await self._inner.send(body)
+
+    async def count_tokens(self, body: Body) -> int | Failure:
+        """Count tokens."""
+        return await self._inner.count_tokens(body)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+def sizes(bound: Bound, limits: Limits, rows: int) -> tuple[int, int]:
+    """Return mean input and output tokens with which `bound` binds: some 2.5 minutes' worth in all."""
+    requests = limits.requests_per_minute or 1.0
+    share = max(2.5 / rows, 1.3 / requests)
+    tokens_in, tokens_out = 15, 10
+    if bound == "input":
+        tokens_in = round(share * (limits.input_tokens_per_minute or 0))
+    if bound == "output":
+        tokens_out = round(share * (limits.output_tokens_per_minute or 0))
+    return tokens_in, tokens_out
+
+
+def profile_of(case: Case, tokens_out: int) -> Profile:
+    """Return the server's side of a case."""
+    low = 2 * tokens_out / (1 + case.spread)
+    return Profile(
+        limits=tier_limits(case.tier),
+        burst_seconds=case.burst_seconds,
+        latency_seconds=case.latency_seconds,
+        jitter_sigma=case.jitter_sigma,
+        output_tokens=tokens_out if case.spread == 1 else (round(low), round(case.spread * low)),
+        faults=case.faults,
+        ramp_floor=case.ramp_floor,
+    )
+
+
+def bound_seconds(case: Case, used: tuple[float, float, float]) -> float:
+    """Return the least time that the server's buckets allow for requests, input and output tokens `used`.
+
+    A bucket lends its capacity at once, and the rest at its rate; the last answer takes one latency on top.
+    """
+    limits = tier_limits(case.tier)
+    per_minute = (limits.requests_per_minute, limits.input_tokens_per_minute, limits.output_tokens_per_minute)
+    longest = 0.0
+    for amount, limit in zip(used, per_minute, strict=True):
+        if limit is not None:
+            rate = limit / 60
+            capacity = max(1.0, rate * (60.0 if case.burst_seconds is None else case.burst_seconds))
+            longest = max(longest, (amount - capacity) / (rate * (1 - case.others)))
+    return longest + case.latency_seconds
+
+
+def play(case: Case, seed: int = 0) -> Score:
+    """Play one case to its end, on virtual time."""
+    limits = tier_limits(case.tier)
+    tokens_in, tokens_out = sizes(case.bound, limits, case.rows)
+    brain = Brain(profile_of(case, tokens_out), seed=seed)
+    foreign: Counter[int] = Counter()
+    gate = Gate(case.given)
+    now = [0.0]
+
+    def clock() -> float:
+        try:
+            now[0] = asyncio.get_running_loop().time()
+        except RuntimeError:
+            pass
+        return now[0]
+
+    rng = random.Random(seed)
+    doors = Doors(
+        host="memory://simulator",
+        open_transport=lambda _size, timeout: LateTransport(MemoryTransport(brain, timeout), case.uplink_seconds, rng),
+        gate=gate,
+        clock=clock,
+        wall_clock=lambda: _EPOCH + clock(),
+        rng=random.Random(seed),
+    )
+    options = {"journal": False, "progress": False, "max_concurrency": case.max_concurrency, "limits": case.given}
+    session = Session(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), doors=doors)
+
+    async def main() -> float:
+        other = asyncio.create_task(_use_up(brain, case, tokens_in, foreign)) if case.others else None
+        await session.arun()
+        if other is not None:
+            other.cancel()
+        return asyncio.get_running_loop().time()
+
+    wall = run_virtual(main)
+    paid = [entry for entry in brain.ledger.paid]
+    own = len(paid) - foreign[200]
+    used = (
+        float(case.rows),
+        sum(p.input_tokens for p in paid) * own / len(paid),
+        sum(p.output_tokens for p in paid) * own / len(paid),
+    )
+    return Score(
+        wall_seconds=wall,
+        bound_seconds=bound_seconds(case, used),
+        calls=brain.ledger.requests - sum(foreign.values()),
+        refused=brain.ledger.statuses[429] - foreign[429],
+        failed=sum(outcome is None or outcome.kind is not None for outcome in session.results.outcomes),
+        most_in_flight=brain.ledger.max_in_flight,
+    )
+
+
+async def _use_up(brain: Brain, case: Case, tokens_in: int, seen: Counter[int]) -> None:
+    """Be the other process: send evenly, ignore what comes back."""
+    limits = tier_limits(case.tier)
+    tokens_out = sizes(case.bound, limits, case.rows)[1]
+    rates = {
+        "requests": limits.requests_per_minute or 0.0,
+        "input": (limits.input_tokens_per_minute or 0.0) / tokens_in,
+        "output": (limits.output_tokens_per_minute or 0.0) / tokens_out,
+    }
+    gap = 60 / (rates[case.bound] * case.others)
+    loop = asyncio.get_running_loop()
+    number = 0
+    while True:
+        number += 1
+        body = {
+            "model": "claude-haiku-5-5",
+            "max_tokens": 8_192,
+            "messages": [{"role": "user", "content": f"other {number} ".ljust(4 * tokens_in, "y")}],
+        }
+        exchange = brain.open("POST", "/v1/messages", _HEADERS, body, loop.time())
+        seen[exchange.status] += 1
+        loop.call_later(exchange.end_seconds, lambda e=exchange: brain.close(e, loop.time()))
+        await asyncio.sleep(gap)
+
+
+def cases() -> list[Case]:
+    """Return the cases of the table."""
+    found: list[Case] = []
+    bounds: tuple[Bound, ...] = ("requests", "input", "output")
+    for bound in bounds:
+        for burst in (None, 0.2):
+            base = Case(bound, burst_seconds=burst)
+            found += [replace(base, latency_seconds=seconds) for seconds in (0.1, 1.0, 5.0)]
+            found += [
+                replace(base, spread=10),
+                replace(base, jitter_sigma=0.6),
+                replace(base, faults={"overloaded": 0.02}),
+                replace(base, others=0.3),
+                replace(base, uplink_seconds=0.1),
+                replace(base, ramp_floor=60),
+                replace(base, tier="tier-1", rows=150),
+                replace(base, tier="tier-2"),
+                replace(base, tier="tier-3", rows=3_000 if bound == "requests" else 1_500),
+                replace(base, tier="tier-4", rows=6_000 if bound == "requests" else 1_500),
+                replace(base, tier="build", rows=7_500 if bound == "requests" else 1_500),
+                replace(base, tier="scale", rows=15_000 if bound == "requests" else 1_500, latency_seconds=5.0),
+            ]
+    return found
+
+
+def table(chosen: list[Case], seeds: int) -> None:
+    """Print the worst of some seeds for each case."""
+    print(f"{'case':55} {'bound s':>8} {'ratio':>7} {'429 %':>7} {'failed':>6} {'in flight':>9}")
+    for case in chosen:
+        scores = [play(case, seed) for seed in range(seeds)]
+        ratio = max(score.ratio for score in scores)
+        refused = 100 * max(score.refused_share for score in scores)
+        failed = max(score.failed for score in scores)
+        mark = "" if ratio <= 1.05 and refused <= 0.5 and not failed else "  <--"
+        print(
+            f"{case.name:55} {scores[0].bound_seconds:8.1f} {ratio:7.3f} {refused:7.2f} {failed:6d} "
+            f"{max(score.most_in_flight for score in scores):9d}{mark}",
+            flush=True,
+        )
+
+
+def main(seeds: int = 3) -> None:
+    """Print the whole table."""
+    table(cases(), seeds)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

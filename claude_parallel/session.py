@@ -1,0 +1,367 @@
+"""One map from beginning to end: prepared, run on a loop, and put on record.
+
+Assembles the doors and rules for one run. Who the account is and what the defaults are, ``client`` knows; what becomes
+of the outcomes, ``frames``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from . import bridge
+from .answers import read_answer
+from .bridge import Control
+from .budget import Budget
+from .caching import SECONDS, Prefixes, TimeToLive, mark, minimum_tokens
+from .client import Doors, journal_path, live_doors
+from .display import Painter, choose_painter
+from .engine import Engine, Pending, Rules, Run
+from .errors import InputError, Kind, RowFailed, RunStopped
+from .intake import Intake, Rows
+from .journal import Journal, RunRow
+from .load import LoadEstimator
+from .options import Settings
+from .pricing import PriceList
+from .progress import Tally, format_usd
+from .records import Answer, Body, Outcome, Request, Usage
+from .request import Shared, body_fields, example_messages, share
+from .results import Results
+from .typed_answers import repair_request
+from .window import CEILING
+
+ZERO = Decimal(0)
+
+
+def local_time(epoch_seconds: float) -> str:
+    """Return the time of day for people, such as ``14:03:20``."""
+    return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))
+
+
+class Session:
+    """One map, ready to run once.
+
+    Parameters
+    ----------
+    rows : Rows
+        What to ask.
+    settings : Settings
+        How.
+    out : str
+        Name of the text column, for the run's record.
+    static_text : str
+        Text that every row's message begins with.
+    doors : Doors, optional
+        Another outside world, for rehearsals and tests.
+    read : callable
+        Message -> Answer.
+    output_format : mapping, optional
+        ``output_config.format`` of a schema.
+    examples : tuple of pairs
+        Few-shot pairs of texts.
+    anew : frozenset of bytes
+        Fingerprints whose answers in the journal are left aside, since the user rejected them.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        settings: Settings,
+        *,
+        out: str = "response",
+        static_text: str = "",
+        doors: Doors | None = None,
+        read: Callable[[Mapping[str, Any]], Answer] = read_answer,
+        output_format: Mapping[str, Any] | None = None,
+        examples: tuple[tuple[str, str], ...] = (),
+        anew: frozenset[bytes] = frozenset(),
+    ) -> None:
+        self.rows = rows
+        self.settings = settings
+        self.out = out
+        self.doors = doors or live_doors(settings)
+        self.prices = PriceList()
+        self.read = read
+        self.run_id = _new_run_id(self.doors.wall_clock())
+        self.control = Control()
+        size = len(rows) * settings.sample
+        self.tally = Tally(total=size)
+        self.results = Results.empty(size, self.tally)
+        self.shared = self._share(output_format, examples, static_text)
+        self.ttl = self._ttl()
+        self._anew = anew
+        self._engine: Engine | None = None
+        self._check_budget()
+        is_path = not isinstance(settings.journal, bool)
+        self.journal = Journal.open(journal_path(settings.journal), is_explicit=is_path)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.run_id}: {self.tally.done} of {self.tally.total} rows>"
+
+    def run(self) -> Results:
+        """Run to the end, blocking; paints on the calling thread.
+
+        Raises
+        ------
+        RunStopped
+            When the API refused the run and nothing was answered.
+        RowFailed
+            With ``on_error="raise"``.
+        KeyboardInterrupt
+            After an interrupt in a script, or at the third in a notebook.
+        """
+        if self.settings.bridge == "nested":
+            return bridge.run_nested(self.arun)
+        _advise_amap()
+        painter = self._painter()
+        try:
+            bridge.run_blocking(self._work, self.control, painter.paint)
+        finally:
+            painter.close()
+            self._finish()
+        return self._conclude()
+
+    async def arun(self) -> Results:
+        """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
+        painter = self._painter()
+        painting = asyncio.create_task(_paint_on(painter))
+        try:
+            with bridge.interrupts(self.control):
+                await self._work()
+        finally:
+            painting.cancel()
+            painter.close()
+            self._finish()
+        return self._conclude()
+
+    # -- preparing -----------------------------------------------------------------------------------------------
+
+    def _share(
+        self, output_format: Mapping[str, Any] | None, examples: tuple[tuple[str, str], ...], static_text: str
+    ) -> Shared:
+        settings = self.settings
+        fields = body_fields(
+            model=settings.model,
+            max_tokens=settings.max_tokens,
+            system=settings.system,
+            thinking=settings.thinking,
+            effort=settings.effort,
+            output_format=output_format,
+            tools=settings.tools,
+            stop_sequences=settings.stop_sequences,
+            request=settings.request,
+        )
+        return share(self.doors.host, fields, example_messages(examples), static_text)
+
+    def _ttl(self) -> TimeToLive | None:
+        """Return the lifetime to mark the shared prefix with; None where caching cannot pay.
+
+        A prefix below the model's minimum is not cached, and one that a single request uses costs a quarter more.
+        """
+        wanted = self.settings.prompt_cache
+        if wanted is None or self.tally.total < 2:
+            return None
+        if self.shared.prefix_tokens < minimum_tokens(self.settings.model):
+            return None
+        return "5m" if wanted == "auto" else wanted
+
+    def _check_budget(self) -> None:
+        if self.settings.budget is not None and self.prices.card(self.settings.model) is None:
+            raise InputError(
+                f"no price is known for {self.settings.model!r}, so budget= cannot be kept; leave it out, or choose a "
+                "model with a known price"
+            )
+
+    def _painter(self) -> Painter:
+        return choose_painter(self.tally, progress=self.settings.progress, clock=time.monotonic, clock_text=local_time)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        settings, doors = self.settings, self.doors
+        summary = {**settings.summary(), "rows": len(self.rows), "out": self.out}
+        self.journal.begin_run(self.run_id, doors.wall_clock(), doors.host, summary)
+        cap = CEILING if settings.max_concurrency == "auto" else settings.max_concurrency
+        transport = doors.open_transport(cap, settings.timeout)
+        try:
+            run = self._assemble(transport, cap)
+            self._engine = Engine(run, self._intake().chunks(), self._deliver)
+            await self._engine.run()
+        finally:
+            await transport.aclose()
+
+    def _assemble(self, transport: Transport, cap: int) -> Run:
+        settings, doors = self.settings, self.doors
+        return Run(
+            run_id=self.run_id,
+            host=doors.host,
+            transport=transport,
+            gate=doors.gate,
+            journal=self.journal,
+            rules=Rules(self.read, self._price, self._worst_cost, self._mark, self._repair),
+            policy=settings.retries,
+            budget=Budget(cap=settings.budget),
+            estimator=LoadEstimator(),
+            prefixes=Prefixes(SECONDS[self.ttl]) if self.ttl else None,
+            control=self.control,
+            tally=self.tally,
+            clock=doors.clock,
+            wall_clock=doors.wall_clock,
+            rng=doors.rng,
+            max_in_flight=cap,
+            stops_at_error=settings.on_error == "raise",
+        )
+
+    def _intake(self) -> Intake:
+        return Intake(
+            rows=self.rows,
+            shared=self.shared,
+            results=self.results,
+            journal=self.journal,
+            read=self.read,
+            price=self.prices.cost,
+            repair=self._repair,
+            draws=self.settings.sample,
+            is_marked=self.ttl is not None,
+            anew=self._anew,
+        )
+
+    def _deliver(self, pending: Pending, outcome: Outcome) -> None:
+        self.results.deliver(pending.position, outcome)
+
+    def _worst_cost(self, request: Request) -> Decimal:
+        if self.settings.budget is None:
+            return ZERO
+        return self.prices.worst_cost(request.body, request.max_input_tokens, self.ttl) or ZERO
+
+    def _mark(self, request: Request) -> Body:
+        if self.ttl is None or request.prefix is None:
+            return request.body
+        return mark(request.body, self.shared.static_text, len(self.shared.examples), self.ttl)
+
+    def _price(self, model: str, usage: Usage) -> Decimal | None:
+        """Return the cost of an answer, and count what the prompt cache did for it."""
+        if self.ttl is not None:
+            self.tally.note_cache(usage, self.prices.cache_savings(model, usage))
+        return self.prices.cost(model, usage)
+
+    def _repair(self, pending: Pending, answer: Answer) -> Request | None:
+        if pending.repairs >= self.settings.repair:
+            return None
+        return repair_request(self.shared, pending.request, answer)
+
+    # -- afterwards ----------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Give every row an outcome, and keep the run's record; the answers themselves are on disk already."""
+        kind, what = self._reason_for_the_rest()
+        self.results.complete(kind, what)
+        self.journal.keep_rows(
+            self.run_id,
+            (
+                RunRow(position, fingerprint, outcome)
+                for position, (fingerprint, outcome) in enumerate(
+                    zip(self.results.fingerprints, self.results.outcomes, strict=True)
+                )
+                if outcome is not None
+            ),
+        )
+        self.journal.end_run(self.run_id, self.doors.wall_clock(), self._totals())
+        self.journal.close()
+
+    def _reason_for_the_rest(self) -> tuple[Any, str]:
+        if self._engine is not None and self._engine.stop is not None:
+            kind, what = self._engine.stop
+            return kind, f"not sent: {what}"
+        return "cancelled", "not sent, the run was stopped"
+
+    def _totals(self) -> dict[str, Any]:
+        tally, engine = self.tally, self._engine
+        return {
+            "rows": tally.total,
+            "errors": dict(tally.kinds),
+            "cost_usd": str(tally.cost),
+            "saved_usd": str(tally.saved),
+            "from_journal": tally.from_journal,
+            "duplicates": tally.duplicates,
+            "cache": {"hits": tally.cache_hits, "misses": tally.cache_misses, "saved_usd": str(tally.cache_saved)},
+            "waited_seconds": {
+                reason: round(seconds, 3) for reason, seconds in (engine.waited if engine else {}).items()
+            },
+            "limits": dict(self.doors.gate.status(self.doors.clock()).limits),
+        }
+
+    def _conclude(self) -> Results:
+        """Return the results, or raise what the caller asked to be told by an exception."""
+        stop = self._engine.stop if self._engine is not None else None
+        if stop is not None and stop[0] != "budget" and not self.results.has_answers:
+            raise RunStopped(*stop)
+        for message in self._warnings(stop):
+            warnings.warn(message, UserWarning, stacklevel=5)
+        if self.control.interrupts and not bridge.is_interactive():
+            raise KeyboardInterrupt
+        if self.settings.on_error == "raise":
+            self._raise_first_error()
+        return self.results
+
+    def _warnings(self, stop: tuple[Kind, str] | None) -> Iterator[str]:
+        """Yield what the user should know beside the frame, one sentence each."""
+        tally, model = self.tally, self.settings.model
+        if stop is not None:
+            kind, what = stop
+            spent = f", {format_usd(tally.cost)} spent" if kind == "budget" else ""
+            yield (
+                f"the run stopped early ({kind}: {what}{spent}): {tally.kinds[kind]:,} rows are marked {kind!r}; what was "
+                "answered is in the frame and in the journal"
+            )
+        if self.ttl is not None and tally.cache_misses > 3 and not tally.cache_hits:
+            yield (
+                "prompt caching was asked for, but no answer was read from the cache: the shared prefix may be below the "
+                f"{minimum_tokens(model):,} tokens that {model} caches, or differ from row to row"
+            )
+        if tally.unpriced:
+            yield f"no price is known for {tally.unpriced} answers ({model!r}); their cost is NaN"
+
+    def _raise_first_error(self) -> None:
+        for position, outcome in enumerate(self.results.outcomes):
+            if outcome and outcome.error and outcome.kind not in ("skipped", "cancelled"):
+                raise RowFailed(position // self.settings.sample, outcome.error, outcome.request_id)
+
+
+async def _paint_on(painter: Painter) -> None:
+    while True:
+        painter.paint()
+        await asyncio.sleep(bridge.PAINT_SECONDS)
+
+
+def _new_run_id(now: float) -> str:
+    return time.strftime("r-%Y%m%d-%H%M%S-", time.localtime(now)) + secrets.token_hex(3)
+
+
+_has_advised = False
+
+
+def _advise_amap() -> None:
+    """Say once that a blocking map inside a running loop (not a notebook's) stops that loop meanwhile."""
+    global _has_advised
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if not _has_advised and not bridge.is_interactive():
+        _has_advised = True
+        warnings.warn(
+            "map() blocks the event loop it is called in; inside async code, use `await df.claude.amap(...)`",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,205 @@
+"""A real Jupyter kernel: starts it in a world of its own, runs cells, reads what they put out, interrupts it.
+
+What the cells do is for the tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import queue
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+
+from .world import clean_environment
+
+CELL_SECONDS = 60.0
+"""How long a cell may take before the test fails."""
+
+LAUNCHER = ("-m", "ipykernel_launcher")
+
+Message = dict[str, Any]
+
+PRELUDE = """
+import asyncio, json, threading
+import pandas as pd
+import claude_parallel as cp
+
+def texts(rows):
+    return pd.DataFrame({"text": [f"row {number}" for number in range(rows)]})
+
+def facts(frame):
+    kinds = frame["response_error"].dropna().str.split(":").str[0].value_counts()
+    return {"rows": len(frame), "answers": frame["response"].dropna().tolist(),
+            "kinds": {kind: int(count) for kind, count in kinds.items()}}
+"""
+
+
+@dataclass
+class Cell:
+    """One executed cell and every message that names it as its parent."""
+
+    message_id: str
+    messages: list[Message] = field(default_factory=list)
+    is_idle: bool = False
+
+    def contents(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the contents of its messages of these types, in order."""
+        return [message["content"] for message in self.messages if message["msg_type"] in kinds]
+
+    def stream(self, name: str = "stdout") -> str:
+        """Return what was written to stdout or stderr."""
+        return "".join(content["text"] for content in self.contents("stream") if content["name"] == name)
+
+    @property
+    def error(self) -> str | None:
+        """Name of the exception that ended the cell, if any."""
+        errors = self.contents("error")
+        return errors[0]["ename"] if errors else None
+
+    @property
+    def widgets_shown(self) -> list[str]:
+        """Ids of the widgets that were displayed."""
+        views = (content["data"].get("application/vnd.jupyter.widget-view+json") for content in self.contents("display_data"))
+        return [view["model_id"] for view in views if view]
+
+    def widget_states(self, model: str) -> list[dict[str, Any]]:
+        """Return the states that widgets of one model (``FloatProgressModel``) went through, merged, in order."""
+        states: list[dict[str, Any]] = []
+        known: dict[str, dict[str, Any]] = {}
+        for content in self.contents("comm_open", "comm_msg"):
+            state = content["data"].get("state", {})
+            if state.get("_model_name") == model:
+                known[content["comm_id"]] = {}
+            if content["comm_id"] in known:
+                known[content["comm_id"]] |= state
+                states.append(dict(known[content["comm_id"]]))
+        return states
+
+    @property
+    def words(self) -> str:
+        """Every text that a widget of the cell showed, and what was written to stderr."""
+        states = (content["data"].get("state", {}) for content in self.contents("comm_open", "comm_msg"))
+        return "\n".join([*(str(state["value"]) for state in states if isinstance(state.get("value"), str)), self.stream("stderr")])
+
+
+class Kernel:
+    """A kernel process and a client of it.
+
+    Parameters
+    ----------
+    folder : Path
+        Its world: journal, Jupyter files, working directory.
+    launcher : sequence of str
+        Arguments of Python that start a kernel.
+    prelude : str
+        Run first, with :data:`PRELUDE` after it.
+    """
+
+    def __init__(self, folder: Path, *, launcher: Sequence[str] = LAUNCHER, prelude: str = "") -> None:
+        self.folder = folder
+        self._prelude = prelude
+        specs = folder / "specs"
+        (specs / "tested").mkdir(parents=True, exist_ok=True)
+        spec = {"argv": [sys.executable, *launcher, "-f", "{connection_file}"], "display_name": "tested", "language": "python"}
+        (specs / "tested" / "kernel.json").write_text(json.dumps(spec))
+        self._manager = KernelManager(
+            kernel_name="tested",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False),
+            connection_file=str(folder / "connection.json"),
+        )
+        self._cells: dict[str, Cell] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self._manager.start_kernel(env=clean_environment(self.folder), cwd=str(self.folder))
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=CELL_SECONDS)
+        self.run(self._prelude + PRELUDE)
+
+    # -- cells -------------------------------------------------------------------------------------------------------
+
+    def start(self, code: str, *, stops_on_error: bool = True) -> Cell:
+        """Send a cell, and return at once."""
+        cell = Cell(self._client.execute(code, stop_on_error=stops_on_error))
+        self._cells[cell.message_id] = cell
+        return cell
+
+    def finish(self, cell: Cell, *, expects_error: bool = False) -> Cell:
+        """Wait until a cell has ended; an exception in it fails the test unless it is expected."""
+        self.pump(lambda: cell.is_idle)
+        assert expects_error or cell.error is None, "\n".join(cell.contents("error")[0]["traceback"])
+        return cell
+
+    def run(self, code: str, *, expects_error: bool = False) -> Cell:
+        """Run a cell to its end."""
+        return self.finish(self.start(code), expects_error=expects_error)
+
+    def value(self, expression: str) -> Any:
+        """Return what an expression is worth in the kernel; it must be fit for JSON."""
+        wanted = {"value": f"__import__('json').dumps({expression})"}
+        message_id = self._client.execute("", silent=True, user_expressions=wanted)
+        while True:
+            reply = self._client.get_shell_msg(timeout=CELL_SECONDS)
+            if reply["parent_header"].get("msg_id") == message_id:
+                break
+        found = reply["content"]["user_expressions"]["value"]
+        assert found["status"] == "ok", found
+        return json.loads(ast.literal_eval(found["data"]["text/plain"]))
+
+    def pump(self, is_reached: Callable[[], bool], timeout_seconds: float = CELL_SECONDS) -> None:
+        """Read messages until something is so."""
+        deadline = time.monotonic() + timeout_seconds
+        while not is_reached():
+            assert time.monotonic() < deadline, f"still waiting after {timeout_seconds} seconds"
+            try:
+                message = self._client.get_iopub_msg(timeout=1)
+            except queue.Empty:
+                assert self.is_alive, "the kernel process has ended"
+                continue
+            cell = self._cells.get(message["parent_header"].get("msg_id", ""))
+            if cell is None:
+                continue
+            cell.messages.append(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                cell.is_idle = True
+
+    # -- the process -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_alive(self) -> bool:
+        """True while the process runs."""
+        return bool(self._manager.is_alive())
+
+    def interrupt(self) -> float:
+        """Do what the stop button does; returns the moment on ``time.monotonic()``."""
+        self._manager.interrupt_kernel()
+        return time.monotonic()
+
+    def run_beside(self, code: str) -> None:
+        """Run code in a subshell, beside the cell that is running (ipykernel 7 and newer)."""
+        session = self._client.session
+        request = session.msg("create_subshell_request")
+        self._client.control_channel.send(request)
+        reply = self._client.get_control_msg(timeout=CELL_SECONDS)
+        message = session.msg("execute_request", {"code": code, "silent": True, "allow_stdin": False})
+        message["header"]["subshell_id"] = reply["content"]["subshell_id"]
+        self._client.shell_channel.send(message)
+
+    def kill(self) -> None:
+        """End the process as a restart button does, whatever it is doing."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def restart(self) -> None:
+        """Kill the process and start a new one with the same world."""
+        self.kill()
+        self._start()
