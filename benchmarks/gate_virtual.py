@@ -12,11 +12,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from claude_parallel.client import Doors, Session
+from claude_parallel.client import Doors
 from claude_parallel.limits import Gate
 from claude_parallel.limits import Limits as GivenLimits
 from claude_parallel.options import resolve
 from claude_parallel.records import Body, Failure, Reply
+from claude_parallel.session import Session
 from claude_parallel.simulator.brain import Brain
 from claude_parallel.simulator.clock import run_virtual
 from claude_parallel.simulator.profile import Limits, Profile, tier_limits
@@ -102,7 +103,8 @@ class Score:
     Attributes
     ----------
     wall_seconds, bound_seconds : float
-        Duration, and the least that the server's buckets allow.
+        Time until the last row was sent plus one latency (how long just the last answers take is chance), and the
+        least that the server's buckets allow.
     calls, refused, failed : int
         HTTP calls, those answered 429, and rows that failed.
     most_in_flight : int
@@ -130,6 +132,8 @@ class Score:
 class Prompts:
     """Rows of text whose sizes vary, made as they are needed."""
 
+    rows_at_once = 500
+
     def __init__(self, rows: int, tokens: int, spread: float, seed: int) -> None:
         chance = random.Random(seed)
         low = 2 * tokens / (1 + spread)
@@ -144,18 +148,29 @@ class Prompts:
 
 
 class LateTransport:
-    """Requests reach the server a little late, each by chance: what a network does to an even pace."""
+    """Requests reach the server a little late, each by chance: what a network does to an even pace.
+
+    Attributes
+    ----------
+    last_sent : float
+        When the last request that was answered had been sent.
+    """
 
     def __init__(self, inner: MemoryTransport, most_seconds: float, rng: random.Random) -> None:
         self._inner = inner
         self._most_seconds = most_seconds
         self._rng = rng
+        self.last_sent = 0.0
 
     async def send(self, body: Body) -> Reply | Failure:
         """Send one Messages request."""
+        sent = asyncio.get_running_loop().time()
         if self._most_seconds:
             await asyncio.sleep(self._rng.uniform(0, self._most_seconds))
-        return await self._inner.send(body)
+        result = await self._inner.send(body)
+        if isinstance(result, Reply):
+            self.last_sent = max(self.last_sent, sent)
+        return result
 
     async def count_tokens(self, body: Body) -> int | Failure:
         """Count tokens."""
@@ -223,10 +238,10 @@ def play(case: Case, seed: int = 0) -> Score:
             pass
         return now[0]
 
-    rng = random.Random(seed)
+    transport = LateTransport(MemoryTransport(brain), case.uplink_seconds, random.Random(seed))
     doors = Doors(
         host="memory://simulator",
-        open_transport=lambda _size, timeout: LateTransport(MemoryTransport(brain, timeout), case.uplink_seconds, rng),
+        open_transport=lambda _size, _timeout: transport,
         gate=gate,
         clock=clock,
         wall_clock=lambda: _EPOCH + clock(),
@@ -235,26 +250,26 @@ def play(case: Case, seed: int = 0) -> Score:
     options = {"journal": False, "progress": False, "max_concurrency": case.max_concurrency, "limits": case.given}
     session = Session(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), doors=doors)
 
-    async def main() -> float:
+    async def main() -> None:
         other = asyncio.create_task(_use_up(brain, case, tokens_in, foreign)) if case.others else None
         await session.arun()
         if other is not None:
             other.cancel()
-        return asyncio.get_running_loop().time()
 
-    wall = run_virtual(main)
-    paid = [entry for entry in brain.ledger.paid]
-    own = len(paid) - foreign[200]
+    run_virtual(main)
+    paid = brain.ledger.paid
+    refused = brain.ledger.statuses[429] - foreign[429]
+    calls = brain.ledger.requests - sum(foreign.values())
     used = (
-        float(case.rows),
-        sum(p.input_tokens for p in paid) * own / len(paid),
-        sum(p.output_tokens for p in paid) * own / len(paid),
+        float(calls - refused),
+        sum(entry.input_tokens for entry in paid) / len(paid) * (calls - refused),
+        sum(entry.output_tokens for entry in paid) / len(paid) * case.rows,
     )
     return Score(
-        wall_seconds=wall,
+        wall_seconds=transport.last_sent + case.latency_seconds,
         bound_seconds=bound_seconds(case, used),
-        calls=brain.ledger.requests - sum(foreign.values()),
-        refused=brain.ledger.statuses[429] - foreign[429],
+        calls=calls,
+        refused=refused,
         failed=sum(outcome is None or outcome.kind is not None for outcome in session.results.outcomes),
         most_in_flight=brain.ledger.max_in_flight,
     )

@@ -85,8 +85,9 @@ class ClaudeFrame:
         ----------
         prompt : str or callable
             A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal
-            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and returns
-            text, a list of content blocks, or a list of messages. A row in which a used cell is missing or empty is skipped.
+            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and
+            returns text, a list of content blocks, or a list of messages. A row in which a used cell is missing or
+            empty is skipped.
         out : str, default "response"
             Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
         system : str, optional
@@ -97,7 +98,8 @@ class ClaudeFrame:
         schema : type, mapping, pydantic model or JSON schema, optional
             Typed answers: a bare type (``bool``, ``int``, ``float``, ``Literal[...]``, an ``Enum``, ``list[...]``)
             types the ``out`` column, the fields of a model or mapping become columns of their own. A field whose name
-            is taken by another column becomes ``<out>_<field>``. An answer that does not fit has the error kind ``schema``.
+            is taken by another column becomes ``<out>_<field>``. An answer that does not fit has the error kind
+            ``schema``.
         images, documents : str or list of str, optional
             Columns with files to attach: local path, URL, bytes, PIL image; PDF or text for documents; a cell may hold
             a list. Files are read when their row's turn comes; a broken one is that row's error.

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from .batch_responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
 from .packing import Envelope
-from .records import Failure, Reply
+from .records import Failure
 from .responses import read_response
-from .transport import CONNECT_SECONDS, Account, read_exception
+from .transport import CONNECT_SECONDS, Account, _read_exception
 
 if TYPE_CHECKING:
     import httpx2
@@ -99,9 +100,7 @@ class SdkBatchDoor:
         options = {"headers": headers, "timeout": self._timeout}
 
         def send() -> Any:
-            return self._client.post(
-                PATH, cast_to=self._response_class, content=_upload(envelope), options=options
-            )
+            return self._client.post(PATH, cast_to=self._response_class, content=_upload(envelope), options=options)
 
         seconds = self._timeout_seconds + envelope.size_bytes / _SLOWEST_BYTES_PER_SECOND
         return await self._call(send, read_batch, seconds)
@@ -203,3 +202,33 @@ async def _lines(response: httpx2.Response) -> AsyncIterator[bytes]:
 
 def _path(batch_id: str) -> str:
     return f"{PATH}/{quote(batch_id, safe='')}"
+
+
+def _failure(error: Exception) -> Failure:
+    """Return the failure that an exception stands for; ``perhaps_billed`` unless it is certain that nothing was sent."""
+    import httpx2
+
+    if isinstance(error, httpx2.TimeoutException):
+        return Failure(kind="timeout", message="no answer in time", perhaps_billed=True)
+    if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
+        return Failure(
+            kind="connection", message=f"the connection failed ({type(error).__name__})", perhaps_billed=True
+        )
+    failure = _read_exception(error)
+    return failure if failure.status is not None else replace(failure, perhaps_billed=not _was_never_sent(error))
+
+
+def _was_never_sent(error: Exception) -> bool:
+    """Say whether no byte can have reached the API.
+
+    The SDK's aiohttp adapter calls every broken connection a ``ConnectError``, also one that broke after the request was
+    sent; only aiohttp's own error below it tells.
+    """
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None and cause not in chain:
+        chain.append(cause)
+    below = [item for item in chain if type(item).__module__.startswith("aiohttp")]
+    names = {cls.__name__ for item in below or chain for cls in type(item).__mro__}
+    if below:
+        return bool(names & {"ClientConnectorError", "ConnectionTimeoutError"})
+    return bool(names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnicodeError"})

@@ -1,12 +1,12 @@
-"""What a run cost, what failed and what was slow, counted from its record.
+"""What a run came to, what failed, what was slow and what it waited for, counted from its record.
 
-Knows sums and rankings; how things went over time is the business of ``timeline``, words and pictures of ``report``.
+Knows counts and rankings; money by kind of token is the business of ``spending``, series over time of ``timeline``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
@@ -14,21 +14,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from .errors import HINTS, KINDS, Kind
-from .pricing import PriceList, UnitPrices
+from .errors import HINTS, Kind
 from .timeline import FloatArray, RunData, amounts, numbers
 
 ZERO = Decimal(0)
-TOKEN_KINDS: tuple[tuple[str, str], ...] = (
-    ("input", "input_tokens"),
-    ("output", "output_tokens"),
-    ("cache write, 5 minutes", "cache_write_5m_tokens"),
-    ("cache write, 1 hour", "cache_write_1h_tokens"),
-    ("cache read", "cache_read_tokens"),
-)
-"""Kinds of token in the order of ``pricing.UnitPrices``, and their columns."""
-
-_CACHE_KINDS = (2, 3, 4)
 _LATENCY_BINS = 40
 
 
@@ -69,59 +58,6 @@ class Summary:
     def rows_per_second(self) -> float:
         """Answered rows per second, whatever their source."""
         return self.answered / self.seconds if self.seconds > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class CostPart:
-    """What one kind of token cost; `cost` in US dollars."""
-
-    kind: str
-    tokens: int
-    cost: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a run cost by kind of token.
-
-    Attributes
-    ----------
-    parts : tuple of CostPart
-        Kinds that were used.
-    other : Decimal
-        US dollars of the calls beyond their tokens at list price: web searches, US-only inference, fast mode.
-    unpriced : int
-        Answers of models without a known price.
-    """
-
-    parts: tuple[CostPart, ...]
-    other: Decimal
-    unpriced: int
-
-
-@dataclass(frozen=True, slots=True)
-class CacheUse:
-    """What prompt caching did.
-
-    Attributes
-    ----------
-    hits, misses : int
-        Answers that read from the cache, and those that only wrote to it or left it aside.
-    read_share : float
-        Share of all input tokens that came from the cache.
-    saved : Decimal
-        US dollars saved against plain input tokens; negative where caching cost more.
-    """
-
-    hits: int
-    misses: int
-    read_share: float
-    saved: Decimal
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of answers that read from the cache."""
-        return self.hits / max(1, self.hits + self.misses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,53 +137,6 @@ def summarize(data: RunData) -> Summary:
     )
 
 
-def cost_by_kind(data: RunData, prices: PriceList | None = None) -> Costs:
-    """Return what each kind of token cost, by the prices of genai-prices.
-
-    Parameters
-    ----------
-    data : RunData
-        The run.
-    prices : PriceList, optional
-        Rate cards read already.
-    """
-    tokens, costs, unpriced = [0] * len(TOKEN_KINDS), [ZERO] * len(TOKEN_KINDS), 0
-    for group in _groups(data, prices or PriceList()):
-        unpriced += group.answers if group.prices is None else 0
-        for index, number in enumerate(group.tokens):
-            tokens[index] += number
-            costs[index] += number * group.prices[index] if group.prices else ZERO
-    paid = Decimal(repr(float(amounts(data.attempts["cost_usd"]).sum())))
-    other = paid - sum(costs, ZERO)
-    parts = (CostPart(name, n, cost) for (name, _), n, cost in zip(TOKEN_KINDS, tokens, costs, strict=True))
-    is_other = other > paid / 1_000 and not unpriced
-    return Costs(tuple(part for part in parts if part.tokens), other if is_other else ZERO, unpriced)
-
-
-def cache_use(data: RunData, prices: PriceList | None = None) -> CacheUse | None:
-    """Return what prompt caching did; None where no token was written to the cache or read from it.
-
-    The run's own totals, where they are kept, go before what its calls tell.
-    """
-    calls = data.attempts[data.attempts["kind"].isna()]
-    columns = [amounts(calls[column]) for _, column in TOKEN_KINDS]
-    read, total = columns[4], columns[0] + columns[2] + columns[3] + columns[4]
-    recorded = data.totals.get("cache") or {}
-    if not (columns[2] + columns[3] + columns[4]).any() and not recorded.get("hits"):
-        return None
-    saved = ZERO
-    for group in _groups(data, prices or PriceList()):
-        if group.prices:
-            saved += sum((group.tokens[kind] * (group.prices[0] - group.prices[kind]) for kind in _CACHE_KINDS), ZERO)
-    hits = int(recorded.get("hits", (read > 0).sum()))
-    return CacheUse(
-        hits=hits,
-        misses=int(recorded.get("misses", len(calls) - hits)),
-        read_share=float(read.sum() / max(1.0, total.sum())),
-        saved=Decimal(str(recorded.get("saved_usd", saved))),
-    )
-
-
 def troubles(data: RunData) -> tuple[Trouble, ...]:
     """Return what went wrong by kind, most rows lost first."""
     calls = data.attempts
@@ -277,7 +166,7 @@ def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
             "position": numbers(data.attempts["position"]),
             "started": numbers(data.attempts["started"]),
             "ended": numbers(data.attempts["ended"]),
-            "request_id": data.attempts["request_id"].to_numpy(dtype=object, na_value=None),
+            "request_id": data.attempts["request_id"].astype(object),
         }
     ).dropna(subset=["position", "started", "ended"])
     if calls.empty:
@@ -287,7 +176,7 @@ def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
     top = rows.sort_values("seconds", ascending=False, kind="stable").head(most)
     latest = calls[calls["position"].isin(top.index)].sort_values("ended").groupby("position")["request_id"].last()
     return tuple(
-        SlowRow(int(cast(float, position)), float(row["seconds"]), int(row["calls"]), str(latest[position] or ""))
+        SlowRow(int(cast(float, position)), float(row["seconds"]), int(row["calls"]), _text(latest.get(position)))
         for position, row in top.iterrows()
     )
 
@@ -310,44 +199,14 @@ def latency(data: RunData) -> Latency | None:
 
 def waits_by_reason(data: RunData) -> tuple[WaitPart, ...]:
     """Return for how long sending was held back, by reason, longest first."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     lengths = numbers(data.waits["ended"]) - numbers(data.waits["started"])
     for reason, length in zip(data.waits["reason"], np.nan_to_num(lengths), strict=True):
-        seconds[str(reason)] += float(length)  # type: ignore[assignment]
+        seconds[str(reason)] = seconds.get(str(reason), 0.0) + float(length)
     for reason, waited in (data.totals.get("waited_seconds") or {}).items():
         seconds[str(reason)] = waited
     parts = (WaitPart(reason, float(waited)) for reason, waited in seconds.items() if waited > 0)
     return tuple(sorted(parts, key=lambda part: (-part.seconds, part.reason)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Tokens of all answers that share their unit prices."""
-
-    answers: int
-    tokens: tuple[int, ...]
-    prices: UnitPrices | None
-
-
-def _groups(data: RunData, prices: PriceList) -> Iterator[_Group]:
-    """Yield the answers' tokens by model, context and band of prices: sums of whole tokens, priced exactly."""
-    calls = data.attempts[data.attempts["kind"].isna()]
-    tokens = np.stack([amounts(calls[column]) for _, column in TOKEN_KINDS], axis=1)
-    totals = tokens[:, 0] + tokens[:, 2:].sum(axis=1)
-    models = calls["model"].to_numpy(dtype=object, na_value=None)
-    models = np.where(models == None, str(data.settings.get("model", "")), models)  # noqa: E711
-    batch = set(data.rows.loc[data.rows["source"] == "batch", "position"])
-    is_batch = calls["position"].isin(batch).to_numpy(dtype=bool)
-    for model, in_batch in sorted({(str(m), bool(b)) for m, b in zip(models, is_batch, strict=True)}):
-        chosen = (models == model) & (is_batch == in_batch)
-        card = prices.card(model, is_batch=in_batch)
-        starts = [start for start, _ in card.bands] if card else [0]
-        band = np.searchsorted(np.asarray(starts[1:], dtype=np.float64), totals, side="left")
-        for index, start in enumerate(starts):
-            inside = chosen & (band == index)
-            if inside.any():
-                sums = tuple(int(number) for number in tokens[inside].sum(axis=0))
-                yield _Group(int(inside.sum()), sums, card.prices(start + 1) if card else None)
 
 
 def _row_kinds(rows: pd.DataFrame) -> dict[Any, int]:
@@ -369,4 +228,8 @@ def _what_happened(kind: str, error: str) -> str:
 def _advice(kind: str, rows: int) -> str:
     if not rows:
         return "nothing to do: it was tried again, and no row was lost to it"
-    return HINTS[cast(Kind, kind)] if kind in KINDS else HINTS["unknown"]
+    return HINTS.get(cast(Kind, kind), HINTS["unknown"])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -14,7 +14,8 @@ from .bridge import is_interactive
 from .progress import Tally, describe
 
 PAINT_EVERY_SECONDS = 0.1
-LINE_EVERY_SECONDS = 10.0
+FIRST_LINE_SECONDS = 1.0
+LINE_EVERY_SECONDS = 30.0
 
 
 class Painter(Protocol):
@@ -89,7 +90,7 @@ class BarPainter:
 
 
 class LinePainter:
-    """One line of text every few seconds, for log files and CI."""
+    """One line of text now and then, for log files and CI: after a second, then twice as late each time."""
 
     def __init__(
         self,
@@ -104,12 +105,14 @@ class LinePainter:
         self._clock_text = clock_text
         self._stream = stream
         self._every_seconds = every_seconds
-        self._due = clock() + every_seconds
+        self._interval = min(FIRST_LINE_SECONDS, every_seconds)
+        self._due = clock() + self._interval
 
     def paint(self) -> None:
         """Write a line when one is due."""
         if self._clock() >= self._due:
-            self._due = self._clock() + self._every_seconds
+            self._interval = min(2 * self._interval, self._every_seconds)
+            self._due = self._clock() + self._interval
             self._write()
 
     def close(self) -> None:

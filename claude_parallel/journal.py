@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import usage_of
-from .journal_file import connect, open_or_set_aside
+from .journal_file import begin_anew, connect, is_damage, open_or_set_aside
 from .records import Attempt, Failure, Outcome, Reply
 
 _CHUNK = 500
@@ -57,7 +57,7 @@ class Journal:
         self._connection = connection
         self._pending: list[Statement] = []
         self._committed: asyncio.Future[None] | None = None
-        self._has_warned = False
+        self._warned: set[str] = set()
 
     @classmethod
     def open(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
@@ -91,9 +91,12 @@ class Journal:
                 keys = fingerprints[start : start + _CHUNK]
                 query = f"{_SELECT_ANSWERS} ({', '.join('?' * len(keys))})"
                 for key, text, request_id in self._connection.execute(query, keys):
-                    found[key] = Reply(message=json.loads(text), request_id=request_id, readings={})
-        except (sqlite3.Error, ValueError) as error:
-            self._warn(f"the journal cannot be read ({error}); rows may be asked again")
+                    message = _read_message(text)
+                    if message is not None:
+                        found[key] = Reply(message=message, request_id=request_id, readings={})
+        except sqlite3.Error as error:
+            if not self._begin_anew(error):
+                self._warn("read", f"the journal cannot be read ({error}); rows may be asked again")
         return found
 
     async def keep_answer(self, fingerprint: bytes, host: str, reply: Reply, ended: float) -> None:
@@ -174,26 +177,61 @@ class Journal:
         """
         waiting, self._committed = self._committed, None
         try:
-            if self._pending:
-                self.execute_many(self._pending)
-                self._pending = []
-        except sqlite3.Error as error:
+            self._commit()
+        except (sqlite3.Error, ValueError, OverflowError) as error:
             self._warn(
+                "write",
                 f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
-                "since a second run would pay for them again"
+                "since a second run would pay for them again",
             )
         finally:
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
-    def _warn(self, message: str) -> None:
-        if not self._has_warned:
-            self._has_warned = True
+    def _commit(self) -> None:
+        """Commit what is pending; what fails stays pending."""
+        if not self._pending:
+            return
+        try:
+            self.execute_many(self._pending)
+        except sqlite3.Error as error:
+            if not self._begin_anew(error):
+                raise
+            self.execute_many(self._pending)
+        self._pending = []
+
+    def _begin_anew(self, error: sqlite3.Error) -> bool:
+        """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
+        if self.path is None or not is_damage(error):
+            return False
+        self._connection.close()
+        self._connection, self.path = begin_anew(self.path, error)
+        return True
+
+    def _warn(self, occasion: str, message: str) -> None:
+        """Warn once for each occasion."""
+        if occasion not in self._warned:
+            self._warned.add(occasion)
             warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
 
 
+def _read_message(text: str) -> Mapping[str, Any] | None:
+    """Return a stored Message; None for one that is not whole, which costs only this answer."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _storable(text: str | None) -> str | None:
+    """Return text that SQLite can take: lone surrogates as escapes."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def _answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> Statement:
-    message = json.dumps(reply.message, ensure_ascii=False, separators=(",", ":"))
+    # Inside JSON, the escape that stands for a lone surrogate is read back as the same.
+    message = _storable(json.dumps(reply.message, ensure_ascii=False, separators=(",", ":")))
     return _INSERT_ANSWER, (fingerprint, host, message, reply.request_id, created)
 
 
@@ -201,7 +239,7 @@ def _attempt_row(run: str, position: int, attempt: Attempt, cost: Decimal | None
     result = attempt.result
     head = (run, position, attempt.number, attempt.started, attempt.ended)
     if isinstance(result, Failure):
-        return (*head, result.kind, result.status, result.message[:500], result.request_id, *(None,) * 9)
+        return (*head, result.kind, result.status, _storable(result.message[:500]), result.request_id, *(None,) * 9)
     usage = usage_of(result.message)
     return (
         *head,
@@ -224,4 +262,13 @@ def _attempt_row(run: str, position: int, attempt: Attempt, cost: Decimal | None
 def _run_row(run: str, row: RunRow) -> tuple[Any, ...]:
     outcome = row.outcome
     cost = None if outcome.cost is None else str(outcome.cost)
-    return (run, row.position, row.fingerprint, outcome.source, outcome.kind, outcome.error, cost, outcome.attempts)
+    return (
+        run,
+        row.position,
+        row.fingerprint,
+        outcome.source,
+        outcome.kind,
+        _storable(outcome.error),
+        cost,
+        outcome.attempts,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .errors import InputError
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
+_BUSY_POLL_SECONDS = 0.01
 FILE_NAME = "journal.sqlite3"
 
 _MIGRATIONS: tuple[str, ...] = (
@@ -77,7 +79,10 @@ _MIGRATIONS: tuple[str, ...] = (
         id TEXT NOT NULL PRIMARY KEY,
         run TEXT NOT NULL,
         host TEXT NOT NULL,
+        owner TEXT NOT NULL,
         created REAL NOT NULL,
+        requests INTEGER NOT NULL,
+        lease REAL NOT NULL,
         batch_id TEXT,
         state TEXT NOT NULL
     );
@@ -119,8 +124,9 @@ def connect(path: Path | None) -> sqlite3.Connection:
         str(path) if path else ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
+        _check_version(connection)
         if path is not None:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _use_wal(connection)
         # With WAL, NORMAL survives the death of the process at any moment; only a power cut can cost the last instants.
         connection.execute("PRAGMA synchronous=NORMAL")
         _migrate(connection)
@@ -151,22 +157,35 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
         When the file was damaged (it is renamed, not deleted), is newer than this package (it is left alone, another
         one beside it is used), or cannot be written (the run goes on without a journal on disk).
     """
-    if path.is_dir():
-        raise InputError(f"journal= must be a file, but {path} is a folder; name a file in it")
     try:
+        if path.is_dir():
+            raise InputError(f"journal= must be a file, but {path} is a folder; name a file in it")
         return connect(path), path
     except NewerFile as error:
         beside = path.with_name(f"{path.stem}.v{SCHEMA_VERSION}{path.suffix}")
         _warn(f"the journal {path} {error}; it is left alone and {beside.name} is used. Upgrade claude-parallel.")
-        return connect(beside), beside
-    except sqlite3.OperationalError as error:
+        return open_or_set_aside(beside, is_explicit=is_explicit)
+    except (sqlite3.Error, OSError) as error:
+        if is_damage(error):
+            return begin_anew(path, error)
         return _without_file(path, error, is_explicit)
-    except sqlite3.DatabaseError as error:
+
+
+def is_damage(error: Exception) -> bool:
+    """Say whether an error means that the file itself is broken, and not that it is locked, full or out of reach."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # the low byte is the primary code
+
+
+def begin_anew(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
+    """Set a damaged file aside and begin a new one in its place, with a warning; in memory where that fails, too."""
+    try:
         aside = set_aside(path)
-        _warn(f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun.")
-        return connect(path), path
-    except OSError as error:
-        return _without_file(path, error, is_explicit)
+        connection = connect(path)
+    except (sqlite3.Error, OSError) as second:
+        return _without_file(path, second, is_explicit=False)
+    _warn(f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun.")
+    return connection, path
 
 
 def set_aside(path: Path) -> Path:
@@ -199,10 +218,28 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging; SQLite does not wait by itself for another process that does the same."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_POLL_SECONDS)
+
+
+def _check_version(connection: sqlite3.Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise NewerFile(f"has schema version {version}, this package knows {SCHEMA_VERSION}")
+    return version
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = _check_version(connection)
     for number in range(version, SCHEMA_VERSION):
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -29,7 +29,7 @@ from .load import LoadEstimator
 from .options import Settings
 from .pricing import PriceList
 from .progress import Tally, format_usd
-from .records import Answer, Body, Outcome, Request, Usage
+from .records import Answer, Body, Outcome, Request, Transport, Usage
 from .request import Shared, body_fields, example_messages, share
 from .results import Results
 from .typed_answers import repair_request
@@ -321,13 +321,13 @@ class Session:
             kind, what = stop
             spent = f", {format_usd(tally.cost)} spent" if kind == "budget" else ""
             yield (
-                f"the run stopped early ({kind}: {what}{spent}): {tally.kinds[kind]:,} rows are marked {kind!r}; what was "
-                "answered is in the frame and in the journal"
+                f"the run stopped early ({kind}: {what}{spent}): {tally.kinds[kind]:,} rows are marked {kind!r}; what "
+                "was answered is in the frame and in the journal"
             )
         if self.ttl is not None and tally.cache_misses > 3 and not tally.cache_hits:
             yield (
-                "prompt caching was asked for, but no answer was read from the cache: the shared prefix may be below the "
-                f"{minimum_tokens(model):,} tokens that {model} caches, or differ from row to row"
+                "prompt caching was asked for, but no answer was read from the cache: the shared prefix may be below "
+                f"the {minimum_tokens(model):,} tokens that {model} caches, or differ from row to row"
             )
         if tally.unpriced:
             yield f"no price is known for {tally.unpriced} answers ({model!r}); their cost is NaN"

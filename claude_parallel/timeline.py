@@ -199,8 +199,8 @@ def peak(started: FloatArray, ended: FloatArray) -> int:
 
 def _span(data: RunData, started: FloatArray, ended: FloatArray) -> tuple[float, float]:
     """Return when a run began, and how long it took: never so short that a call would lie outside."""
-    begin = min([data.started, *started[:0], float(started.min())] if len(started) else [data.started])
-    end = max([begin, data.ended or begin, *([float(ended.max())] if len(ended) else [])])
+    begin = float(min(started.min(initial=data.started), data.started))
+    end = float(max(ended.max(initial=begin), data.ended or begin))
     return begin, max(end - begin, _SHORTEST_SPAN_SECONDS)
 
 

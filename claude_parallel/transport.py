@@ -131,8 +131,8 @@ def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
     if hasattr(client, "api_key") and type(client).__name__ not in ("AsyncAnthropic",):
         return  # the cloud clients sign each request in their own way
     raise CredentialsError(
-        "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
-        "to try without a key, run inside `with claude_parallel.simulator():`"
+        "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass "
+        "client=anthropic.AsyncAnthropic(...); to try without a key, run inside `with claude_parallel.simulator():`"
     )
 
 

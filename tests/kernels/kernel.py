@@ -123,6 +123,7 @@ class Kernel:
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=CELL_SECONDS)
+        self._info = self._client.kernel_info(reply=True, timeout=CELL_SECONDS)["content"]
         self.run(self._prelude + PRELUDE)
 
     # -- cells -------------------------------------------------------------------------------------------------------
@@ -171,6 +172,11 @@ class Kernel:
             cell.messages.append(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 cell.is_idle = True
+
+    @property
+    def has_subshells(self) -> bool:
+        """True where the kernel can run a second shell beside a busy one (ipykernel 7 and newer)."""
+        return "kernel subshells" in self._info.get("supported_features", ())
 
     # -- the process -------------------------------------------------------------------------------------------------
 

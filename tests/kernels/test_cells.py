@@ -142,9 +142,7 @@ def test_maps_run_in_threads_of_a_kernel(kernel: Kernel, api_process: ApiProcess
 def test_map_works_in_a_kernel_on_uvloop(start_kernel: StartKernel, api_process: ApiProcess) -> None:
     """A loop that cannot be patched makes no difference, in no kind of cell."""
     kernel = start_kernel(launcher=UVLOOP_LAUNCHER)
-    kernel.run("loop = asyncio.get_running_loop()") if False else kernel.run(
-        "await asyncio.sleep(0)\nloop = type(asyncio.get_running_loop()).__module__"
-    )
+    kernel.run("await asyncio.sleep(0)\nloop = type(asyncio.get_running_loop()).__module__")
 
     assert kernel.value("loop").startswith("uvloop")
     for code in MAPS.values():
