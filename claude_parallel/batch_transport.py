@@ -7,7 +7,7 @@ may be sent again is a question of money that ``batches`` decides. One door belo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -58,7 +58,7 @@ class BatchDoor(Protocol):
         """Begin to cancel a batch."""
         ...
 
-    def results(self, batch: BatchState) -> AsyncIterator[BatchResult | Failure]:
+    def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
         """Yield the results of an ended batch in any order; a failure is the last item, and the rest is missing."""
         ...
 
@@ -124,7 +124,7 @@ class SdkBatchDoor:
 
         return await self._call(send, read_batch, self._timeout_seconds)
 
-    async def results(self, batch: BatchState) -> AsyncIterator[BatchResult | Failure]:
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
         """Yield the results of an ended batch, one line in memory at a time; see :class:`BatchDoor`."""
         try:
             response = await self._open_results(batch)
@@ -184,12 +184,12 @@ class SdkBatchDoor:
             return _failure(error)
 
 
-async def _upload(envelope: Envelope) -> AsyncIterator[bytes]:
+async def _upload(envelope: Envelope) -> AsyncGenerator[bytes, None]:
     for piece in envelope.pieces():
         yield piece
 
 
-async def _lines(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _lines(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
     """Yield the lines of a response; only LF ends one, since text inside JSON may hold other line separators."""
     rest = b""
     async for chunk in response.aiter_bytes():

@@ -7,18 +7,18 @@ results can be read again for 29 days. When to collect, ``batches`` decides.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from .answers import usage_of
 from .batch_responses import BatchResult
 from .batch_transport import BatchDoor
 from .bridge import Control
 from .budget import Budget
-from .engine import Deliver, Pending, Rules
+from .engine import Pending, Rules
 from .envelopes import EnvelopeBook
 from .errors import Kind, row_error
 from .journal import Journal
@@ -45,6 +45,8 @@ class BatchRun:
         The doors.
     rules, policy, budget : Rules, RetryPolicy, Budget
         The decisions; prices are those of batches.
+    unanswered : callable
+        Requests -> those that the journal cannot answer; the others are delivered.
     request_of : callable
         Position -> the row's request once more; None when the row asks nothing now.
     control, tally : Control, Tally
@@ -73,6 +75,7 @@ class BatchRun:
     rules: Rules
     policy: RetryPolicy
     budget: Budget
+    unanswered: Callable[[list[Pending]], list[Pending]]
     request_of: Callable[[int], Request | None]
     control: Control
     tally: Tally
@@ -96,15 +99,15 @@ class Collector:
     run : BatchRun
         The doors and rules.
     deliver : callable
-        Gets every outcome.
+        (position, outcome): gets every outcome.
     again : list of Ticket
-        Requests to send once more.
+        Requests to send once more, of batches that are done with.
     stop : (kind, message) or None
         Why nothing more can be sent: set by a result that concerns the whole account.
     """
 
     run: BatchRun
-    deliver: Deliver
+    deliver: Callable[[int, Outcome], None]
     again: list[Ticket] = field(default_factory=list)
     stop: tuple[Kind, str] | None = None
 
@@ -126,7 +129,9 @@ class Collector:
     def _take(self, parcel: Parcel, fingerprints: dict[int, bytes], results: list[BatchResult]) -> None:
         """Keep a group's answers on disk, then judge its results one by one."""
         run, now = self.run, self.run.wall_clock()
-        fresh = [(number, item.fate) for item in results for number in _number(item, parcel) if number not in parcel.told]
+        fresh = [
+            (number, item.fate) for item in results for number in _number(item, parcel) if number not in parcel.told
+        ]
         answers = [(number, fate) for number, fate in fresh if isinstance(fate, Reply)]
         if run.journal.path is not None:
             known = {number: ticket.fingerprint for number, ticket in parcel.tickets.items()}
@@ -144,7 +149,9 @@ class Collector:
         """Send again what an ended batch says nothing about."""
         for ticket in parcel.tickets.values():
             ticket.attempts += 1
-            self._judge(parcel, ticket, Failure(kind="server", message="the batch's results say nothing about this row"))
+            self._judge(
+                parcel, ticket, Failure(kind="server", message="the batch's results say nothing about this row")
+            )
         parcel.tickets.clear()
 
     # -- judging -----------------------------------------------------------------------------------------------------
@@ -169,7 +176,7 @@ class Collector:
         answer = run.rules.read(reply.message)
         again = self._repair(ticket, answer) if answer.kind == "schema" else None
         if again is not None:
-            self.again.append(again)
+            parcel.again.append(again)
             return
         error = row_error(answer.kind, answer.what) if answer.kind else None
         self._finish(
@@ -204,7 +211,7 @@ class Collector:
         if verdict == "again":
             run.budget.release(ticket.worst, perhaps_billed=False)
             ticket.worst = ZERO
-            self.again.append(ticket)
+            parcel.again.append(ticket)
             return
         if verdict == "stop" and self.stop is None:
             self.stop = (kind, what)
@@ -220,7 +227,7 @@ class Collector:
         )
 
     def _finish(self, ticket: Ticket, outcome: Outcome) -> None:
-        self.deliver(_placeholder(ticket), outcome)
+        self.deliver(ticket.position, outcome)
         if self.run.stops_at_error and outcome.kind is not None:
             self.run.control.stop_sending()
 
@@ -230,11 +237,11 @@ class Collector:
 
 
 async def _groups(
-    results: AsyncIterator[BatchResult | Failure],
-) -> AsyncIterator[list[BatchResult | Failure]]:
+    results: AsyncGenerator[BatchResult | Failure, None],
+) -> AsyncGenerator[list[BatchResult | Failure], None]:
     """Yield results in groups that share a commit."""
     group: list[BatchResult | Failure] = []
-    async with aclosing(results) as items:  # type: ignore[type-var]  # every door's iterator is a generator
+    async with aclosing(results) as items:
         async for item in items:
             group.append(item)
             if len(group) >= GROUP_RESULTS:
@@ -248,7 +255,3 @@ def _number(result: BatchResult, parcel: Parcel) -> tuple[int, ...]:
     """Return the number of a result's request in the envelope; nothing for a line that is not of this envelope."""
     found = read_custom_id(result.custom_id)
     return (found[1],) if found is not None and found[0] == parcel.record.id else ()
-
-
-def _placeholder(ticket: Ticket) -> Any:
-    return ticket

@@ -95,6 +95,8 @@ class Parcel:
         Numbers whose result was read already (a broken stream begins anew).
     answers : int
         How many of these were answers.
+    again : list of Ticket
+        What the batch did not answer; goes into the next envelope once this one is closed.
     strangers : set of str
         Ids of batches that are known not to be this one.
     is_cancelling : bool
@@ -108,6 +110,7 @@ class Parcel:
     failures: list[Kind] = field(default_factory=list)
     told: set[int] = field(default_factory=set)
     answers: int = 0
+    again: list[Ticket] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
     is_cancelling: bool = False
 

@@ -119,4 +119,4 @@ def _activity(tally: Tally, clock_text: str | None) -> str:
         return f"finishing {tally.in_flight} in flight, interrupt again to cancel them"
     if clock_text is not None:
         return f"paused until {clock_text}: {tally.waiting_for}"
-    return ""
+    return "" if tally.in_flight else tally.waiting_for

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -105,7 +106,9 @@ def test_answers_of_one_turn_share_a_commit(path: Path) -> None:
 def test_every_answer_comes_back_as_it_was(text: str, request_id: str | None) -> None:
     """Any text at all, lone surrogates and NUL included, survives the file unchanged."""
     journal = Journal(sqlite3.connect(":memory:", isolation_level=None), Path("unused"))
-    journal._connection.execute("CREATE TABLE answers (fingerprint BLOB PRIMARY KEY, host, message, request_id, created)")
+    journal._connection.execute(
+        "CREATE TABLE answers (fingerprint BLOB PRIMARY KEY, host, message, request_id, created)"
+    )
     given_reply = reply(text, request_id)
     journal.keep_answers([(KEY, HOST, given_reply, 1.0)])
     assert journal.recall([KEY]) == {KEY: given_reply}
@@ -178,14 +181,14 @@ def test_the_file_and_its_folder_are_the_users_alone(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_neither_key_nor_prompt_ever_reaches_the_file(tmp_path: Path) -> None:
+def test_neither_key_nor_prompt_ever_reaches_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grep the bytes: the key, prompt, system prompt, examples and cells are not in them; the answers are."""
     secret, path = "sk-ant-very-secret-1234567890", tmp_path / "j.sqlite3"
     frame = pd.DataFrame({"t": ["cellular secret one", "cellular secret two"]})
     with cp.simulator(latency_seconds=0.0, answer=lambda body: "the public answer") as sim:
-        cp.configure(api_key=secret, base_url=sim.url)
-        os.environ["ANTHROPIC_API_KEY"] = secret
-        client = __import__("anthropic").AsyncAnthropic(api_key=secret, base_url=sim.url)
+        cp.configure(api_key=secret)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", secret)
+        client = anthropic.AsyncAnthropic(api_key=secret, base_url=sim.url)
         out = frame.claude.map(
             "Prompting secretly: {t}",
             system="systemic secret",
@@ -332,9 +335,7 @@ def limited_run(tmp_path: Path) -> Iterator[Any]:
     [("PRAGMA max_page_count = 30",), ("PRAGMA max_page_count = 1",), ("PRAGMA query_only = ON",)],
     ids=["full after a while", "full from the start", "read-only"],
 )
-def test_a_disk_that_takes_no_more_is_told_once_and_loses_no_answer(
-    limited_run: Any, pragmas: tuple[str, ...]
-) -> None:
+def test_a_disk_that_takes_no_more_is_told_once_and_loses_no_answer(limited_run: Any, pragmas: tuple[str, ...]) -> None:
     """One loud warning, the run goes on, and the returned frame has every answer and every cost."""
     with pytest.warns(UserWarning, match="THE JOURNAL CANNOT BE WRITTEN") as caught:
         out, _ = limited_run(frame_of(1_000), *pragmas)
@@ -361,40 +362,42 @@ def test_what_a_full_disk_did_not_take_is_written_once_there_is_room(path: Path)
 
 # -- several at once -------------------------------------------------------------------------------------------------
 
-_WRITER = """
-    import sys, warnings
-    warnings.simplefilter("error")
+_WRITERS = """
+    import os, sys, warnings
+    from pathlib import Path
     from claude_parallel.journal import Journal
     from claude_parallel.records import Reply
-    name, path = sys.argv[1:]
-    sys.stdin.read(1)
-    from pathlib import Path
-    journal = Journal.open(Path(path))
-    for number in range(60):
-        journal.begin_run(f"{name}{number}", 1.0, "host", {})
-        journal.keep_answers([(f"{name} {number}".encode(), "host", Reply({"content": []}, None, {}), 1.0)])
-    journal.close()
+    warnings.simplefilter("error")
+
+    def write(name):
+        journal = Journal.open(Path(sys.argv[1]))
+        for number in range(60):
+            journal.begin_run(f"{name}{number}", 1.0, "host", {})
+            journal.keep_answers([(f"{name} {number}".encode(), "host", Reply({"content": []}, None, {}), 1.0)])
+        journal.close()
+
+    ready, go = os.pipe()
+    children = []
+    for name in "abcdef":
+        child = os.fork()
+        if not child:
+            os.close(go)
+            os.read(ready, 1)  # all begin together, when the parent closes its end
+            write(name)
+            os._exit(0)
+        children.append(child)
+    os.close(go)
+    sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 """
 
 
 def test_several_processes_open_and_write_one_new_file_at_once(path: Path) -> None:
     """They begin together on a file that is not there yet; everybody's answers are there in the end."""
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(_WRITER), name, str(path)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in "abcd"
-    ]
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("x")
-        writer.stdin.flush()
-    for writer in writers:
-        assert writer.communicate(timeout=60)[1] == ""
-    assert count(path, "answers") == 4 * 60
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_WRITERS), str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert count(path, "answers") == 6 * 60
 
 
 def test_two_runs_on_one_file_share_their_answers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
 
 from ..batch_responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
@@ -66,7 +66,7 @@ class MemoryBatchDoor:
         """Begin to cancel a batch."""
         return await self._read("POST", f"{_PATH}/{batch_id}/cancel", read_batch)
 
-    async def results(self, batch: BatchState) -> AsyncIterator[BatchResult | Failure]:
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
         """Yield the results, each made when it is read."""
         response = await self._exchange("GET", f"{_PATH}/{batch.id}/results")
         if isinstance(response, Failure):

@@ -25,6 +25,9 @@ CELL_SECONDS = 60.0
 
 LAUNCHER = ("-m", "ipykernel_launcher")
 
+FIGURE_SPACE = "\u2007"
+"""What tqdm puts between the words of a widget."""
+
 Message = dict[str, Any]
 
 PRELUDE = """
@@ -87,7 +90,8 @@ class Cell:
     def words(self) -> str:
         """Every text that a widget of the cell showed, and what was written to stderr."""
         states = (content["data"].get("state", {}) for content in self.contents("comm_open", "comm_msg"))
-        return "\n".join([*(str(state["value"]) for state in states if isinstance(state.get("value"), str)), self.stream("stderr")])
+        labels = [state["value"] for state in states if isinstance(state.get("value"), str)]
+        return "\n".join([*labels, self.stream("stderr")]).replace(FIGURE_SPACE, " ")
 
 
 class Kernel:
@@ -119,7 +123,10 @@ class Kernel:
         self._start()
 
     def _start(self) -> None:
-        self._manager.start_kernel(env=clean_environment(self.folder), cwd=str(self.folder))
+        with (self.folder / "kernel.log").open("a") as log:
+            self._manager.start_kernel(
+                env=clean_environment(self.folder), cwd=str(self.folder), stdout=log, stderr=log
+            )
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=CELL_SECONDS)
@@ -164,7 +171,7 @@ class Kernel:
             try:
                 message = self._client.get_iopub_msg(timeout=1)
             except queue.Empty:
-                assert self.is_alive, "the kernel process has ended"
+                assert self.is_alive, f"the kernel process has ended: {(self.folder / 'kernel.log').read_text()}"
                 continue
             cell = self._cells.get(message["parent_header"].get("msg_id", ""))
             if cell is None:
@@ -201,11 +208,12 @@ class Kernel:
         self._client.shell_channel.send(message)
 
     def kill(self) -> None:
-        """End the process as a restart button does, whatever it is doing."""
+        """End the process for good, whatever it is doing."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
     def restart(self) -> None:
-        """Kill the process and start a new one with the same world."""
-        self.kill()
+        """Kill the process as the restart button does, and start a new one in the same world."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True, restart=True)
         self._start()
