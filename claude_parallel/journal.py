@@ -20,6 +20,7 @@ from typing import Any
 from .answers import usage_of
 from .journal_file import begin_anew, connect, is_damage, open_or_set_aside
 from .records import Attempt, Failure, Outcome, Reply
+from .responses import parse_object
 
 _CHUNK = 500
 
@@ -217,11 +218,7 @@ class Journal:
 
 def _read_message(text: str) -> Mapping[str, Any] | None:
     """Return a stored Message; None for one that is not whole, which costs only this answer."""
-    try:
-        message = json.loads(text)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None
+    return parse_object(text)
 
 
 def _storable(text: str | None) -> str | None:

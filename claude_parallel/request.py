@@ -20,6 +20,7 @@ BYTES_PER_TOKEN = 3.5
 """First guess for text; the gate corrects it by the answers. Source: about 3.5 English characters a token with the
 tokenizer of Claude 4.7 and later (token counting docs: some 30 % more tokens than before)."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MESSAGE_OVERHEAD_TOKENS = 16
 _SCHEMA_OVERHEAD_TOKENS = 600
 _MEDIA_TOKENS = 1_600
@@ -67,9 +68,7 @@ class Shared:
 
 def canonical(value: Any) -> bytes:
     """Return `value` as canonical JSON: sorted keys, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def fingerprint(host: str, body: Body, draw: int = 0) -> bytes:
@@ -226,7 +225,12 @@ def _finish(seed: _Hash, messages: Sequence[Mapping[str, Any]], draw: int) -> by
 
 
 def _add_message(state: _Hash, message: Mapping[str, Any]) -> None:
-    state.update(canonical(message if isinstance(message.get("content"), str) else _without_marks(message)) + b"\n")
+    content = message.get("content")
+    if isinstance(content, str) and len(message) == 2:
+        # What canonical() gives for {"content": ..., "role": ...}, in a third of the time: every row passes here.
+        state.update(b'{"content":' + canonical(content) + b',"role":' + canonical(message["role"]) + b"}\n")
+    else:
+        state.update(canonical(_without_marks(message)) + b"\n")
 
 
 def _without_marks(value: Any) -> Any:

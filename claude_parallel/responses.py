@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import pydantic_core
+
 from .errors import Kind
 from .records import Dimension, Failure, Reading, Readings, Reply
 
@@ -54,7 +56,7 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     Reply or Failure
         A 200 whose body is not a Message (cut off, HTML of a proxy) is a failure that may have been billed.
     """
-    data = body if isinstance(body, Mapping) else _parse(body)
+    data = body if isinstance(body, Mapping) else parse_object(body)
     if status == 200 and data is not None and isinstance(data.get("content"), list) and "usage" in data:
         return Reply(message=data, request_id=headers.get("request-id"), readings=read_limits(headers))
     if status == 200:
@@ -186,9 +188,17 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _parse(body: bytes | str) -> Mapping[str, Any] | None:
+def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
+    """Return the JSON object in a body; None where there is none.
+
+    pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
+    refuses: escapes of lone surrogates.
+    """
     try:
-        data = json.loads(body)
+        data = pydantic_core.from_json(body)
     except ValueError:
-        return None
+        try:
+            data = json.loads(body)
+        except ValueError:
+            return None
     return data if isinstance(data, dict) else None

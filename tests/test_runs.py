@@ -1,0 +1,67 @@
+"""The record of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+
+FRAME = pd.DataFrame({"t": ["one", "two", None, "one"]})
+
+
+def test_a_run_is_found_from_the_frame_and_after_a_restart(tmp_path: Path) -> None:
+    """Requests, attempts and totals are in the journal, whatever became of the process."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0, script={1: "overloaded"}):
+        out = FRAME.claude.map("Say {t}", progress=False, journal=path)
+    run = cp.run(out.attrs["claude_parallel_run"], path)
+
+    assert run.requests()["source"].tolist() == ["api", "api", "none", "duplicate"]
+    assert run.attempts()["kind"].isna().tolist().count(True) == 2
+    assert run.totals["errors"] == {"skipped": 1}
+    assert float(run.totals["cost_usd"]) == pytest.approx(out["response_cost"].sum())
+    assert run.requests()["cost_usd"].sum() == pytest.approx(out["response_cost"].sum())
+
+
+def test_a_resumed_run_says_what_the_journal_saved(tmp_path: Path) -> None:
+    """Rows from the journal cost nothing and are counted apart."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0):
+        first = FRAME.claude.map("Say {t}", progress=False, journal=path)
+        second = FRAME.claude.map("Say {t}", progress=False, journal=path)
+    listed = cp.runs(path)
+
+    assert second["response_cost"].sum() == 0
+    assert second.claude.run.totals["from_journal"] == 3
+    assert listed["saved_usd"].iloc[0] == pytest.approx(first["response_cost"].sum())
+    assert listed.index[0] == second.attrs["claude_parallel_run"]
+
+
+def test_a_run_without_a_journal_still_has_a_record() -> None:
+    """journal=False keeps the record in memory, and no answers."""
+    with cp.simulator(None, latency_seconds=0) as sim:
+        out = FRAME.claude.map("Say {t}", progress=False, journal=False)
+        FRAME.claude.map("Say {t}", progress=False, journal=False)
+
+    assert sim.ledger.requests == 4
+    assert len(out.claude.run.attempts()) == 2
+
+
+def test_settings_hold_no_prompts_and_no_keys(tmp_path: Path) -> None:
+    """What is kept of the options is free of text that could be private."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", system="very private", progress=False, journal=path)
+
+    assert "very private" not in repr(out.claude.run.settings)
+    assert b"very private" not in path.read_bytes()
+    assert out.claude.run.settings["system"] is True
+
+
+def test_an_unknown_run_is_told(tmp_path: Path) -> None:
+    """The message says where the ids are."""
+    with pytest.raises(cp.InputError, match="runs"):
+        cp.run("r-nothing", tmp_path / "j.sqlite3")
