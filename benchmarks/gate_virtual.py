@@ -22,6 +22,7 @@ from claude_parallel.simulator.brain import Brain
 from claude_parallel.simulator.clock import run_virtual
 from claude_parallel.simulator.profile import Limits, Profile, tier_limits
 from claude_parallel.simulator.transport import MemoryTransport
+from claude_parallel.window import CEILING
 
 Bound = Literal["requests", "input", "output"]
 
@@ -180,14 +181,16 @@ class LateTransport:
         """Do nothing."""
 
 
-def sizes(bound: Bound, limits: Limits, rows: int) -> tuple[int, int]:
-    """Return mean input and output tokens with which `bound` binds: some 2.5 minutes' worth in all."""
+def sizes(case: Case) -> tuple[int, int]:
+    """Return mean input and output tokens with which the case's limit binds: some minutes' worth in all."""
+    limits = tier_limits(case.tier)
+    minutes = 2.0 if case.burst_seconds is None else 0.7
     requests = limits.requests_per_minute or 1.0
-    share = max(2.5 / rows, 1.3 / requests)
+    share = max(minutes / case.rows, 1.3 / requests)
     tokens_in, tokens_out = 15, 10
-    if bound == "input":
+    if case.bound == "input":
         tokens_in = round(share * (limits.input_tokens_per_minute or 0))
-    if bound == "output":
+    if case.bound == "output":
         tokens_out = round(share * (limits.output_tokens_per_minute or 0))
     return tokens_in, tokens_out
 
@@ -207,25 +210,34 @@ def profile_of(case: Case, tokens_out: int) -> Profile:
 
 
 def bound_seconds(case: Case, used: tuple[float, float, float]) -> float:
-    """Return the least time that the server's buckets allow for requests, input and output tokens `used`.
+    """Return the least time that the server allows for requests, input and output tokens `used`, by whomever.
 
-    A bucket lends its capacity at once, and the rest at its rate; the last answer takes one latency on top.
+    A bucket lends its capacity at once, and the rest at its rate; a thousand calls can be in flight; the acceleration
+    limit doubles what each ten seconds may take; the last answer takes one latency on top.
     """
     limits = tier_limits(case.tier)
     per_minute = (limits.requests_per_minute, limits.input_tokens_per_minute, limits.output_tokens_per_minute)
-    longest = 0.0
+    longest = max(0.0, used[0] / CEILING - 1) * case.latency_seconds
     for amount, limit in zip(used, per_minute, strict=True):
         if limit is not None:
             rate = limit / 60
             capacity = max(1.0, rate * (60.0 if case.burst_seconds is None else case.burst_seconds))
-            longest = max(longest, (amount - capacity) / (rate * (1 - case.others)))
-    return longest + case.latency_seconds
+            longest = max(longest, (amount - capacity) / rate)
+    return max(longest, _ramp_seconds(case, used[0])) + case.latency_seconds
+
+
+def _ramp_seconds(case: Case, requests: float) -> float:
+    if case.ramp_floor is None:
+        return 0.0
+    windows, allowed = 0, float(case.ramp_floor)
+    while requests > allowed:
+        windows, requests, allowed = windows + 1, requests - allowed, 2 * allowed
+    return 10.0 * windows
 
 
 def play(case: Case, seed: int = 0) -> Score:
     """Play one case to its end, on virtual time."""
-    limits = tier_limits(case.tier)
-    tokens_in, tokens_out = sizes(case.bound, limits, case.rows)
+    tokens_in, tokens_out = sizes(case)
     brain = Brain(profile_of(case, tokens_out), seed=seed)
     foreign: Counter[int] = Counter()
     gate = Gate(case.given)
@@ -261,9 +273,9 @@ def play(case: Case, seed: int = 0) -> Score:
     refused = brain.ledger.statuses[429] - foreign[429]
     calls = brain.ledger.requests - sum(foreign.values())
     used = (
-        float(calls - refused),
-        sum(entry.input_tokens for entry in paid) / len(paid) * (calls - refused),
-        sum(entry.output_tokens for entry in paid) / len(paid) * case.rows,
+        float(calls - refused + foreign[200]),
+        sum(entry.input_tokens for entry in paid) * (calls - refused + foreign[200]) / len(paid),
+        float(sum(entry.output_tokens for entry in paid)),
     )
     return Score(
         wall_seconds=transport.last_sent + case.latency_seconds,
@@ -278,7 +290,7 @@ def play(case: Case, seed: int = 0) -> Score:
 async def _use_up(brain: Brain, case: Case, tokens_in: int, seen: Counter[int]) -> None:
     """Be the other process: send evenly, ignore what comes back."""
     limits = tier_limits(case.tier)
-    tokens_out = sizes(case.bound, limits, case.rows)[1]
+    tokens_out = sizes(case)[1]
     rates = {
         "requests": limits.requests_per_minute or 0.0,
         "input": (limits.input_tokens_per_minute or 0.0) / tokens_in,
@@ -305,23 +317,21 @@ def cases() -> list[Case]:
     found: list[Case] = []
     bounds: tuple[Bound, ...] = ("requests", "input", "output")
     for bound in bounds:
-        for burst in (None, 0.2):
-            base = Case(bound, burst_seconds=burst)
+        for burst, tier in ((None, "start"), (0.2, "start" if bound == "requests" else "scale")):
+            base = Case(bound, tier, burst_seconds=burst)
             found += [replace(base, latency_seconds=seconds) for seconds in (0.1, 1.0, 5.0)]
             found += [
                 replace(base, spread=10),
                 replace(base, jitter_sigma=0.6),
                 replace(base, faults={"overloaded": 0.02}),
                 replace(base, others=0.3),
-                replace(base, uplink_seconds=0.1),
+                replace(base, uplink_seconds=0.05),
                 replace(base, ramp_floor=60),
-                replace(base, tier="tier-1", rows=150),
-                replace(base, tier="tier-2"),
-                replace(base, tier="tier-3", rows=3_000 if bound == "requests" else 1_500),
-                replace(base, tier="tier-4", rows=6_000 if bound == "requests" else 1_500),
-                replace(base, tier="build", rows=7_500 if bound == "requests" else 1_500),
-                replace(base, tier="scale", rows=15_000 if bound == "requests" else 1_500, latency_seconds=5.0),
             ]
+            for other in ("tier-1", "tier-2", "tier-3", "tier-4", "build", "scale"):
+                rpm = int(tier_limits(other).requests_per_minute or 0)
+                rows = max(1_500, (3 * rpm if burst is None else rpm) // 2) if bound == "requests" else 1_500
+                found.append(replace(base, tier=other, rows=rows))
     return found
 
 

@@ -14,16 +14,8 @@ from typing import Any
 from .attachment_sources import AttachmentError, bytes_of, items, name_of, url_of
 from .errors import InputError
 from .images import shrink, to_png
-from .media import (
-    HIGH_RESOLUTION,
-    IMAGE_TYPES,
-    image_size,
-    image_tokens,
-    is_cut,
-    is_encrypted,
-    pdf_pages,
-    sniff,
-)
+from .media import IMAGE_TYPES, image_size, is_cut, is_encrypted, pdf_pages, sniff
+from .media_tokens import block_pages, block_size, estimate_tokens
 
 __all__ = ["AttachmentError", "Block", "check_blocks", "document_blocks", "estimate_tokens", "image_blocks"]
 
@@ -49,20 +41,6 @@ SMALL_CONTEXT_MAXIMUM = 100
 """Images and PDF pages in one request; 100 of each where the model's context window is below 1M tokens.
 
 Source: vision page and PDF support page (September 2026).
-"""
-
-_PAGE_TOKENS = 3_000 + 1_568
-"""One PDF page: its text (documented as 1,500 to 3,000 tokens) and its picture.
-
-Source: PDF support page (September 2026). The picture's size is not documented; a standard page is assumed.
-"""
-
-_UNKNOWN_PAGES = 10
-
-_BYTES_PER_TOKEN = 3
-"""English has four letters to a token, a third less from Claude 4.7 on; other scripts have more bytes each.
-
-Source: token counting page (August 2026).
 """
 
 
@@ -136,55 +114,18 @@ def check_blocks(blocks: Iterable[Mapping[str, Any]], context_tokens: int = 1_00
     if len(images) > (most := SMALL_CONTEXT_MAXIMUM if small else MAX_IMAGES):
         raise AttachmentError(f"the row has {len(images)} images, one request takes {most}")
     if len(images) > MANY_IMAGES:
-        for size in filter(None, map(_size, images)):
+        for size in filter(None, map(block_size, images)):
             if max(size) > MAX_EDGE_PIXELS_MANY:
                 raise AttachmentError(
                     f"the row has {len(images)} images, and above {MANY_IMAGES} none may have an edge above "
                     f"{MAX_EDGE_PIXELS_MANY} pixels; one has {size[0]}x{size[1]}"
                 )
-    pages = sum(_pages(block) or 0 for block in blocks if block.get("type") == "document")
+    pages = sum(block_pages(block) or 0 for block in blocks if block.get("type") == "document")
     if pages > (most := SMALL_CONTEXT_MAXIMUM if small else MAX_PAGES):
         raise AttachmentError(f"the row's documents have {pages} pages, one request takes {most}")
     weight = sum(len(block["source"].get("data", "")) for block in blocks if "source" in block)
     if weight > MAX_REQUEST_BYTES:
         raise AttachmentError(f"the row's files weigh {_megabytes(weight)}, one request takes 32 MB")
-
-
-def estimate_tokens(block: Mapping[str, Any], resolution: tuple[int, int] = HIGH_RESOLUTION) -> int:
-    """Estimate the input tokens of an image or document block, on the high side.
-
-    Parameters
-    ----------
-    block : mapping
-        An image or document block.
-    resolution : tuple of int
-        ``media.HIGH_RESOLUTION``, or ``media.STANDARD_RESOLUTION`` for models before Claude 4.7.
-
-    Returns
-    -------
-    int
-        Tokens. An image behind a URL counts as the largest there is, a PDF behind one as ten pages.
-    """
-    if block["type"] == "image":
-        size = _size(block)
-        return resolution[1] if size is None else image_tokens(*size, resolution)
-    if block["source"]["type"] == "text":
-        return -(-len(block["source"]["data"].encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
-    return (_pages(block) or _UNKNOWN_PAGES) * _PAGE_TOKENS
-
-
-def _size(block: Mapping[str, Any]) -> tuple[int, int] | None:
-    if block["source"]["type"] != "base64":
-        return None
-    data = block["source"]["data"]
-    # The header is near the start unless a photo carries much metadata.
-    return image_size(base64.b64decode(data[: 2**16])) or image_size(base64.b64decode(data))
-
-
-def _pages(block: Mapping[str, Any]) -> int | None:
-    if block["source"]["type"] != "base64":
-        return None
-    return pdf_pages(base64.b64decode(block["source"]["data"]))
 
 
 def _image(item: Any, max_pixels: int | None) -> Block:

@@ -12,13 +12,12 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from .batch_responses import RESULTS_SECONDS
 from .collecting import BatchRun, Collector
 from .engine import Pending
 from .envelopes import EnvelopeRecord
 from .errors import Kind
 from .packing import Envelope, encode
-from .parcels import LEASE_SECONDS, Parcel, Ticket
+from .parcels import LEASE_SECONDS, ZERO, Parcel, Ticket
 
 
 @dataclass(slots=True)
@@ -62,6 +61,8 @@ class Feed:
         True when all rows have become requests.
     is_closed : bool
         True when the user wants nothing more to be sent.
+    is_broke : bool
+        True when the budget has no room for the next request until the batches under way have told their real cost.
     """
 
     run: BatchRun
@@ -72,33 +73,29 @@ class Feed:
     leftovers: list[Pending] = field(default_factory=list)
     is_exhausted: bool = False
     is_closed: bool = False
+    is_broke: bool = False
 
     async def pack(self) -> Sealed | None:
         """Fill an envelope from the rows, and from what goes again; record it; None where nothing can be sent."""
         run = self.run
+        if self.is_broke and self.parcels:
+            return None
+        self.is_broke = False
         envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", run.max_requests, run.max_bytes)
-        tickets: dict[int, Ticket] = {}
+        tickets: dict[bytes, Ticket] = {}
         run.tally.waiting_for = "packing the next batch"
-        async for pending in self._waiting():
-            ticket = Ticket.of(pending, run.rules.worst_cost(pending.request))
-            if not run.budget.reserve(ticket.worst):
-                self.fresh.appendleft(pending)
-                self._note_budget(is_idle=not tickets and not self.parcels)
-                break
-            number = self._put(envelope, ticket, pending)
-            if number is None:
-                run.budget.release(ticket.worst, perhaps_billed=False)
-                self.fresh.appendleft(pending)
-                break
-            if number >= 0:
-                tickets[number] = ticket
+        async with aclosing(self._waiting()) as waiting:
+            async for pending in waiting:
+                if not self._put(envelope, tickets, pending):
+                    self.fresh.appendleft(pending)
+                    break
         if not tickets:
             return None
-        sealed = Sealed(envelope, Parcel(self._record(envelope), tickets), [])
+        sealed = Sealed(envelope, Parcel(self._record(envelope), tickets))
         if run.control.is_stopping:
             self.put_back(sealed)
             return None
-        run.book.prepare(sealed.parcel.record, (ticket.fingerprint for ticket in tickets.values()))
+        run.book.prepare(sealed.parcel.record, tickets)
         if run.book.is_first(envelope.id):
             return sealed
         self.put_back(sealed)  # another process was faster with some of these rows: they are looked up again
@@ -124,6 +121,7 @@ class Feed:
             yield self.fresh.popleft()
 
     def may_send(self) -> bool:
+        """Say whether anything new may be sent."""
         return self.collector.stop is None and not self.is_closed and not self.run.control.is_stopping
 
     def _pull(self) -> list[Pending]:
@@ -135,19 +133,26 @@ class Feed:
         rest = self._adopted(chunk)
         return rest if self.may_send() else []
 
-    def _put(self, envelope: Envelope, ticket: Ticket, pending: Pending) -> int | None:
-        """Put a request into the envelope; None: it is full; -1: this request fits into none, its row was told."""
+    def _put(self, envelope: Envelope, tickets: dict[bytes, Ticket], pending: Pending) -> bool:
+        """Put a request into the envelope, or tell its row why it fits into none; False: not into this one."""
         run = self.run
+        ticket = Ticket.of(pending, run.rules.worst_cost(pending.request))
+        if not run.budget.reserve(ticket.worst):
+            self._note_budget(is_idle=not tickets and not self.parcels)
+            return False
         try:
             params = encode(run.rules.mark(pending.request))
         except ValueError as error:
             self.collector.give_up(ticket, "invalid", f"the request cannot be encoded: {error}")
-            return -1
-        number = envelope.add(params)
-        if number is None and not len(envelope):
+            return True
+        if envelope.add(ticket.fingerprint, params):
+            tickets[ticket.fingerprint] = ticket
+        elif len(envelope):
+            run.budget.release(ticket.worst, perhaps_billed=False)
+            return False
+        else:
             self.collector.give_up(ticket, "too_large", f"the request has {len(params):,} bytes, too many for a batch")
-            return -1
-        return number
+        return True
 
     def _record(self, envelope: Envelope) -> EnvelopeRecord:
         run, now = self.run, self.run.wall_clock()
@@ -157,11 +162,11 @@ class Feed:
 
     def put_back(self, sealed: Sealed) -> None:
         """Take an envelope apart that was never sent; its requests are made again when they are needed."""
-        self._sealed = None
         self.run.book.close(sealed.parcel.record.id, "failed")
         self.send_again(sealed.parcel)
 
     def send_again(self, parcel: Parcel) -> None:
+        """Let the requests of a parcel go into the next envelope."""
         for ticket in parcel.tickets.values():
             self.run.budget.release(ticket.worst, perhaps_billed=False)
             ticket.worst = ZERO
@@ -181,23 +186,23 @@ class Feed:
         yield pending
 
     def _note_budget(self, *, is_idle: bool) -> None:
-        """With nothing under way that could cost less than its worst case, the budget is used up."""
+        """Wait for all that is under way, since it will cost less than its worst case; else the budget is used up."""
+        self.is_broke = True
         if is_idle and self.collector.stop is None:
             self.collector.stop = ("budget", "the next request could pass the budget")
 
     def _adopted(self, chunk: list[Pending]) -> list[Pending]:
         """Hand requests that stand in an open envelope over to its batch, and return the others."""
         run = self.run
-        since = run.wall_clock() - RESULTS_SECONDS
-        held = run.book.holding([item.request.fingerprint for item in chunk], run.host, since) if chunk else {}
+        held = run.book.holding([item.request.fingerprint for item in chunk], run.host)
         rest: list[Pending] = []
         for item in chunk:
-            envelope_id, number = held.get(item.request.fingerprint, ("", 0))
+            envelope_id = held.get(item.request.fingerprint, "")
             parcel = self.parcels.get(envelope_id) or self._open(envelope_id)
             if parcel is None:
                 rest.append(item)
             else:
-                parcel.tickets[number] = Ticket.of(item)
+                parcel.tickets[item.request.fingerprint] = Ticket.of(item)
         return rest
 
     def _open(self, envelope_id: str) -> Parcel | None:

@@ -103,7 +103,7 @@ class BatchSession(Session):
         self.journal.begin_run(self.run_id, doors.wall_clock(), doors.host, summary)
         door = doors.open_batch_door(settings.timeout)
         try:
-            intake = self._intake()
+            intake = self.intake()
             run = self._batch_run(door, intake)
             self._batches = Batches(run, intake.chunks(), self.results.deliver)
             self._engine = cast("Any", self._batches)

@@ -16,7 +16,6 @@ from urllib.parse import quote, urlsplit
 from .batch_responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
 from .packing import Envelope
 from .records import Failure
-from .responses import read_response
 from .transport import CONNECT_SECONDS, Account, _read_exception
 
 if TYPE_CHECKING:

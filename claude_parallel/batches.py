@@ -16,23 +16,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from .batch_feed import Feed, Sealed
 from .batch_responses import RESULTS_SECONDS, BatchState
 from .collecting import BatchRun, Collector
 from .engine import GRACE_SECONDS, Pending
-from .envelopes import EnvelopeRecord
 from .errors import Kind, row_error
-from .packing import Envelope, encode
-from .parcels import LEASE_SECONDS, PATIENCE, Parcel, Ticket, describe_parcels, may_exist, poll_after
-from .reconciling import Found, Missing, Unknown, reconcile
+from .parcels import (
+    LEASE_SECONDS,
+    PATIENCE,
+    Parcel,
+    Ticket,
+    describe_parcels,
+    judge_result,
+    may_exist,
+    poll_after,
+)
+from .reconciling import Found, Missing, Unknown, leasing, reconcile
 from .records import Failure, Outcome
 from .retry import Again, Stop, judge_failure
-
-ZERO = Decimal(0)
 
 _FULL_QUEUE_SECONDS = 60.0
 """How long to wait for room in the account's queue where the API names no time."""
@@ -52,29 +56,21 @@ class Batches:
 
     Attributes
     ----------
-    stop : (kind, message) or None
-        Why nothing more was sent.
     waited : dict of str to float
         Seconds of waiting by reason.
-    leftovers : list of Pending
-        What is left to live calls, with ``goes_live``.
     """
 
     def __init__(self, run: BatchRun, intake: Iterator[list[Pending]], deliver: Callable[[int, Outcome], None]) -> None:
         self._run = run
-        self._intake = intake
         self._deliver = deliver
         self._collector = Collector(run, deliver)
-        self._feed.fresh: deque[Pending] = deque()
         self._parcels: dict[str, Parcel] = {}
+        self._feed = Feed(run, intake, self._collector, self._parcels)
         self._sealed: Sealed | None = None
         self._closed_until = 0.0
-        self._feed.is_exhausted = False
-        self._is_cancelled = False
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
         self._wakers: list[Callable[[], None]] = []
-        self.leftovers: list[Pending] = []
         self.waited: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -86,13 +82,18 @@ class Batches:
         return self._collector.stop
 
     @property
+    def leftovers(self) -> list[Pending]:
+        """What is left to live calls, with ``goes_live``."""
+        return self._feed.leftovers
+
+    @property
     def batches(self) -> tuple[BatchState, ...]:
         """The batches under way, as the API showed them last."""
         return tuple(parcel.batch for parcel in list(self._parcels.values()) if parcel.batch is not None)
 
     def cancel(self) -> None:
         """Ask the API to cancel the batches under way, and send nothing more; what is answered is still collected."""
-        self._is_cancelled = True
+        self._feed.is_closed = True
         for wake in self._wakers:
             with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
                 wake()
@@ -140,6 +141,7 @@ class Batches:
 
     async def _loop(self) -> None:
         control = self._run.control
+        self._run.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
         while not control.is_stopping:
             if await self._submit_next():
                 continue
@@ -157,8 +159,9 @@ class Batches:
     async def _submit_next(self) -> bool:
         """Send the next envelope; False when there is none to be sent now."""
         run = self._run
-        if self._sealed is not None and (self.stop is not None or self._is_cancelled):
+        if self._sealed is not None and not self._feed.may_send():
             self._feed.put_back(self._sealed)
+            self._sealed = None
         if self._sealed is None:
             self._sealed = await self._feed.pack()
         if self._sealed is None or run.control.is_stopping or run.clock() < self._closed_until:
@@ -173,13 +176,14 @@ class Batches:
         envelope_id = parcel.record.id
         run.tally.waiting_for = f"sending a batch of {len(sealed.envelope):,} rows"
         self._parcels[envelope_id] = parcel
-        async with self._leasing(envelope_id):
+        async with leasing(run, envelope_id):
             result = await run.door.create(sealed.envelope)
         if isinstance(result, BatchState):
             run.book.submitted(envelope_id, result.id)
             self._now_known(parcel, result)
         elif may_exist(result):
             run.book.unclear(envelope_id, run.wall_clock() + LEASE_SECONDS)
+            parcel.lost = result
             parcel.due = run.clock() + poll_after(0)
         else:
             del self._parcels[envelope_id]
@@ -225,15 +229,27 @@ class Batches:
             self._now_known(parcel, finding.batch)
         elif isinstance(finding, Missing):
             self._drop(parcel)
+            self._count_lost(parcel)
             self._feed.send_again(parcel)
         elif isinstance(finding, Unknown):
             parcel.due = run.clock() + finding.wait_seconds
         else:
             self._failed(parcel, finding)
 
+    def _count_lost(self, parcel: Parcel) -> None:
+        """Count a `create` that failed on the server's side as an attempt of its requests; the last one is final."""
+        lost = parcel.lost
+        if lost is None:
+            return
+        for key, ticket in list(parcel.tickets.items()):
+            ticket.attempts += 1
+            if judge_result(lost, ticket.attempts, self._run.policy) != "again":
+                del parcel.tickets[key]
+                self._collector.give_up(ticket, lost.kind, lost.message, lost.request_id)
+
     def _now_known(self, parcel: Parcel, batch: BatchState) -> None:
         record = self._run.book.get(parcel.record.id)
-        parcel.record = record if record is not None and record.batch_id else _named(parcel.record, batch.id)
+        parcel.record = record if record and record.batch_id else replace(parcel.record, batch_id=batch.id)
         parcel.batch = batch
         parcel.failures.clear()
         parcel.due = self._run.clock() + (0.0 if batch.has_ended else poll_after(0))
@@ -250,7 +266,8 @@ class Batches:
         if state.has_ended:
             await self._collect(parcel, state)
         else:
-            parcel.due = run.clock() + poll_after(run.wall_clock() - state.created)
+            age_seconds = 0.0 if state.status == "canceling" else run.wall_clock() - state.created
+            parcel.due = run.clock() + poll_after(age_seconds)
 
     async def _collect(self, parcel: Parcel, state: BatchState) -> None:
         run = self._run
@@ -296,7 +313,7 @@ class Batches:
 
     async def _cancel_all(self) -> None:
         """Ask the API to cancel what is under way, where the user wants that."""
-        if not self._is_cancelled:
+        if not self._feed.is_closed:
             return
         for parcel in list(self._parcels.values()):
             if parcel.record.batch_id is None:
@@ -333,6 +350,7 @@ class Batches:
         self._run.tally.waiting_for = ""
         if self._sealed is not None:
             self._feed.put_back(self._sealed)
+            self._sealed = None
         for parcel in list(self._parcels.values()):
             self._leave_one(parcel)
         kind, what = self.stop or ("cancelled", "the run was stopped")
@@ -348,17 +366,3 @@ class Batches:
             self._deliver(
                 ticket.position, Outcome(None, None, "cancelled", error, ticket.cost, "none", ticket.attempts)
             )
-
-
-def _named(record: EnvelopeRecord, batch_id: str) -> EnvelopeRecord:
-    return EnvelopeRecord(
-        record.id,
-        record.run,
-        record.host,
-        record.owner,
-        record.created,
-        record.requests,
-        record.lease,
-        batch_id,
-        "submitted",
-    )

@@ -227,7 +227,7 @@ def _what_happened(kind: str, error: str) -> str:
 
 def _advice(kind: str, rows: int) -> str:
     if not rows:
-        return "nothing to do: it was tried again, and no row was lost to it"
+        return "nothing: every such call was tried again, no row was lost"
     return HINTS.get(cast(Kind, kind), HINTS["unknown"])
 
 

@@ -1,15 +1,15 @@
 """One token bucket: how much of one limit is left, and when the next request fits.
 
 A bucket refills continuously at ``limit / 60`` a second up to one minute's worth, as the API's own does (source: rate
-limits, "token bucket algorithm"). Beside the level it keeps a pace, since short bursts may be policed even while the
-level is high. What is charged, and what an answer teaches, is decided in ``limits``.
+limits, "token bucket algorithm"). What is charged when, and what a refusal means, is decided in ``limits``.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from .records import Reading
+from .records import Dimension, Reading
 
 PACE_TOLERANCE_SECONDS = 0.05
 """How far sends may run ahead of the pace: hides timer jitter, stays below any burst window seen (0.2 s)."""
@@ -19,6 +19,13 @@ UNPACED = 64.0
 
 SHORTEST_WAIT_SECONDS = 1e-6
 """A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
+
+_LEAST_SHARE = 0.1
+_DRAIN_SECONDS = 4.0
+_FORGET_SECONDS = 60.0
+_CAUTION_SECONDS = 0.1
+_CAUTION_SHARE = 0.01
+_MOST_CAUTION_SECONDS = 2.0
 
 
 def settled(seconds: float) -> float:
@@ -30,57 +37,135 @@ def settled(seconds: float) -> float:
 class Bucket:
     """The client's account of one limit.
 
+    Requests and input tokens are counted by the server as a call arrives, output tokens as they are written (source:
+    rate limits, "OTPM"). We charge all three when we send, so that calls in flight are never forgotten.
+
     Attributes
     ----------
+    dimension : str
+        What is limited.
+    rounding : float
+        Half a step of the server's `remaining` (the API rounds tokens to 1,000).
+    counts_at_end : bool
+        True where the server counts at the end of a call (output).
     limit : float
-        Requests or tokens per minute.
+        Requests or tokens per minute; infinite while unknown.
+    told : float
+        The limit as the server tells it.
+    given : float
+        The limit as the user gave it.
     level : float
-        What is left, as far as we know; below zero after an underestimate.
+        What is left once everything in flight has landed; below zero after an underestimate.
     stamp : float
         When `level` was last brought up to date, in seconds of the gate's clock.
-    charged : float
-        Everything ever charged less everything given back; differences of it tell what was charged meanwhile.
+    owed : float
+        Charged by us, not yet counted by the server; always 0 unless it counts at the end.
+    counted : float
+        Everything that the server has counted of ours; differences of it tell what it counted meanwhile.
+    reserve : float
+        What must stay in the bucket, learnt from refusals: most of it where short bursts are policed.
+    drain : float
+        What others seem to take, per second: another process, or a server slower than it says.
     pace_at : float
         When the next request is due if requests are spread evenly.
     """
 
-    limit: float
-    level: float
-    stamp: float
-    charged: float = 0.0
-    pace_at: float = 0.0
+    dimension: Dimension
+    rounding: float = 0.0
+    counts_at_end: bool = False
+    limit: float = math.inf
+    told: float = math.inf
+    given: float = math.inf
+    level: float = math.inf
+    stamp: float = 0.0
+    owed: float = 0.0
+    counted: float = 0.0
+    reserve: float = 0.0
+    drain: float = 0.0
+    pace_at: float = -math.inf
 
-    def refill(self, now: float, margin: float) -> None:
-        """Bring the level up to `now`; `margin` is the share of the nominal rate that we dare to use."""
-        self.level = min(self.limit, self.level + (now - self.stamp) * self.limit / 60 * margin)
-        self.stamp = now
+    @property
+    def is_known(self) -> bool:
+        """True once there is a limit to keep."""
+        return self.limit != math.inf
 
-    def level_wait(self, amount: float, margin: float) -> float:
+    @property
+    def is_policed(self) -> bool:
+        """True where the server has refused although much was left: short bursts are policed."""
+        return self.reserve > self.limit / 2
+
+    @property
+    def rate(self) -> float:
+        """What comes back per second, for us."""
+        nominal = self.limit / 60
+        return max(nominal - self.drain, _LEAST_SHARE * nominal)
+
+    def set_limit(self, now: float) -> None:
+        """Keep the tighter of what was told and given; a bucket that was not known begins full."""
+        limit = min(self.told, self.given)
+        if limit == self.limit:
+            return
+        if not self.is_known:
+            self.level, self.stamp = limit - self.owed, now
+        is_less = limit < self.limit
+        self.limit = limit
+        self.level = min(self.level, limit)
+        if is_less:
+            self.reserve = min(self.reserve, 0.0) + _CAUTION_SECONDS * limit / 60
+
+    def refill(self, now: float) -> None:
+        """Bring the level up to `now`."""
+        seconds = now - self.stamp
+        if seconds > 0.0:
+            self.level = min(self.limit - self.owed, self.level + seconds * self.rate)
+            self.drain *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
+            self.stamp = now
+
+    def level_wait(self, amount: float) -> float:
         """Return the seconds until `amount` is there; call :meth:`refill` first.
 
         A request larger than the whole bucket goes when the bucket is full, and leaves it in debt.
         """
-        missing = min(amount, self.limit) - self.level
-        return settled(missing / (self.limit / 60 * margin))
+        if self.counts_at_end:
+            missing = max(
+                min(amount, self.limit) - self.level,
+                min(1.0 + self.reserve, self.limit) - self.level - self.owed,
+            )
+        else:
+            missing = min(amount + self.reserve, self.limit) - self.level
+        return settled(missing / self.rate) if missing > 0.0 else 0.0
 
     def pace_wait(self, now: float) -> float:
         """Return the seconds until the pace lets the next request go."""
         return settled(self.pace_at - PACE_TOLERANCE_SECONDS - now)
 
-    def take(self, amount: float, now: float, speed: float, margin: float) -> None:
-        """Charge `amount` now, and move the pace on at `speed` times the refill rate."""
+    def take(self, amount: float, now: float, speed: float) -> None:
+        """Charge `amount` as it is sent, and move the pace on at `speed` times the refill rate."""
         self.level -= amount
-        self.charged += amount
-        if speed < UNPACED:
-            self.pace_at = max(self.pace_at, now) + amount / (self.limit / 60 * margin * speed)
+        if self.counts_at_end:
+            self.owed += amount
+        else:
+            self.counted += amount
+        if self.is_known and speed < UNPACED:
+            self.pace_at = max(self.pace_at, now) + amount / (self.rate * speed)
 
-    def correct(self, amount: float) -> None:
-        """Charge `amount` more (or, negative, give it back) once the real weight is known."""
-        self.level -= amount
-        self.charged += amount
+    def land(self, charged: float, real: float) -> None:
+        """Correct a charge once its real weight is known."""
+        self.level += charged - real
+        if self.counts_at_end:
+            self.owed = max(0.0, self.owed - charged)
+            self.counted += real
 
-    def learn(self, reading: Reading, sent_at: float, charged_then: float, now: float, slack: float) -> None:
-        """Correct limit and level by what a response's headers say.
+    def cancel(self, charged: float) -> None:
+        """Give a charge back: the server refused, and counted nothing."""
+        self.level += charged
+        if self.counts_at_end:
+            self.owed = max(0.0, self.owed - charged)
+        else:
+            self.counted -= charged
+
+    def learn(self, reading: Reading, sent_at: float, counted_then: float, now: float) -> None:
+        """Correct limit, level and drain by what a response's headers say.
 
         Parameters
         ----------
@@ -88,23 +173,45 @@ class Bucket:
             Limit and remaining, true at some moment between `sent_at` and `now`.
         sent_at : float
             When that request was sent.
-        charged_then : float
-            `charged` just after that request was charged.
+        counted_then : float
+            `counted` just after that request was charged.
         now : float
             The present, same clock.
-        slack : float
-            Rounding of `remaining` (the API rounds tokens to 1,000), half a step.
 
         Notes
         -----
-        The server's level now is at least ``remaining - charged since`` and at most that plus the refill since
+        The server's level now is at least ``remaining - counted since`` and at most that plus the refill since
         `sent_at`. A level outside of this interval is wrong and moves to its edge; one inside may be right and stays.
+        Where levels must be corrected downwards again and again, somebody else drains the bucket.
         """
-        self.limit = reading.limit
-        self.level = min(self.level, self.limit)
+        is_new = not self.is_known
+        self.told = reading.limit
+        self.set_limit(now)
         if reading.remaining is None:
             return
-        since = self.charged - charged_then
-        lowest = reading.remaining - slack - since
-        highest = reading.remaining + slack - since + (now - sent_at) * self.limit / 60
-        self.level = min(max(self.level, lowest), max(highest, lowest), self.limit)
+        self.refill(now)
+        lowest = reading.remaining - self.rounding - (self.counted - counted_then) - self.owed
+        highest = lowest + 2 * self.rounding + (now - sent_at) * self.rate
+        if is_new:
+            self.level = min(lowest, self.limit)
+        elif self.level > highest:
+            self.drain = min(self.drain + (self.level - highest) / _DRAIN_SECONDS, (1 - _LEAST_SHARE) * self.limit / 60)
+            self.level = highest
+        elif self.level < lowest and self.given >= self.told:
+            self.drain = max(0.0, self.drain - (lowest - self.level) / _DRAIN_SECONDS)
+            self.level = min(lowest, self.limit)
+
+    def refused(self, amount: float, retry_after: float, *, is_new_episode: bool) -> None:
+        """Learn from a refusal of `amount`, which is said to fit in `retry_after` seconds; learn its reading first.
+
+        What is left now was not enough: so much has to stay in the bucket from now on.
+        """
+        needed = 1.0 if self.counts_at_end else amount
+        nominal = self.limit / 60
+        self.reserve = max(self.reserve, self.level + self.owed - needed)
+        if is_new_episode:
+            self.drain = min(self.drain + _CAUTION_SHARE * nominal, (1 - _LEAST_SHARE) * nominal)
+            if self.reserve < _MOST_CAUTION_SECONDS * nominal:
+                self.reserve += _CAUTION_SECONDS * nominal
+        self.reserve = min(self.reserve, self.limit - 1.0)
+        self.level = min(self.level, needed + self.reserve - self.owed - retry_after * nominal)

@@ -5,7 +5,6 @@ Reads arguments and prints; the work is done by the modules that the library use
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -116,7 +115,7 @@ def simulate(
             f"the simulated API is at {url}\nuse it with: export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=none"
         )
 
-    asyncio.run(serve_forever(profile, seed=seed, port=port, announce=announce))
+    serve_forever(profile, seed=seed, port=port, announce=announce)
 
 
 @app.command()

@@ -114,11 +114,10 @@ class Collector:
     async def collect(self, parcel: Parcel) -> Failure | None:
         """Read all results of an ended batch; the first failure on the way ends it, and it can be begun again."""
         assert parcel.batch is not None
-        fingerprints = self.run.book.fingerprints(parcel.record.id)
         async with aclosing(_groups(self.run.door.results(parcel.batch))) as groups:
             async for group in groups:
                 failure = next((item for item in group if isinstance(item, Failure)), None)
-                self._take(parcel, fingerprints, [item for item in group if isinstance(item, BatchResult)])
+                self._take(parcel, [item for item in group if isinstance(item, BatchResult)])
                 if failure is not None:
                     return failure
                 if self.run.control.is_stopping:
@@ -126,21 +125,17 @@ class Collector:
         self._miss(parcel)
         return None
 
-    def _take(self, parcel: Parcel, fingerprints: dict[int, bytes], results: list[BatchResult]) -> None:
+    def _take(self, parcel: Parcel, results: list[BatchResult]) -> None:
         """Keep a group's answers on disk, then judge its results one by one."""
         run, now = self.run, self.run.wall_clock()
-        fresh = [
-            (number, item.fate) for item in results for number in _number(item, parcel) if number not in parcel.told
-        ]
-        answers = [(number, fate) for number, fate in fresh if isinstance(fate, Reply)]
+        fresh = {key: item.fate for item in results for key in _keys(item, parcel) if key not in parcel.told}
+        answers = [(key, run.host, fate, now) for key, fate in fresh.items() if isinstance(fate, Reply)]
         if run.journal.path is not None:
-            known = {number: ticket.fingerprint for number, ticket in parcel.tickets.items()}
-            keys = {**known, **fingerprints}
-            run.journal.keep_answers((keys[number], run.host, fate, now) for number, fate in answers if number in keys)
+            run.journal.keep_answers(answers)
         parcel.answers += len(answers)
-        for number, fate in fresh:
-            parcel.told.add(number)
-            ticket = parcel.tickets.pop(number, None)
+        parcel.told.update(fresh)
+        for key, fate in fresh.items():
+            ticket = parcel.tickets.pop(key, None)
             if ticket is not None:
                 ticket.attempts += 1
                 self._judge(parcel, ticket, fate)
@@ -207,7 +202,7 @@ class Collector:
             self._keep_attempt(parcel, ticket, fate, None)
             kind, what, request_id = fate.kind, fate.message, fate.request_id
         else:
-            kind, what, request_id = "expired", f"{parcel.name} ended before this row's turn", None
+            kind, what, request_id = "expired", f"{parcel.name} came to its end", None
         if verdict == "again":
             run.budget.release(ticket.worst, perhaps_billed=False)
             ticket.worst = ZERO
@@ -251,7 +246,7 @@ async def _groups(
         yield group
 
 
-def _number(result: BatchResult, parcel: Parcel) -> tuple[int, ...]:
-    """Return the number of a result's request in the envelope; nothing for a line that is not of this envelope."""
+def _keys(result: BatchResult, parcel: Parcel) -> tuple[bytes, ...]:
+    """Return the fingerprint of a result's request; nothing for a line that is not of this envelope."""
     found = read_custom_id(result.custom_id)
     return (found[1],) if found is not None and found[0] == parcel.record.id else ()

@@ -81,7 +81,7 @@ class BarPainter:
     def _draw(self) -> None:
         tally = self._tally
         until = tally.paused_until
-        shown = (tally.done, describe(tally, self._clock_text(until) if until is not None else None))
+        shown = (_reached(tally), describe(tally, self._clock_text(until) if until is not None else None))
         if self._bar is None or shown == self._shown:
             return
         self._shown = shown
@@ -122,7 +122,7 @@ class LinePainter:
     def _write(self) -> None:
         tally = self._tally
         until = self._clock_text(tally.paused_until) if tally.paused_until is not None else None
-        line = f"claude_parallel: {tally.done:,} of {tally.total:,} rows, {describe(tally, until)}\n"
+        line = f"claude_parallel: {_reached(tally):,} of {tally.total:,} rows, {describe(tally, until)}\n"
         _never_raise(lambda: self._stream.write(line))
 
 
@@ -138,6 +138,11 @@ def choose_painter(
     from tqdm.auto import tqdm
 
     return BarPainter(tally, clock, clock_text, tqdm(total=tally.total, unit="row", desc="Claude", dynamic_ncols=True))
+
+
+def _reached(tally: Tally) -> int:
+    """Return the rows that the run got to: one that was stopped must not look complete (tqdm turns such a bar red)."""
+    return tally.done - tally.kinds["cancelled"] - tally.kinds["budget"]
 
 
 def _move(bar: Any, done: int, words: str) -> None:

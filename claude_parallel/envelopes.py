@@ -11,7 +11,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from .journal import Journal
 
@@ -76,15 +76,12 @@ class EnvelopeBook:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def prepare(self, record: EnvelopeRecord, fingerprints: Iterable[bytes]) -> None:
-        """Keep an envelope that is about to be sent, with the fingerprints of its requests in their order."""
+        """Keep an envelope that is about to be sent, with the fingerprints of its requests."""
         head = (record.id, record.run, record.host, record.owner, record.created, record.requests, record.lease)
         self._write(
             [
                 (f"INSERT INTO envelopes VALUES ({', '.join('?' * 9)})", (*head, record.batch_id, record.state)),
-                *(
-                    ("INSERT INTO envelope_rows VALUES (?, ?, ?)", (record.id, number, fingerprint))
-                    for number, fingerprint in enumerate(fingerprints)
-                ),
+                *(("INSERT INTO envelope_rows VALUES (?, ?)", (record.id, key)) for key in fingerprints),
             ]
         )
 
@@ -106,6 +103,19 @@ class EnvelopeBook:
             [
                 ("UPDATE envelopes SET state = ? WHERE id = ?", (state, envelope_id)),
                 ("DELETE FROM envelope_rows WHERE envelope = ?", (envelope_id,)),
+            ]
+        )
+
+    def expire(self, before: float) -> None:
+        """Close open envelopes from before a time (seconds since the epoch): their results can be read no more."""
+        self._write(
+            [
+                (f"UPDATE envelopes SET state = 'failed' WHERE created < ? AND state IN {_OPEN}", (before,)),
+                (
+                    "DELETE FROM envelope_rows WHERE envelope IN "
+                    f"(SELECT id FROM envelopes WHERE state NOT IN {_OPEN} AND created < ?)",
+                    (before,),
+                ),
             ]
         )
 
@@ -141,8 +151,8 @@ class EnvelopeBook:
         query = "SELECT batch_id FROM envelopes WHERE host = ? AND batch_id IS NOT NULL"
         return {str(row[0]) for row in self._journal.query(query, (host,))}
 
-    def holding(self, fingerprints: Sequence[bytes], host: str, since: float) -> dict[bytes, tuple[str, int]]:
-        """Return, of these requests, those that stand in an open envelope: envelope id and number in it.
+    def holding(self, fingerprints: Sequence[bytes], host: str) -> dict[bytes, str]:
+        """Return, of these requests, those that stand in an open envelope, and its id.
 
         Parameters
         ----------
@@ -150,19 +160,16 @@ class EnvelopeBook:
             Keys of requests; any number.
         host : str
             Where they would go.
-        since : float
-            Envelopes from before that time, in seconds since the epoch, do not count: their results are gone.
         """
-        found: dict[bytes, tuple[str, int]] = {}
+        found: dict[bytes, str] = {}
         for start in range(0, len(fingerprints), _CHUNK):
             keys = fingerprints[start : start + _CHUNK]
             query = (
-                "SELECT r.fingerprint, r.envelope, r.number FROM envelope_rows r JOIN envelopes e ON e.id = r.envelope "
-                f"WHERE r.fingerprint IN ({', '.join('?' * len(keys))}) AND e.host = ? AND e.created > ? "
+                "SELECT r.fingerprint, r.envelope FROM envelope_rows r JOIN envelopes e ON e.id = r.envelope "
+                f"WHERE r.fingerprint IN ({', '.join('?' * len(keys))}) AND e.host = ? "
                 f"AND e.state IN {_OPEN} ORDER BY e.rowid DESC"
             )
-            for fingerprint, envelope_id, number in self._journal.query(query, (*keys, host, since)):
-                found[fingerprint] = (envelope_id, number)
+            found.update((row[0], row[1]) for row in self._journal.query(query, (*keys, host)))
         return found
 
     def is_first(self, envelope_id: str) -> bool:
@@ -177,11 +184,6 @@ class EnvelopeBook:
             f"WHERE mine.envelope = ? AND f.rowid < e.rowid AND f.host = e.host AND f.state IN {_OPEN} LIMIT 1"
         )
         return not self._journal.query(query, (envelope_id,))
-
-    def fingerprints(self, envelope_id: str) -> dict[int, bytes]:
-        """Return the fingerprints of an open envelope's requests, by number."""
-        query = "SELECT number, fingerprint FROM envelope_rows WHERE envelope = ?"
-        return dict(cast("list[tuple[int, bytes]]", self._journal.query(query, (envelope_id,))))
 
     def _one(self, condition: str, value: str) -> EnvelopeRecord | None:
         rows = self._journal.query(f"SELECT {_COLUMNS} FROM envelopes WHERE {condition}", (value,))

@@ -89,9 +89,8 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX envelopes_run ON envelopes (run);
     CREATE TABLE envelope_rows (
         envelope TEXT NOT NULL,
-        number INTEGER NOT NULL,
         fingerprint BLOB NOT NULL,
-        PRIMARY KEY (envelope, number)
+        PRIMARY KEY (envelope, fingerprint)
     ) WITHOUT ROWID;
     CREATE INDEX envelope_rows_fingerprint ON envelope_rows (fingerprint);
     """,

@@ -6,6 +6,7 @@ of the limits: Message Batches API, version 2026-10-21.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -22,31 +23,34 @@ MAX_BYTES = 256_000_000
 _OPENING = b'{"requests":['
 _CLOSING = b"]}"
 _PIECE_BYTES = 262_144
-_CUSTOM_ID = re.compile(r"([a-zA-Z0-9]{1,40})-([0-9]{1,20})")
+_CUSTOM_ID = re.compile(r"([a-zA-Z0-9]{1,20})-([a-zA-Z0-9_-]{43})")
 
 
-def custom_id(envelope_id: str, number: int) -> str:
+def custom_id(envelope_id: str, fingerprint: bytes) -> str:
     """Return the id under which a request travels, whatever its row is called.
+
+    It carries the key of the journal, so that the results of a batch tell by themselves which requests they answer, on
+    any machine and without any record of the batch.
 
     Parameters
     ----------
     envelope_id : str
-        1 to 40 letters and digits.
-    number : int
-        Number of the request in its envelope, from 0.
+        1 to 20 letters and digits.
+    fingerprint : bytes
+        The request's key in the journal, 32 bytes.
 
     Returns
     -------
     str
         Fits the API's ``^[a-zA-Z0-9_-]{1,64}$``.
     """
-    return f"{envelope_id}-{number}"
+    return f"{envelope_id}-{base64.urlsafe_b64encode(fingerprint).decode().rstrip('=')}"
 
 
-def read_custom_id(text: str) -> tuple[str, int] | None:
-    """Return envelope id and number of a request; None for an id that is not of our making."""
+def read_custom_id(text: str) -> tuple[str, bytes] | None:
+    """Return envelope id and fingerprint of a request; None for an id that is not of our making."""
     found = _CUSTOM_ID.fullmatch(text)
-    return (found[1], int(found[2])) if found else None
+    return (found[1], base64.urlsafe_b64decode(found[2] + "=")) if found else None
 
 
 def encode(body: Body) -> bytes:
@@ -85,19 +89,18 @@ class Envelope:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def add(self, params: bytes) -> int | None:
-        """Put an encoded request in, and return its number; None when it does not fit any more.
+    def add(self, fingerprint: bytes, params: bytes) -> bool:
+        """Put an encoded request in; False when it does not fit any more.
 
         A request that does not fit into an empty envelope is too large for any.
         """
-        number = len(self.rows)
-        row = b'{"custom_id":"%s","params":%s}' % (custom_id(self.id, number).encode(), params)
-        size_bytes = self.size_bytes + len(row) + (1 if number else 0)
-        if number >= self.max_requests or size_bytes > self.max_bytes:
-            return None
+        row = b'{"custom_id":"%s","params":%s}' % (custom_id(self.id, fingerprint).encode(), params)
+        size_bytes = self.size_bytes + len(row) + (1 if self.rows else 0)
+        if len(self.rows) >= self.max_requests or size_bytes > self.max_bytes:
+            return False
         self.rows.append(row)
         self.size_bytes = size_bytes
-        return number
+        return True
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body piece by piece, so that it never lies in memory as a whole a second time."""

@@ -83,35 +83,38 @@ class Parcel:
     ----------
     record : EnvelopeRecord
         As it stands in the journal.
-    tickets : dict of int to Ticket
-        This run's requests in it that have no result yet, by number.
+    tickets : dict of bytes to Ticket
+        This run's requests in it that have no result yet, by fingerprint.
     batch : BatchState or None
         As the API showed it last.
     due : float
         When to look again, on the run's clock.
     failures : list of str
         Kinds of failure since the last good answer.
-    told : set of int
-        Numbers whose result was read already (a broken stream begins anew).
+    told : set of bytes
+        Fingerprints whose result was read already (a broken stream begins anew).
     answers : int
         How many of these were answers.
     again : list of Ticket
         What the batch did not answer; goes into the next envelope once this one is closed.
     strangers : set of str
         Ids of batches that are known not to be this one.
+    lost : Failure or None
+        What came instead of the answer to `create`, where that leaves open whether there is a batch.
     is_cancelling : bool
         True once the API was asked to cancel it.
     """
 
     record: EnvelopeRecord
-    tickets: dict[int, Ticket] = field(default_factory=dict)
+    tickets: dict[bytes, Ticket] = field(default_factory=dict)
     batch: BatchState | None = None
     due: float = 0.0
     failures: list[Kind] = field(default_factory=list)
-    told: set[int] = field(default_factory=set)
+    told: set[bytes] = field(default_factory=set)
     answers: int = 0
     again: list[Ticket] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
+    lost: Failure | None = None
     is_cancelling: bool = False
 
     @property

@@ -105,7 +105,7 @@ def describe(tally: Tally, clock_text: str | None = None) -> str:
     """
     words = [format_usd(tally.cost)]
     if tally.from_journal:
-        words.append(f"{tally.from_journal:,} from journal")
+        words.append(f"{tally.from_journal:,} from journal, {format_usd(tally.saved)} saved")
     if tally.errors:
         words.append(f"{tally.errors:,} error" + ("s" if tally.errors > 1 else ""))
     if tally.kinds["skipped"]:

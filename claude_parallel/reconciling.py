@@ -17,13 +17,15 @@ the whole batch a second time.
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from .batch_responses import BatchState
 from .collecting import BatchRun
 from .packing import read_custom_id
-from .parcels import Parcel, is_before, may_be_ours, poll_after
+from .parcels import LEASE_SECONDS, Parcel, is_before, may_be_ours, poll_after
 from .records import Failure
 
 
@@ -118,3 +120,19 @@ def _another_key(envelope_id: str) -> Failure:
         f"cell with that key, or give it up: claude-parallel jobs cancel {envelope_id}"
     )
     return Failure(kind="not_found", message=what, status=404)
+
+
+@asynccontextmanager
+async def leasing(run: BatchRun, envelope_id: str) -> AsyncGenerator[None, None]:
+    """Let other processes know, for the length of a block, that an envelope is still being sent."""
+
+    async def renew() -> None:
+        while True:
+            run.book.extend(envelope_id, run.wall_clock() + LEASE_SECONDS)
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    task = asyncio.ensure_future(renew())
+    try:
+        yield
+    finally:
+        task.cancel()

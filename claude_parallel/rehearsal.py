@@ -38,12 +38,12 @@ from .window import CEILING
 
 FloatArray = npt.NDArray[np.float64]
 
-HEAD_CALLS = 10_000
+HEAD_CALLS = 4_000
 """Beyond what the first minute's burst takes, so many calls are played; then the pace is steady."""
 
-MOST_CALLS = 30_000
+MOST_CALLS = 20_000
+_BURST_FACTOR = 1.25
 _CHUNK = 500
-_STEADY_SHARE = 0.6
 _PREFIX = b"prefix"
 ZERO = Decimal(0)
 
@@ -149,28 +149,38 @@ def rehearse(script: Script, conditions: Conditions) -> Rehearsal:
     """
     if not len(script):
         return Rehearsal(0.0, 0, 0, {}, None)
-    played = min(len(script), _head(script, conditions.limits))
+    burst = _burst(script, conditions.limits)
+    played = int(min(len(script), HEAD_CALLS + _BURST_FACTOR * burst, MOST_CALLS))
     control = Control()
     play = _Play(script, conditions, played, control)
     _on_thread(lambda: run_virtual(play.run), control)
-    sent = play.sent_at
-    steady = int(len(sent) * (1 - _STEADY_SHARE))
-    left = len(script) - played
-    pace = float(np.polyfit(np.arange(steady, len(sent)), sent[steady:], 1)[0]) if left else 0.0
-    data = play.data()
-    return Rehearsal(play.seconds + left * pace, len(script), played, dict(play.waited), data)
+    seconds = _whole_seconds(play, len(script), burst)
+    return Rehearsal(seconds, len(script), played, dict(play.waited), play.data())
+
+
+def _whole_seconds(play: _Play, calls: int, burst: float) -> float:
+    """Return the wall time of all calls: the played ones, and the rest at the pace that they reached."""
+    left = calls - play.played
+    if not left:
+        return play.seconds
+    steady = play.played - max(2, int((play.played - burst) / 2))
+    sent = play.sent_at[-play.played :][steady:] if steady > 0 else play.sent_at
+    pace = float(np.polyfit(np.arange(len(sent)), sent, 1)[0])
+    # What the bucket holds at the beginning goes at once, the rest cannot be quicker than the limit refills it.
+    refilling_seconds = 60.0 * (calls - burst) / burst if burst else 0.0
+    return max(play.seconds + left * pace, refilling_seconds)
 
 
 class _Play:
     """One rehearsal while it goes on."""
 
     def __init__(self, script: Script, conditions: Conditions, played: int, control: Control) -> None:
+        self.played = played
         self.seconds = 0.0
         self.sent_at: list[float] = []
         self.waited: Mapping[str, float] = {}
         self._script = script
         self._conditions = conditions
-        self._played = played
         self._control = control
         self._journal = Journal.open(None)
         self._clock = _LoopClock()
@@ -178,12 +188,12 @@ class _Play:
     async def run(self) -> None:
         """Play the calls to their end."""
         limits = self._conditions.limits.by_dimension()
-        settings = {"model": "rehearsal", "rows": self._played}
+        settings = {"model": "rehearsal", "rows": self.played}
         self._journal.begin_run("rehearsal", EPOCH, "rehearsal", settings)
         engine = Engine(self._assemble(), self._calls(), _ignore)
         await engine.run()
         self.seconds, self.waited = self._clock(), engine.waited
-        totals = {"rows": self._played, "limits": limits, "waited_seconds": dict(engine.waited)}
+        totals = {"rows": self.played, "limits": limits, "waited_seconds": dict(engine.waited)}
         self._journal.end_run("rehearsal", EPOCH + self.seconds, totals)
 
     def data(self) -> RunData:
@@ -210,7 +220,7 @@ class _Play:
             estimator=LoadEstimator(),
             prefixes=Prefixes(SECONDS[conditions.ttl]) if self._script.cached_tokens else None,
             control=self._control,
-            tally=Tally(total=self._played),
+            tally=Tally(total=self.played),
             clock=self._clock,
             wall_clock=lambda: EPOCH + self._clock(),
             rng=random.Random(0),
@@ -237,8 +247,8 @@ class _Play:
         script = self._script
         cached, output = round(script.cached_tokens), max(1, round(script.output_tokens))
         prefix = _PREFIX if cached else None
-        for start in range(0, self._played, _CHUNK):
-            stop = min(start + _CHUNK, self._played)
+        for start in range(0, self.played, _CHUNK):
+            stop = min(start + _CHUNK, self.played)
             pairs = zip(script.input_tokens[start:stop].tolist(), script.loads[start:stop].tolist(), strict=True)
             yield [
                 Pending(
@@ -268,15 +278,14 @@ class _LoopClock:
         return self._seconds
 
 
-def _head(script: Script, limits: Limits) -> int:
-    """Return how many calls to play: those that a full minute's burst lets through, and many more."""
+def _burst(script: Script, limits: Limits) -> float:
+    """Return how many calls the tightest limit allows a minute, and at once from a full bucket; 0 = no limit."""
     weight = {
         "requests": 1.0,
         "input": max(1.0, float(script.input_tokens.mean()) - script.cached_tokens),
         "output": max(1.0, script.output_tokens),
     }
-    burst = min((limit / weight[dimension] for dimension, limit in limits.by_dimension().items()), default=0.0)
-    return int(min(HEAD_CALLS + 1.5 * burst, MOST_CALLS))
+    return min((limit / weight[dimension] for dimension, limit in limits.by_dimension().items()), default=0.0)
 
 
 def _on_thread(work: Callable[[], None], control: Control) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .errors import InputError
+from .media_tokens import estimate_tokens
 from .prompt import Content
 from .records import Body, Load, Request
 
@@ -23,9 +24,6 @@ tokenizer of Claude 4.7 and later (token counting docs: some 30 % more tokens th
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MESSAGE_OVERHEAD_TOKENS = 16
 _SCHEMA_OVERHEAD_TOKENS = 600
-_MEDIA_TOKENS = 1_600
-_MOST_MEDIA_TOKENS = 5_000
-_BYTES_PER_PDF_PAGE = 20_000
 _OWN_FIELDS = ("messages", "stream")
 
 
@@ -141,7 +139,7 @@ def build(shared: Shared, content: Content, *, draw: int = 0, is_marked: bool = 
         load=Load(input_tokens=text_bytes / BYTES_PER_TOKEN + overhead + media),
         prefix=shared.prefix if is_marked else None,
         # A byte is never more than one token, so this bounds the input from above, for the budget.
-        max_input_tokens=text_bytes + overhead + _SCHEMA_OVERHEAD_TOKENS + media * _MOST_MEDIA_TOKENS // _MEDIA_TOKENS,
+        max_input_tokens=text_bytes + overhead + _SCHEMA_OVERHEAD_TOKENS + 2 * media,
     )
 
 
@@ -256,14 +254,12 @@ def _text_bytes(part: Any) -> int:
 
 
 def _media_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return estimated tokens of images and files in the messages."""
+    """Return estimated tokens of images and files in the messages; text documents count as text already."""
     total = 0
     for message in messages:
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
-            if block.get("type") == "image":
-                total += _MEDIA_TOKENS
-            elif block.get("type") == "document":
-                pages = 1 + len(str(block.get("source", {}).get("data", ""))) // _BYTES_PER_PDF_PAGE
-                total += pages * 2 * _MEDIA_TOKENS if block["source"].get("type") != "text" else 0
+            is_file = block.get("type") == "document" and block.get("source", {}).get("type") != "text"
+            if is_file or block.get("type") == "image":
+                total += estimate_tokens(block)
     return total

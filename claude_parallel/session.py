@@ -195,7 +195,7 @@ class Session:
         transport = doors.open_transport(cap, settings.timeout)
         try:
             run = self._assemble(transport, cap)
-            self._engine = Engine(run, self._intake().chunks(), self._deliver)
+            self._engine = Engine(run, self.intake().chunks(), self._deliver)
             await self._engine.run()
         finally:
             await transport.aclose()
@@ -222,7 +222,8 @@ class Session:
             stops_at_error=settings.on_error == "raise",
         )
 
-    def _intake(self) -> Intake:
+    def intake(self) -> Intake:
+        """Return what turns this run's rows into requests that still have to be sent."""
         return Intake(
             rows=self.rows,
             shared=self.shared,

@@ -115,9 +115,15 @@ class Timeline:
         """Return a rate per second in each bin."""
         return amounts / self.bin_seconds
 
-    def per_minute(self, amounts: FloatArray) -> FloatArray:
-        """Return a rate per minute in each bin."""
-        return amounts * (60.0 / self.bin_seconds)
+    def last_minute(self, amounts: FloatArray) -> FloatArray:
+        """Return the sum over the 60 seconds before the end of each bin: what a limit per minute looks at.
+
+        In a run, or at a time, younger than a minute it is the sum since the start.
+        """
+        until = np.concatenate([[0.0], np.cumsum(amounts)])
+        before: FloatArray = np.interp(self.edges[1:] - 60.0, self.edges, until)
+        sums: FloatArray = np.maximum(until[1:] - before, 0.0)
+        return sums
 
     def mean_per_minute(self, amounts: FloatArray) -> float:
         """Return the rate per minute over the whole run."""

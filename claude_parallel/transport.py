@@ -132,7 +132,7 @@ def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
         return  # the cloud clients sign each request in their own way
     raise CredentialsError(
         "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass "
-        "client=anthropic.AsyncAnthropic(...); to try without a key, run inside `with claude_parallel.simulator():`"
+        "client=anthropic.AsyncAnthropic(...); to try without a key, run inside `with cp.simulator():`"
     )
 
 

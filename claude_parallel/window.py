@@ -15,6 +15,7 @@ CEILING = 1_000
 """The most that one process keeps in flight; more sockets than this bring nothing but trouble."""
 
 _FLOOR = 4
+_SLOW_START = 2.0
 _CUT = 0.7
 _BAD_SHARE = 0.25
 _SATURATED = 0.8
@@ -33,7 +34,7 @@ class Window:
     last_cut : float
         When the window was last cut; answers to calls sent before that belong to the old episode.
     is_slow_start : bool
-        True until the first cut: every good answer opens the window by one, which doubles it per round trip.
+        True until the first cut: every good answer opens the window by two, which triples it per round trip.
     """
 
     size: float = START
@@ -45,7 +46,7 @@ class Window:
         """Take note of a good answer; `in_flight` counts the calls that were under way until now."""
         self._note(0.0)
         if in_flight >= _SATURATED * self.size:
-            self.size = min(CEILING, self.size + (1.0 if self.is_slow_start else 1.0 / self.size))
+            self.size = min(CEILING, self.size + (_SLOW_START if self.is_slow_start else 1.0 / self.size))
 
     def bad(self, sent_at: float, now: float) -> None:
         """Take note of an overload, a server error, a timeout or a lost connection."""

@@ -31,7 +31,7 @@ FIGURE_SPACE = "\u2007"
 Message = dict[str, Any]
 
 PRELUDE = """
-import asyncio, json, threading
+import asyncio, json, threading, time
 import pandas as pd
 import claude_parallel as cp
 

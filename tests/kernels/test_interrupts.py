@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ pytestmark = pytest.mark.kernel
 ROWS = 300
 IN_FLIGHT = 50
 LATE_SECONDS = 0.05
-"""What arrives at the API later than this after an interrupt was sent after it."""
+"""Nothing may be sent later than this after an interrupt. What arrives later must have been begun in time, says the
+journal: on a busy machine a call can be long on its way."""
 
 CALL = f"claude.map('say {{text}}', max_concurrency={IN_FLIGHT})"
 SYNC_CELL = f"out = texts({ROWS}).{CALL}"
@@ -44,9 +47,21 @@ def assert_nothing_lost(kernel: Kernel, api: Api, interrupted: float) -> int:
     assert facts["rows"] == ROWS
     assert set(facts["answers"]) == answered
     assert facts["kinds"] == {"cancelled": ROWS - len(answered)}
-    assert [call for call in calls if call.received > interrupted + LATE_SECONDS] == []
+    late = {call.text for call in calls if call.received > interrupted + LATE_SECONDS}
+    assert late <= begun_before(kernel, interrupted + LATE_SECONDS)
     assert max(api.received().values()) == 1
     return len(answered)
+
+
+def begun_before(kernel: Kernel, moment: float) -> set[str]:
+    """Return what the kernel's last run had begun to send at a moment of ``time.monotonic()``, says its journal."""
+    wall_clock = moment + time.time() - time.monotonic()
+    query = (
+        "SELECT position FROM attempts WHERE started <= ? "
+        "AND run = (SELECT id FROM runs ORDER BY started DESC LIMIT 1)"
+    )
+    with closing(sqlite3.connect(kernel.folder / "claude_parallel_home" / "journal.sqlite3")) as journal:
+        return {f"echo: say row {position}" for (position,) in journal.execute(query, (wall_clock,))}
 
 
 def assert_next_cell_works(kernel: Kernel) -> None:
@@ -130,21 +145,21 @@ def test_stop_in_another_thread_ends_a_sync_map_like_an_interrupt(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     kernel.run(
-        f"stopped = []\n"
+        f"stops = []\n"
         f"def stop_when_told():\n"
         f"    open({str(gate)!r}).read()\n"
-        f"    stopped.append(cp.stop())\n"
+        f"    stops.extend([time.monotonic(), cp.stop()])\n"
         f"threading.Thread(target=stop_when_told, daemon=True).start()"
     )
 
     cell = kernel.start(SYNC_CELL)
     api.wait(answered=30)
     gate.write_text("now")
-    told = time.monotonic()
     kernel.finish(cell)
 
-    assert 0 < assert_nothing_lost(kernel, api, told) < ROWS
-    assert kernel.value("stopped") == [1]
+    stopped, runs = kernel.value("stops")
+    assert 0 < assert_nothing_lost(kernel, api, stopped) < ROWS
+    assert runs == 1
 
 
 def test_stop_in_a_subshell_ends_a_sync_map_like_an_interrupt(kernel: Kernel, api_process: ApiProcess) -> None:
@@ -156,11 +171,10 @@ def test_stop_in_a_subshell_ends_a_sync_map_like_an_interrupt(kernel: Kernel, ap
 
     cell = kernel.start(SYNC_CELL)
     api.wait(answered=30)
-    kernel.run_beside("cp.stop()")
-    told = time.monotonic()
+    kernel.run_beside("stopped = time.monotonic()\ncp.stop()")
     kernel.finish(cell)
 
-    assert 0 < assert_nothing_lost(kernel, api, told) < ROWS
+    assert 0 < assert_nothing_lost(kernel, api, kernel.value("stopped")) < ROWS
 
 
 def test_an_interrupt_works_after_the_user_applied_nest_asyncio_in_sync_and_await_cells(

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,11 +51,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def start(tmp_path: Path, api: Api, code: str, rows: int, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    """Start a script against this API, with a journal in `tmp_path`."""
+@contextmanager
+def started(
+    tmp_path: Path, api: Api, code: str, rows: int, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a script against this API, with a journal in `tmp_path`; it does not outlive the block."""
     script = tmp_path / "script.py"
     script.write_text(PRELUDE + code)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(script), api.url, str(rows)],
         env=clean_environment(tmp_path),
         cwd=tmp_path,
@@ -62,12 +67,17 @@ def start(tmp_path: Path, api: Api, code: str, rows: int, stderr: int = subproce
         text=True,
         start_new_session=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(tmp_path: Path, api: Api, code: str, rows: int) -> tuple[str, str]:
     """Run a script to its end; returns stdout and stderr."""
-    process = start(tmp_path, api, code, rows)
-    out, err = process.communicate(timeout=60)
+    with started(tmp_path, api, code, rows) as process:
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out, err
 
@@ -94,10 +104,10 @@ def test_ctrl_c_ends_a_script_and_the_next_run_resumes(tmp_path: Path, api_proce
     """What is in flight lands in the journal, KeyboardInterrupt ends the script, and nothing is paid twice."""
     api = api_process.serve(latency_seconds=0.3, jitter_sigma=0.2)
 
-    process = start(tmp_path, api, INTERRUPTED, 200)
-    api.wait(answered=60)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with started(tmp_path, api, INTERRUPTED, 200) as process:
+        api.wait(answered=60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     interrupted_at = len(api.calls())
 
     assert process.returncode == -signal.SIGINT
@@ -118,13 +128,13 @@ def test_two_ctrl_c_end_a_script_that_waits_for_slow_answers(tmp_path: Path, api
     api = api_process.serve(latency_seconds=60.0)
     controller, terminal = open_terminal()
 
-    process = start(tmp_path, api, INTERRUPTED, 100, stderr=terminal)
-    os.close(terminal)
-    api.wait(received=30)
-    process.send_signal(signal.SIGINT)
-    shown = read_until(controller, "interrupt again to cancel")
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    with started(tmp_path, api, INTERRUPTED, 100, stderr=terminal) as process:
+        os.close(terminal)
+        api.wait(received=30)
+        process.send_signal(signal.SIGINT)
+        shown = read_until(controller, "interrupt again to cancel")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
     os.close(controller)
 
     assert "finishing 30 in flight" in shown
@@ -138,10 +148,10 @@ def test_a_terminal_shows_a_text_bar(tmp_path: Path, api_process: ApiProcess) ->
     api = api_process.serve(latency_seconds=0.1)
     controller, terminal = open_terminal()
 
-    process = start(tmp_path, api, 'df.claude.map("say {text}", max_concurrency=10)', 60, stderr=terminal)
-    os.close(terminal)
-    shown = read_until(controller, "60/60")
-    process.communicate(timeout=30)
+    with started(tmp_path, api, 'df.claude.map("say {text}", max_concurrency=10)', 60, stderr=terminal) as process:
+        os.close(terminal)
+        shown = read_until(controller, "60/60")
+        process.communicate(timeout=30)
     os.close(controller)
 
     assert process.returncode == 0

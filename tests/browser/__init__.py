@@ -1,0 +1,1 @@
+"""claude_parallel as a user of JupyterLab sees it, in a real browser."""

@@ -1,0 +1,66 @@
+"""The HTML report of a run in a real browser.
+
+With CLAUDE_PARALLEL_SCREENSHOTS set, its picture for the README is taken anew.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+from tests.kernels.world import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run with a limit that binds and some errors."""
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps an event loop running in the main one
+        return thread.submit(make_report, tmp_path_factory.mktemp("report")).result()
+
+
+def make_report(folder: Path) -> Path:
+    """Run a map, and write its report into this folder."""
+    reviews = pd.DataFrame({"review": [f"It lasted for {number} days." for number in range(400)]})
+    faults = {"overloaded": 0.02, "refusal": 0.02}
+    with cp.simulator("build", latency_seconds=0.3, burst_seconds=0.5, faults=faults):
+        out = reviews.claude.map("Classify the tone: {review}", journal=folder / "journal.sqlite3", progress=False)
+        return out.claude.run.report(folder / "run.html")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 420])
+def test_the_report_opens_offline_and_fits(
+    browser: Browser, report: Path, scheme: Literal["light", "dark"], width: int
+) -> None:
+    """It asks the network for nothing, complains about nothing, and fits a desktop and a phone."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=2)
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    text = page.inner_text("body")
+    overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+    if TAKES_PICTURES and (scheme, width) == ("light", 1100):
+        page.screenshot(path=ROOT / "docs" / "images" / "report.png")
+    page.close()
+
+    assert complaints == []
+    assert asked == [report.as_uri()]
+    assert overflow <= 0
+    assert "400" in text
+    assert "overloaded" in text
