@@ -20,7 +20,8 @@ from .journal_file import FILE_NAME
 from .limits import Gate, model_group
 from .options import Settings, check_names, read_environment, resolve
 from .records import Transport
-from .transport import Account, SdkTransport, open_account
+from .transport import Account, SdkTransport, most_connections, open_account
+from .window import CEILING
 
 ZERO = Decimal(0)
 
@@ -136,6 +137,8 @@ class Doors:
         Seconds, monotonic; seconds since the epoch.
     rng : random.Random
         Source of jitter.
+    most_in_flight : int
+        Calls that can be under way at once, whatever the limits allow.
     """
 
     host: str
@@ -144,6 +147,7 @@ class Doors:
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
+    most_in_flight: int = CEILING
 
 
 def live_doors(settings: Settings) -> Doors:
@@ -163,4 +167,5 @@ def live_doors(settings: Settings) -> Doors:
     with _lock:
         gate = _gates.setdefault(key, Gate())
     gate.restrict(settings.limits)
-    return Doors(host=account.host, open_transport=open_transport, gate=gate)
+    most = min(CEILING, most_connections() or CEILING)
+    return Doors(host=account.host, open_transport=open_transport, gate=gate, most_in_flight=most)

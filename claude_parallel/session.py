@@ -33,7 +33,6 @@ from .records import Answer, Body, Outcome, Request, Transport, Usage
 from .request import Shared, body_fields, example_messages, share
 from .results import Results
 from .typed_answers import repair_request
-from .window import CEILING
 
 ZERO = Decimal(0)
 
@@ -191,7 +190,8 @@ class Session:
         settings, doors = self.settings, self.doors
         summary = {**settings.summary(), "rows": len(self.rows), "out": self.out}
         self.journal.begin_run(self.run_id, doors.wall_clock(), doors.host, summary)
-        cap = CEILING if settings.max_concurrency == "auto" else settings.max_concurrency
+        most = doors.most_in_flight
+        cap = most if settings.max_concurrency == "auto" else min(most, settings.max_concurrency)
         transport = doors.open_transport(cap, settings.timeout)
         try:
             run = self._assemble(transport, cap)

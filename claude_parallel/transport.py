@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15.0
 _KEEPALIVE_SECONDS = 30.0
+_COUNTED_FIELDS = frozenset(
+    ("messages", "model", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
+)
+"""What the counting endpoint takes of a Messages body. Source: the SDK's MessageCountTokensParams, 2.12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,19 @@ def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
     )
 
 
+def most_connections() -> int | None:
+    """Return how many sockets this process may open without starving the rest of it; None = no limit known.
+
+    Half of the open files that the system allows (256 in many shells): a run must not keep a notebook from opening one.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
+
+
 class SdkTransport:
     """Sends requests through a client of its own, on the running event loop.
 
@@ -176,7 +193,7 @@ class SdkTransport:
 
     async def count_tokens(self, body: Body) -> int | Failure:
         """Ask the free counting endpoint for the input tokens of a body."""
-        counted = {name: value for name, value in body.items() if name != "max_tokens"}
+        counted = {name: value for name, value in body.items() if name in _COUNTED_FIELDS}
         result = await self._post("/v1/messages/count_tokens", counted)
         if isinstance(result, Failure):
             return result
