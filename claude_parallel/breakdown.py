@@ -227,7 +227,7 @@ def _what_happened(kind: str, error: str) -> str:
 
 def _advice(kind: str, rows: int) -> str:
     if not rows:
-        return "nothing: every such call was tried again, no row was lost"
+        return "nothing: no row was lost to it"
     return HINTS.get(cast(Kind, kind), HINTS["unknown"])
 
 

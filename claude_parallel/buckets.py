@@ -21,11 +21,14 @@ SHORTEST_WAIT_SECONDS = 1e-6
 """A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
 
 _LEAST_SHARE = 0.1
-_DRAIN_SECONDS = 4.0
-_FORGET_SECONDS = 60.0
+_DRAIN_SECONDS = 3.0
+_DRAIN_WEIGHT = 0.5
+_DRAIN_NOISE = 0.03
+_FORGET_SECONDS = 120.0
 _CAUTION_SECONDS = 0.1
-_CAUTION_SHARE = 0.01
+_CAUTION_SHARE = 0.03
 _MOST_CAUTION_SECONDS = 2.0
+_POLICED_SHARE = 0.98
 
 
 def settled(seconds: float) -> float:
@@ -68,6 +71,10 @@ class Bucket:
         What others seem to take, per second: another process, or a server slower than it says.
     pace_at : float
         When the next request is due if requests are spread evenly.
+    synced_at : float
+        When a refusal told the level exactly, without whatever was then still on its way to be refused.
+    anchor : tuple of float or None
+        An earlier reading: when its request was sent, what remained, and `counted` then.
     """
 
     dimension: Dimension
@@ -83,6 +90,8 @@ class Bucket:
     reserve: float = 0.0
     drain: float = 0.0
     pace_at: float = -math.inf
+    synced_at: float = -math.inf
+    anchor: tuple[float, float, float] | None = None
 
     @property
     def is_known(self) -> bool:
@@ -98,6 +107,8 @@ class Bucket:
     def rate(self) -> float:
         """What comes back per second, for us."""
         nominal = self.limit / 60
+        if self.is_policed and self.counts_at_end:
+            nominal *= _POLICED_SHARE  # at the very edge, chance alone brings refusals
         return max(nominal - self.drain, _LEAST_SHARE * nominal)
 
     def set_limit(self, now: float) -> None:
@@ -156,9 +167,10 @@ class Bucket:
             self.owed = max(0.0, self.owed - charged)
             self.counted += real
 
-    def cancel(self, charged: float) -> None:
+    def cancel(self, charged: float, sent_at: float) -> None:
         """Give a charge back: the server refused, and counted nothing."""
-        self.level += charged
+        if sent_at > self.synced_at:
+            self.level += charged
         if self.counts_at_end:
             self.owed = max(0.0, self.owed - charged)
         else:
@@ -190,28 +202,52 @@ class Bucket:
         if reading.remaining is None:
             return
         self.refill(now)
+        self._watch(reading.remaining, sent_at, counted_then)
         lowest = reading.remaining - self.rounding - (self.counted - counted_then) - self.owed
         highest = lowest + 2 * self.rounding + (now - sent_at) * self.rate
         if is_new:
-            self.level = min(lowest, self.limit)
+            self.level = min(highest - 2 * self.rounding, self.limit - self.owed)
         elif self.level > highest:
-            self.drain = min(self.drain + (self.level - highest) / _DRAIN_SECONDS, (1 - _LEAST_SHARE) * self.limit / 60)
             self.level = highest
         elif self.level < lowest and self.given >= self.told:
-            self.drain = max(0.0, self.drain - (lowest - self.level) / _DRAIN_SECONDS)
-            self.level = min(lowest, self.limit)
+            self.level = min(lowest, self.limit - self.owed)
 
-    def refused(self, amount: float, retry_after: float, *, is_new_episode: bool) -> None:
-        """Learn from a refusal of `amount`, which is said to fit in `retry_after` seconds; learn its reading first.
+    def _watch(self, remaining: float, sent_at: float, counted_then: float) -> None:
+        """Compare two readings: what is missing beyond our own use, others have taken.
 
-        What is left now was not enough: so much has to stay in the bucket from now on.
+        A full bucket tells nothing, since refill is lost there.
+        """
+        nominal = self.limit / 60
+        if remaining > 0.95 * self.limit or self.is_policed or self.given < self.told:
+            self.anchor = None
+            return
+        if self.anchor is None:
+            self.anchor = (sent_at, remaining, counted_then)
+            return
+        then, remained, counted = self.anchor
+        seconds = sent_at - then
+        if seconds < max(_DRAIN_SECONDS, 2 * self.rounding / (_DRAIN_NOISE * nominal)):
+            return
+        self.anchor = (sent_at, remaining, counted_then)
+        refilled = (remaining - remained + counted_then - counted) / seconds
+        seen = max(0.0, min((1 - _DRAIN_NOISE) * nominal - refilled, (1 - _LEAST_SHARE) * nominal))
+        self.drain += _DRAIN_WEIGHT * (seen - self.drain)
+
+    def refused(
+        self, reading: Reading | None, amount: float, retry_after: float, now: float, *, is_new_episode: bool
+    ) -> None:
+        """Learn from a refusal of `amount`, which is said to fit `retry_after` seconds from `now`.
+
+        What was left by the server's own count was not enough: so much has to stay in the bucket from now on.
         """
         needed = 1.0 if self.counts_at_end else amount
         nominal = self.limit / 60
-        self.reserve = max(self.reserve, self.level + self.owed - needed)
-        if is_new_episode:
+        left = 0.0 if reading is None or reading.remaining is None else reading.remaining
+        if is_new_episode and self.is_policed and left - needed <= self.reserve:
             self.drain = min(self.drain + _CAUTION_SHARE * nominal, (1 - _LEAST_SHARE) * nominal)
-            if self.reserve < _MOST_CAUTION_SECONDS * nominal:
-                self.reserve += _CAUTION_SECONDS * nominal
+        self.reserve = max(self.reserve, left - needed)
+        if is_new_episode and (self.is_policed or self.reserve < _MOST_CAUTION_SECONDS * nominal):
+            self.reserve += _CAUTION_SECONDS * min(nominal, self.limit - self.reserve)
         self.reserve = min(self.reserve, self.limit - 1.0)
         self.level = min(self.level, needed + self.reserve - self.owed - retry_after * nominal)
+        self.synced_at = now

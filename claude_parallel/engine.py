@@ -213,7 +213,7 @@ class Engine:
             if wait.reason == "budget":
                 self._give_up_on_budget()
             else:
-                await self._sleep(min(wait.seconds, self._until_retry(now)), wait.reason)
+                await self._sleep(wait.seconds, wait.reason)  # what one is refused, the others are refused too
         run.tally.in_flight = len(self._workers)
         return True
 

@@ -29,6 +29,8 @@ _BLIND_WINDOW = 200
 _SPEED_UP_FACTOR = 1.5
 _SPEED_UP_SECONDS = 0.25
 _CALM_SECONDS = 5.0
+_RAMP_SPEED = 2.5
+_LATENCY_WEIGHT = 0.1
 _UNNAMED_PAUSE_SECONDS = 0.5
 _LONGEST_UNNAMED_PAUSE_SECONDS = 32.0
 
@@ -106,10 +108,12 @@ class Gate:
         self._window = Window()
         self._in_flight = 0
         self._has_answer = False
+        self._latency = 1.0
         self._blind_since: float | None = None
         self._blind_at = 0.0
         self._speed = 1.0
         self._speed_up_at = 0.0
+        self._top_speed = math.inf
         self._last_refusal = -math.inf
         self._paused_until = -math.inf
         self._pause_reason = ""
@@ -188,6 +192,8 @@ class Gate:
             if not self._has_answer:
                 self._window.size = max(self._window.size, float(self._in_flight))
                 self._has_answer = True
+                self._latency = now - ticket.sent_at
+            self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
             self._unnamed_pause = _UNNAMED_PAUSE_SECONDS / 2
             self._window.good(self._in_flight)
             self._in_flight -= 1
@@ -205,7 +211,7 @@ class Gate:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
                 if failure.kind == "rate_limit" or bucket.counts_at_end:
-                    bucket.cancel(charged)
+                    bucket.cancel(charged, ticket.sent_at)
             if failure.status is not None:
                 self._learn(failure.readings or {}, ticket, now)
             if failure.kind == "rate_limit":
@@ -262,18 +268,23 @@ class Gate:
         """Spread the sends; while nobody objects, spread them less and less, until bursts go through."""
         if self._speed >= UNPACED:
             return None
-        longest = max([bucket.pace_wait(now) for bucket in self._buckets])
+        longest, slowest = 0.0, self._requests
+        for bucket in self._buckets:
+            seconds = bucket.pace_wait(now)
+            if seconds > longest:
+                longest, slowest = seconds, bucket
         if not longest:
             return None
         if now >= self._speed_up_at and now - self._last_refusal > _CALM_SECONDS:
-            self._speed_up(now)
+            self._speed_up(now, slowest)
         return Wait(longest, "an even pace")
 
-    def _speed_up(self, now: float) -> None:
-        if any(bucket.is_policed for bucket in self._buckets):
+    def _speed_up(self, now: float, slowest: Bucket) -> None:
+        """Go faster by a step; objections to output come only when it is written, so wait for that."""
+        if self._speed * _SPEED_UP_FACTOR > self._top_speed or any(bucket.is_policed for bucket in self._buckets):
             return
         self._speed *= _SPEED_UP_FACTOR
-        self._speed_up_at = now + _SPEED_UP_SECONDS
+        self._speed_up_at = now + max(_SPEED_UP_SECONDS, self._latency if slowest.counts_at_end else 0.0)
         for bucket in self._buckets:
             bucket.pace_at = min(bucket.pace_at, now + (bucket.pace_at - now) / _SPEED_UP_FACTOR)
 
@@ -307,11 +318,14 @@ class Gate:
         for each in self._buckets:
             each.pace_at = max(each.pace_at, until)
         if bucket is not None:
-            bucket.refused(ticket.amounts[self._buckets.index(bucket)], seconds, is_new_episode=is_new_episode)
-        elif failure.retry_after is None:
-            self._window.cut(ticket.sent_at, now)
-        else:
+            reading = (failure.readings or {}).get(bucket.dimension)
+            amount = ticket.amounts[self._buckets.index(bucket)]
+            bucket.refused(reading, amount, seconds, now, is_new_episode=is_new_episode)
+        elif failure.error_code == "ramp_limit_exceeded" and failure.retry_after is not None:
             self._window.is_slow_start = False
+            self._top_speed = _RAMP_SPEED
+        else:
+            self._window.cut(ticket.sent_at, now)
         if is_new_episode:
             self._speed = 1.0
             self._last_refusal = now

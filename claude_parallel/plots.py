@@ -108,16 +108,16 @@ def _limits(axis: Axes, line: Timeline, limits: Mapping[str, float], palette: Pa
     known = [name for name in series if limits.get(name)]
     colors = dict(zip(series, (palette.main, palette.second, palette.third), strict=True))
     if known:
-        axis.set_title("Use of the limits, last 60 seconds, per cent", loc="left")
+        axis.set_title(f"Use of the limits over the last {elapsed(line.window_seconds)}, per cent", loc="left")
         for name in known:
-            used = line.last_minute(series[name]) * (100.0 / float(limits[name]))
+            used = line.per_minute(series[name]) * (100.0 / float(limits[name]))
             label = f"{_NAMES[name]} (limit {float(limits[name]):,.0f} a minute)"
             _steps(axis, line, used, color=colors[name], label=label, linestyle=_DASHES[name])
         axis.axhline(100.0, color=palette.limit, linewidth=1, linestyle=(0, (8, 4)))
         axis.annotate("limit", (1.0, 100.0), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9)
     else:
-        axis.set_title("Requests in the last 60 seconds (no limits known)", loc="left")
-        _steps(axis, line, line.last_minute(line.requests), color=palette.main, label="requests", is_filled=True)
+        axis.set_title("Requests per minute (no limits known)", loc="left")
+        _steps(axis, line, line.per_minute(line.requests), color=palette.main, label="requests", is_filled=True)
     _finish_time(axis, line)
 
 

@@ -6,7 +6,7 @@ are read once into a :class:`RateCard`, and the cost of an answer is a dot produ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -106,10 +106,12 @@ class PriceList:
         max_input_tokens : int
             Upper bound of the input tokens.
         ttl : str or None
-            Lifetime of the cache mark, if the request has one.
+            Lifetime of the run's own cache mark; marks that stand in the body already are found by themselves.
         is_batch : bool
             True for half price.
         """
+        lifetimes = {ttl, *_marked_lifetimes(fields)}
+        ttl = "1h" if "1h" in lifetimes else "5m" if "5m" in lifetimes else None
         is_fast = fields.get("speed") == "fast"
         card = self.card(fields["model"], is_batch=is_batch, is_fast=is_fast)
         if card is None:
@@ -138,6 +140,19 @@ class PriceList:
             ),
         )
         return Decimal(0) if paid is None or plain is None else plain - paid
+
+
+def _marked_lifetimes(part: Any) -> Iterator[str]:
+    """Yield the lifetimes of the cache marks in a part of a wire body; five minutes where a mark names none."""
+    if isinstance(part, Mapping):
+        control = part.get("cache_control")
+        if isinstance(control, Mapping):
+            yield str(control.get("ttl", "5m"))
+        for value in part.values():
+            yield from _marked_lifetimes(value)
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from _marked_lifetimes(item)
 
 
 def _read_card(model: str, *, is_batch: bool, is_fast: bool) -> RateCard | None:

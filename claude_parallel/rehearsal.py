@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from .caching import SECONDS, Prefixes, TimeToLive
 from .engine import Engine, Pending, Rules, Run
 from .journal import Journal
 from .latencies import Latency
-from .limits import Gate, Limits
+from .limits import Gate, Limits, Ticket
 from .load import LoadEstimator
 from .progress import Tally
 from .records import Answer, Load, Outcome, Request
@@ -45,6 +45,8 @@ MOST_CALLS = 20_000
 _BURST_FACTOR = 1.25
 _CHUNK = 500
 _PREFIX = b"prefix"
+
+Knowledge = Literal["none", "given", "learnt"]
 ZERO = Decimal(0)
 
 
@@ -81,8 +83,9 @@ class Conditions:
     ----------
     limits : Limits
         Of the account, per minute.
-    are_known : bool
-        False where the engine has to learn the limits from the first answers.
+    knowledge : str
+        How far the gate knows the limits: ``none`` = it has to learn them from the first answers, ``given`` = the user
+        named them, ``learnt`` = earlier answers told.
     latency : Latency
         How long calls take.
     max_in_flight : int
@@ -94,7 +97,7 @@ class Conditions:
     """
 
     limits: Limits
-    are_known: bool
+    knowledge: Knowledge
     latency: Latency
     max_in_flight: int = CEILING
     policy: RetryPolicy = field(default_factory=RetryPolicy)
@@ -206,7 +209,7 @@ class _Play:
             run_id="rehearsal",
             host="rehearsal",
             transport=self._stage(),
-            gate=Gate(conditions.limits if conditions.are_known else None),
+            gate=_fresh_gate(conditions),
             journal=self._journal,
             rules=Rules(
                 read=lambda _message: Answer("rehearsal"),
@@ -276,6 +279,16 @@ class _LoopClock:
         except RuntimeError:
             return self._seconds
         return self._seconds
+
+
+def _fresh_gate(conditions: Conditions) -> Gate:
+    """Return a gate that knows as much as the run's own would; never that one itself."""
+    gate = Gate(None if conditions.knowledge == "none" else conditions.limits)
+    if conditions.knowledge == "learnt":
+        ticket = gate.admit(Load(0.0), 0.0)
+        assert isinstance(ticket, Ticket)
+        gate.settle(ticket, Load(0.0), {}, 0.0)
+    return gate
 
 
 def _burst(script: Script, limits: Limits) -> float:

@@ -160,25 +160,22 @@ def _verdict(data: RunData, found: Summary, line: Timeline) -> str:
     waits = waits_by_reason(data)
     share = min(1.0, sum(part.seconds for part in waits) / max(found.seconds, 1e-3))
     if share < 0.1:
-        words = f"Sending was hardly held back ({percent(share)} of the time): the API's own speed set the pace."
-    else:
-        most = waits[0]
-        words = (
-            f"Sending was held back {percent(share)} of the time, mostly by: {most.reason} ({elapsed(most.seconds)})."
-        )
+        return f"Sending was hardly held back ({percent(share)} of the time): the API's own speed set the pace."
+    most = waits[0]
+    words = f"Sending was held back {percent(share)} of the time, mostly by: {most.reason} ({elapsed(most.seconds)})."
     return words + _nearest_limit(line, _limits(data))
 
 
 def _nearest_limit(line: Timeline, limits: Mapping[str, float]) -> str:
-    """Name the limit of which the busiest minute used most."""
+    """Name the limit of which most was used at one time."""
     series = {"requests": line.requests, "input": line.input_tokens, "output": line.output_tokens}
-    used = {name: float(line.last_minute(series[name]).max()) / limits[name] for name in series if limits.get(name)}
+    used = {name: float(line.per_minute(series[name]).max()) / limits[name] for name in series if limits.get(name)}
     if not used:
         return ""
     name = max(used, key=lambda one: used[one])
     words = "requests" if name == "requests" else f"{name} tokens"
-    share = "used in full" if used[name] > 0.95 else f"{percent(used[name])} used"
-    return f" The nearest limit: {words} per minute, {share} in the busiest minute."
+    share = "used in full" if used[name] > 0.95 else f"at most {percent(used[name])} used"
+    return f" The nearest limit: {words} per minute, {share}."
 
 
 def _limits(data: RunData) -> dict[str, float]:

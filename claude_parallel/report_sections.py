@@ -192,13 +192,14 @@ def settings(found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
 
 
 def _against_limit(line: Timeline, amounts: FloatArray, title: str, limit: float | None) -> str:
-    sums = line.last_minute(amounts)
-    note = f"sum of the last 60 s; {compact(line.mean_per_minute(amounts))} a minute on average"
+    rates, window = line.per_minute(amounts), line.window_seconds
+    over = "sum of the last 60 s" if window == 60.0 else f"rate over the last {elapsed(window)}"
+    note = f"{over}; {compact(line.mean_per_minute(amounts))} a minute on average"
     if limit:
         note += f", limit {compact(limit)}"
-        note += _BURST if float(sums.max()) > limit else ""
-    rates = Line("in the last minute", sums.tolist())
-    chart = time_chart(line.edges.tolist(), [rates], title=f"{title} over time", unit="", limit=limit)
+        note += _BURST if float(rates.max()) > limit * 1.02 else ""
+    lines = [Line(over, rates.tolist())]
+    chart = time_chart(line.edges.tolist(), lines, title=f"{title} over time", unit="", limit=limit)
     return section(title, chart, note)
 
 

@@ -115,15 +115,20 @@ class Timeline:
         """Return a rate per second in each bin."""
         return amounts / self.bin_seconds
 
-    def last_minute(self, amounts: FloatArray) -> FloatArray:
-        """Return the sum over the 60 seconds before the end of each bin: what a limit per minute looks at.
+    @property
+    def window_seconds(self) -> float:
+        """Length of the window of :meth:`per_minute`: a minute, and in a run shorter than that a sixth of the run."""
+        return 60.0 if self.span_seconds >= 60.0 else self.span_seconds / 6.0
 
-        In a run, or at a time, younger than a minute it is the sum since the start.
+    def per_minute(self, amounts: FloatArray) -> FloatArray:
+        """Return the rate per minute over the window before the end of each bin.
+
+        Where the window is a minute, this is the sum of the last 60 seconds, which a limit per minute is about.
         """
         until = np.concatenate([[0.0], np.cumsum(amounts)])
-        before: FloatArray = np.interp(self.edges[1:] - 60.0, self.edges, until)
-        sums: FloatArray = np.maximum(until[1:] - before, 0.0)
-        return sums
+        before: FloatArray = np.interp(self.edges[1:] - self.window_seconds, self.edges, until)
+        rates: FloatArray = np.maximum(until[1:] - before, 0.0) * (60.0 / self.window_seconds)
+        return rates
 
     def mean_per_minute(self, amounts: FloatArray) -> float:
         """Return the rate per minute over the whole run."""

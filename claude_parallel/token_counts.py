@@ -16,6 +16,7 @@ from . import bridge
 from .bridge import Control
 from .client import Doors
 from .records import Body, Failure, Usage
+from .report_words import percent
 from .request import BYTES_PER_TOKEN
 from .workload import Workload
 
@@ -27,6 +28,7 @@ COUNTED_ERROR = 0.02
 
 _TIMEOUT_SECONDS = 30.0
 _CONNECTIONS = 4
+_LEAST_COUNTS = 3
 _EMPTY_MESSAGE_TOKENS = 5
 _UNCOUNTED = ("stop_sequences", "metadata", "service_tier", "inference_geo")
 """Fields that weigh nothing, and that the counting endpoint need not know."""
@@ -92,14 +94,16 @@ def count_input(workload: Workload, doors: Doors | None) -> InputCount:
     """
     bodies = [body for _, body in workload.sample]
     prefix = [] if workload.prefix_body is None else [workload.prefix_body]
-    counts, why = _ask(doors, [*prefix, *bodies]) if doors is not None and bodies else ([], "no credentials")
-    if len(counts) < len(prefix) + min(3, len(bodies)) or not counts:
-        source = f"offline, {BYTES_PER_TOKEN} bytes per token, ± {OFFLINE_ERROR:.0%}" + (f" ({why})" if bodies else "")
+    if not bodies:
+        return InputCount(1.0, 0.0, workload.prefix_load, "nothing to send")
+    counts, why = _ask(doors, [*prefix, *bodies]) if doors is not None else ([], "no credentials")
+    if len(counts) < len(prefix) + min(_LEAST_COUNTS, len(bodies)):
+        source = f"offline by {BYTES_PER_TOKEN} bytes a token, ± {percent(OFFLINE_ERROR)} ({why})"
         return InputCount(1.0, OFFLINE_ERROR, workload.prefix_load, source)
     real = counts[len(prefix) :]
     ratio, error = _ratio([load for load, _ in workload.sample[: len(real)]], real)
     prefix_tokens = float(counts[0] - _EMPTY_MESSAGE_TOKENS) if prefix else workload.prefix_load * ratio
-    source = f"{len(real)} of {workload.calls:,} requests counted with the free counting endpoint, ± {error:.0%}"
+    source = f"{len(real)} of {workload.calls:,} requests counted with the free counting endpoint, ± {percent(error)}"
     return InputCount(ratio, error, max(0.0, prefix_tokens), source)
 
 

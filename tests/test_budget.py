@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from claude_parallel.budget import Budget
 from claude_parallel.errors import InputError
+from claude_parallel.pricing import PriceList
 from claude_parallel.simulator.ledger import Ledger
 from claude_parallel.simulator.profile import Profile
 
-from .worlds import World, frame_of, world
+from .worlds import frame_of, world
 
 DOLLAR = Decimal(1)
 PROMPTS = ("Say {t}", "A long beginning that all rows share. " * 120 + "{t}")
@@ -181,7 +182,7 @@ def test_the_rest_says_budget_and_costs_nothing() -> None:
     """What is done is returned, the rest is marked and the run says so once."""
     account = world()
     with pytest.warns(UserWarning, match=r"stopped early \(budget.*spent"):
-        out = account.map(frame_of(200), "Say {t}", max_tokens=100, budget=0.002)
+        out = account.map(frame_of(200), "Say {t}", max_tokens=100, budget=0.001)
     kinds = out["response_error"].str.split(":").str[0].value_counts(dropna=False)
     assert kinds["budget"] + out["response_error"].isna().sum() == 200
     assert 0 < kinds["budget"] < 200
@@ -201,7 +202,7 @@ def test_a_budget_too_small_for_one_call_sends_nothing() -> None:
 def test_the_next_run_goes_on_where_the_budget_ended(tmp_path: Any) -> None:
     """The same cell with a higher budget asks only what is missing, and pays for nothing again."""
     path, account, frame = tmp_path / "j.sqlite3", world(), frame_of(200)
-    account.map(frame, "Say {t}", max_tokens=100, budget=0.002, journal=path)
+    account.map(frame, "Say {t}", max_tokens=100, budget=0.001, journal=path)
     asked = account.brain.ledger.answered
     out = account.map(frame, "Say {t}", max_tokens=100, budget=10.0, journal=path)
     assert 0 < asked < 200
@@ -233,19 +234,13 @@ def test_a_model_without_a_known_price_and_a_budget_is_refused_before_the_first_
 def test_marks_that_the_user_set_are_reserved_at_the_price_of_a_write(ttl: str) -> None:
     """A mark of the user's own makes a write dearer than plain input, also with prompt_cache=False."""
     system = [{"type": "text", "text": "shared words " * 400, "cache_control": {"type": "ephemeral", "ttl": ttl}}]
-    account, frame = world(), pd.DataFrame({"t": ["one"]})
-    plain = account.map(frame, "Say {t}", request={"system": system}, prompt_cache=False, max_tokens=1)
-    cost = Decimal(repr(float(plain["response_cost"].sum())))
-    assert billed(account.brain.ledger) == cost
-    worst = _worst(account, {"system": system})
+    account = world()
+    options: dict[str, Any] = {"request": {"system": system}, "prompt_cache": False, "max_tokens": 1}
+    account.map(pd.DataFrame({"t": ["one"]}), "Say {t}", **options)
+    cost = billed(account.brain.ledger)
+    fields = {"model": "claude-haiku-5-5", "max_tokens": 1, "system": system}
+    tokens = account.brain.ledger.total("input_tokens") + account.brain.ledger.total(f"cache_write_{ttl}_tokens")
+    worst = PriceList().worst_cost(fields, tokens, None)
+    assert account.brain.ledger.total(f"cache_write_{ttl}_tokens") > 0
+    assert worst is not None
     assert worst >= cost
-
-
-def _worst(account: World, request: Any) -> Decimal:
-    from claude_parallel.mapping import FrameMap
-
-    options = {"request": request, "prompt_cache": False, "max_tokens": 1, "journal": False, "budget": 1}
-    prepared = FrameMap(frame_of(1), "Say {t}", "response", options, doors=account.doors())
-    session = prepared.session()
-    (pending,) = next(session._intake().chunks())
-    return session._worst_cost(pending.request)

@@ -23,11 +23,9 @@ def no_windows() -> Iterator[None]:
     """Draw in memory, and leave no figure behind."""
     from matplotlib import pyplot
 
-    before = pyplot.get_backend()
     pyplot.switch_backend("Agg")
     yield
     pyplot.close("all")
-    pyplot.switch_backend(before)
 
 
 RUNS: list[tuple[str, RunData]] = [

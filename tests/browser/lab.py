@@ -36,16 +36,22 @@ def chromium_path() -> str | None:
 
 def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """Write a notebook; cells that begin with ``#`` are Markdown."""
-    import nbformat
-
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_markdown_cell(cell) if cell.startswith("#") else nbformat.v4.new_code_cell(cell)
-            for cell in cells
-        ],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, path)
+    made = [
+        {"cell_type": "markdown", "id": f"cell-{number}", "metadata": {}, "source": cell}
+        if cell.startswith("#")
+        else {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"cell-{number}",
+            "metadata": {},
+            "outputs": [],
+            "source": cell,
+        }
+        for number, cell in enumerate(cells)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook))
 
 
 class Lab:
@@ -130,9 +136,8 @@ class NotebookPage:
 
     def screenshot(self, path: Path, cells: int) -> None:
         """Save a picture of the first cells of the notebook."""
-        boxes = [
-            box for cell in self.page.query_selector_all(".jp-Notebook .jp-Cell")[:cells] if (box := cell.bounding_box())
-        ]
+        first = self.page.query_selector_all(".jp-Notebook .jp-Cell")[:cells]
+        boxes = [box for cell in first if (box := cell.bounding_box())]
         left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
         right = max(box["x"] + box["width"] for box in boxes)
         bottom = max(box["y"] + box["height"] for box in boxes)

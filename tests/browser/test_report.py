@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 import pytest
 
 import claude_parallel as cp
+from claude_parallel.runs import run_of
 from tests.kernels.world import ROOT
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_report(folder: Path) -> Path:
     """Run a map, and write its report into this folder."""
-    reviews = pd.DataFrame({"review": [f"It lasted for {number} days." for number in range(400)]})
+    reviews = [f"It lasted for {number} days." for number in range(400)]
     faults = {"overloaded": 0.02, "refusal": 0.02}
     with cp.simulator("build", latency_seconds=0.3, burst_seconds=0.5, faults=faults):
-        out = reviews.claude.map("Classify the tone: {review}", journal=folder / "journal.sqlite3", progress=False)
-        return out.claude.run.report(folder / "run.html")
+        out = cp.map(reviews, "Classify the tone: {}", journal=folder / "journal.sqlite3", progress=False)
+    return run_of(out).report(folder / "run.html")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -25,6 +25,8 @@ CELL_SECONDS = 60.0
 
 LAUNCHER = ("-m", "ipykernel_launcher")
 
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
 FIGURE_SPACE = "\u2007"
 """What tqdm puts between the words of a widget."""
 
@@ -70,7 +72,9 @@ class Cell:
     @property
     def widgets_shown(self) -> list[str]:
         """Ids of the widgets that were displayed."""
-        views = (content["data"].get("application/vnd.jupyter.widget-view+json") for content in self.contents("display_data"))
+        views = (
+            content["data"].get("application/vnd.jupyter.widget-view+json") for content in self.contents("display_data")
+        )
         return [view["model_id"] for view in views if view]
 
     def widget_states(self, model: str) -> list[dict[str, Any]]:
@@ -112,7 +116,11 @@ class Kernel:
         self._prelude = prelude
         specs = folder / "specs"
         (specs / "tested").mkdir(parents=True, exist_ok=True)
-        spec = {"argv": [sys.executable, *launcher, "-f", "{connection_file}"], "display_name": "tested", "language": "python"}
+        spec = {
+            "argv": [sys.executable, *launcher, "-f", "{connection_file}"],
+            "display_name": "tested",
+            "language": "python",
+        }
         (specs / "tested" / "kernel.json").write_text(json.dumps(spec))
         self._manager = KernelManager(
             kernel_name="tested",
@@ -124,9 +132,7 @@ class Kernel:
 
     def _start(self) -> None:
         with (self.folder / "kernel.log").open("a") as log:
-            self._manager.start_kernel(
-                env=clean_environment(self.folder), cwd=str(self.folder), stdout=log, stderr=log
-            )
+            self._manager.start_kernel(env=clean_environment(self.folder), cwd=str(self.folder), stdout=log, stderr=log)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=CELL_SECONDS)

@@ -208,8 +208,8 @@ def test_nbclient_executes_a_notebook(tmp_path: Path, api_process: ApiProcess) -
         "import nbclient, nbformat\n"
         "cells = ["
         "'import pandas as pd, claude_parallel as cp', "
-        f"'cp.configure(base_url=\"{api.url}\", api_key=\"simulator\")\\n"
-        "df = pd.DataFrame({\"text\": [f\"row {n}\" for n in range(30)]})', "
+        f'\'cp.configure(base_url="{api.url}", api_key="simulator")\\n'
+        'df = pd.DataFrame({"text": [f"row {n}" for n in range(30)]})\', '
         "'df.claude.map(\"say {text}\").response.tolist()[-1]', "
         "'(await df.claude.amap(\"sing {text}\")).response.tolist()[-1]']\n"
         "notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])\n"

@@ -57,8 +57,7 @@ def begun_before(kernel: Kernel, moment: float) -> set[str]:
     """Return what the kernel's last run had begun to send at a moment of ``time.monotonic()``, says its journal."""
     wall_clock = moment + time.time() - time.monotonic()
     query = (
-        "SELECT position FROM attempts WHERE started <= ? "
-        "AND run = (SELECT id FROM runs ORDER BY started DESC LIMIT 1)"
+        "SELECT position FROM attempts WHERE started <= ? AND run = (SELECT id FROM runs ORDER BY started DESC LIMIT 1)"
     )
     with closing(sqlite3.connect(kernel.folder / "claude_parallel_home" / "journal.sqlite3")) as journal:
         return {f"echo: say row {position}" for (position,) in journal.execute(query, (wall_clock,))}
@@ -96,8 +95,11 @@ def test_an_interrupt_loses_no_answer_and_sends_nothing_more(
     interrupted = kernel.interrupt()
     kernel.finish(cell)
 
-    assert 0 < assert_nothing_lost(kernel, api, interrupted) < ROWS
+    answered = assert_nothing_lost(kernel, api, interrupted)
+    assert 0 < answered < ROWS
     assert cell.stream("stderr") == ""
+    bar = cell.widget_states("FloatProgressModel")[-1]
+    assert (bar["value"], bar["bar_style"]) == (answered, "danger")
     assert_next_cell_works(kernel)
 
 

@@ -30,7 +30,15 @@ def clean_environment(folder: Path | None = None) -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
     world = {"PYTHONPATH": os.pathsep.join(paths), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     if folder is not None:
-        places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
-        places += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "CLAUDE_PARALLEL_HOME", "ANTHROPIC_CONFIG_DIR")
+        places = (
+            "ANTHROPIC_CONFIG_DIR",
+            "CLAUDE_PARALLEL_HOME",
+            "IPYTHONDIR",
+            "JUPYTERLAB_SETTINGS_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+        )
         world.update({name: str(folder / name.lower()) for name in places})
     return {**kept, **world}
