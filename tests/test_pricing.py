@@ -1,0 +1,111 @@
+"""Prices: hand-computed cases, and the library as the judge of the rate cards."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import genai_prices
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claude_parallel.pricing import PriceList
+from claude_parallel.records import Usage
+
+PRICES = PriceList()
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "dollars"),
+    [
+        # Source of the unit prices: pricing of the Claude API as of 2026-11, US dollars per million tokens.
+        ("claude-sonnet-4-6", Usage(input_tokens=2_000, output_tokens=500), "0.0135"),
+        ("claude-sonnet-4-6", Usage(input_tokens=100, output_tokens=10, cache_write_5m_tokens=4_000), "0.01545"),
+        ("claude-sonnet-4-6", Usage(input_tokens=100, output_tokens=10, cache_write_1h_tokens=4_000), "0.02445"),
+        ("claude-sonnet-4-6", Usage(input_tokens=100, output_tokens=10, cache_read_tokens=4_000), "0.00165"),
+        ("claude-sonnet-5-5", Usage(cache_read_tokens=1_000_000), "0.10"),
+        ("claude-sonnet-4-6", Usage(input_tokens=2_000, output_tokens=500, service_tier="batch"), "0.00675"),
+        ("claude-haiku-5-5", Usage(input_tokens=100_000, output_tokens=1_000), "0.0105"),
+        ("claude-haiku-5-5", Usage(input_tokens=100_001, output_tokens=1_000), "0.0525005"),
+        ("claude-haiku-5-5", Usage(input_tokens=1, output_tokens=1_000, cache_read_tokens=100_000), "0.0075005"),
+        ("claude-opus-5-5", Usage(input_tokens=1_000, output_tokens=1_000, speed="fast"), "0.048"),
+        ("claude-opus-5-5", Usage(input_tokens=1_000, output_tokens=1_000, inference_geo="us"), "0.0264"),
+        ("claude-haiku-5-5", Usage(input_tokens=1_000, web_searches=3), "0.0301"),
+    ],
+)
+def test_hand_computed_costs(model: str, usage: Usage, dollars: str) -> None:
+    """Every kind of token, batch, fast, US-only, the price step of Haiku 5.5, web searches."""
+    assert PRICES.cost(model, usage) == Decimal(dollars)
+
+
+def test_a_batch_result_that_does_not_say_so_is_priced_as_one() -> None:
+    """The caller knows that it came from a batch."""
+    assert PRICES.cost("claude-sonnet-4-6", Usage(input_tokens=1_000_000), is_batch=True) == Decimal("1.5")
+
+
+def test_an_unknown_model_has_no_price() -> None:
+    """None, not zero."""
+    assert PRICES.cost("claude-unheard-of-9", Usage(input_tokens=1)) is None
+    assert PRICES.worst_cost({"model": "claude-unheard-of-9", "max_tokens": 1}, 1, None) is None
+
+
+def test_caching_saves_against_plain_input() -> None:
+    """A read saves nine tenths, a write costs a quarter more."""
+    assert PRICES.cache_savings("claude-sonnet-4-6", Usage(cache_read_tokens=1_000_000)) == Decimal("2.7")
+    assert PRICES.cache_savings("claude-sonnet-4-6", Usage(cache_write_5m_tokens=1_000_000)) == Decimal("-0.75")
+
+
+def _models() -> list[str]:
+    snapshot = get_snapshot()
+    anthropic = next(provider for provider in snapshot.providers if provider.id == "anthropic")
+    return [model.id for model in anthropic.models]
+
+
+counts = st.integers(min_value=0, max_value=300_000)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(_models()), counts, counts, counts, counts, counts, st.sampled_from([None, "batch", "fast"]))
+def test_a_rate_card_agrees_with_the_library(
+    model: str, plain: int, out: int, write_5m: int, write_1h: int, read: int, context: str | None
+) -> None:
+    """For every model it knows, every context and any usage, the dot product is what genai-prices computes."""
+    wanted: dict[str, Any] = {"batch": {"processing": "batch"}, "fast": {"speed": "fast"}}.get(context or "", {})
+    price = genai_prices.calc_price(
+        genai_prices.Usage(
+            input_tokens=plain + write_5m + write_1h + read,
+            output_tokens=out,
+            cache_write_tokens=write_5m + write_1h,
+            cache_write_1h_tokens=write_1h,
+            cache_read_tokens=read,
+        ),
+        model,
+        provider_id="anthropic",
+        price_context=wanted or None,
+    )
+    usage = Usage(
+        input_tokens=plain,
+        output_tokens=out,
+        cache_write_5m_tokens=write_5m,
+        cache_write_1h_tokens=write_1h,
+        cache_read_tokens=read,
+        service_tier="batch" if context == "batch" else None,
+        speed="fast" if context == "fast" else None,
+    )
+
+    assert PRICES.cost(model, usage) == price.total_price
+
+
+@given(counts, counts, st.sampled_from([None, "5m", "1h"]))
+def test_the_worst_case_bounds_every_answer(tokens: int, out: int, ttl: str | None) -> None:
+    """No split of the input into plain, written and read costs more than the worst case."""
+    worst = PRICES.worst_cost({"model": "claude-haiku-5-5", "max_tokens": out}, tokens, ttl)
+    assert worst is not None
+    kind = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}.get(ttl or "", "input_tokens")
+    for written in (0, tokens // 2, tokens):
+        usage = Usage(**{"input_tokens": 0, kind: written, "cache_read_tokens": tokens - written, "output_tokens": out})
+        cost = PRICES.cost("claude-haiku-5-5", usage)
+        assert cost is not None
+        assert cost <= worst
