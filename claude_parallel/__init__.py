@@ -21,6 +21,7 @@ from .errors import (
     RowFailed,
     RunStopped,
 )
+from .estimate import Estimate, estimate
 from .keeping import journal
 from .limits import Limits
 from .retry import RetryPolicy
@@ -35,6 +36,7 @@ __all__ = [
     "ClaudeParallelError",
     "ClaudeSeries",
     "CredentialsError",
+    "Estimate",
     "InputError",
     "JournalError",
     "Limits",
@@ -43,6 +45,7 @@ __all__ = [
     "Run",
     "RunStopped",
     "configure",
+    "estimate",
     "journal",
     "map",
     "run",

@@ -11,6 +11,7 @@ from typing import Any, Literal, Unpack
 
 import pandas as pd
 
+from .estimate import Estimate, estimate_frame
 from .limits import Limits
 from .mapping import FrameMap
 from .options import MapOptions, OnError
@@ -183,6 +184,53 @@ class ClaudeFrame:
         options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
         return FrameMap(self._frame, prompt, out, options).run()
 
+    def estimate(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        likely_output_tokens: float | None = None,
+        **options: Unpack[MapOptions],
+    ) -> Estimate:
+        """Say what :meth:`map` would cost and how long it would take: live or as batches, with caching or without.
+
+        Nothing is sent but up to 20 rows to the free token counting endpoint; without a key, tokens are guessed by
+        bytes. Attached files are read.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            As in :meth:`map`.
+        out : str, default "response"
+            As in :meth:`map`.
+        likely_output_tokens : float, optional
+            Expected output tokens of one answer. Default: from earlier answers to this prompt in the journal, else
+            an assumption that is stated.
+        **options
+            As in :meth:`map`.
+
+        Returns
+        -------
+        Estimate
+            Prints as a table; ``to_frame()`` gives the figures, ``plot()`` the expected throughput.
+
+        Raises
+        ------
+        InputError
+            For everything that would make the map fail before its first call.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"text": ["Great!", "Awful."]})
+        >>> with cp.simulator():
+        ...     figures = df.claude.estimate("Classify: {text}", likely_output_tokens=10)
+        >>> figures.to_frame()["unique"].tolist()
+        [2, 2, 2, 2]
+        """
+        return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
+
     def classify(
         self,
         prompt: str | PromptFunction,
@@ -342,6 +390,17 @@ class ClaudeSeries:
             Text, error and cost on the series' own index.
         """
         return FrameMap(self._series, prompt, out, options).run()
+
+    def estimate(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        likely_output_tokens: float | None = None,
+        **options: Unpack[MapOptions],
+    ) -> Estimate:
+        """Say what :meth:`map` would cost and how long it would take; see :meth:`ClaudeFrame.estimate`."""
+        return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
 
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]

@@ -80,7 +80,9 @@ class BatchSession(Session):
     """
 
     def __init__(self, rows: Rows, settings: Settings, *, doors: Doors | None = None, **options: Any) -> None:
-        self._batch_doors = doors if isinstance(doors, BatchDoors) else batch_doors(settings)
+        if doors is not None and not isinstance(doors, BatchDoors):
+            raise TypeError("a run of batches needs BatchDoors")
+        self._batch_doors = doors or batch_doors(settings)
         self.submitted = threading.Event()
         self._batches: Batches | None = None
         self._is_cancelled = False

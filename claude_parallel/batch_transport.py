@@ -204,7 +204,7 @@ def _path(batch_id: str) -> str:
 
 
 def _failure(error: Exception) -> Failure:
-    """Return the failure that an exception stands for; ``perhaps_billed`` unless it is certain that nothing was sent."""
+    """Return the failure that an exception stands for; ``perhaps_billed`` unless nothing can have been sent."""
     import httpx2
 
     if isinstance(error, httpx2.TimeoutException):
@@ -220,8 +220,8 @@ def _failure(error: Exception) -> Failure:
 def _was_never_sent(error: Exception) -> bool:
     """Say whether no byte can have reached the API.
 
-    The SDK's aiohttp adapter calls every broken connection a ``ConnectError``, also one that broke after the request was
-    sent; only aiohttp's own error below it tells.
+    The SDK's aiohttp adapter calls every broken connection a ``ConnectError``, also one that broke after the request
+    was sent; only aiohttp's own error below it tells.
     """
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None and cause not in chain:

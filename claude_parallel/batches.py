@@ -5,8 +5,8 @@ sleeps. How results become outcomes, ``collecting`` knows; how a lost batch is f
 
 Never a second paid batch
 -------------------------
-`create` has no idempotency key, so it is never repeated blindly. An envelope with the fingerprints of its requests is in
-the journal before `create` is called (state ``prepared``), the batch's id right after (``submitted``); a lost answer
+`create` has no idempotency key, so it is never repeated blindly. An envelope with the fingerprints of its requests is
+in the journal before `create` is called (state ``prepared``), the batch's id right after (``submitted``); a lost answer
 makes it ``unclear``. Before anything is sent, each request is looked up in the open envelopes of the same host, also
 those of other processes: of a ``submitted`` one the batch is polled and collected, a ``prepared`` or ``unclear`` one is
 reconciled first. A refusal (4xx) creates nothing, so it closes the envelope; a full queue (429) keeps it for later.
@@ -17,29 +17,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
-from .batch_feed import Feed, Sealed
+from .batch_feed import Feed
 from .batch_responses import RESULTS_SECONDS, BatchState
 from .collecting import BatchRun, Collector
 from .engine import GRACE_SECONDS, Pending
 from .errors import Kind, row_error
 from .parcels import (
-    LEASE_SECONDS,
     PATIENCE,
     Parcel,
     Ticket,
     describe_parcels,
     judge_result,
-    may_exist,
     poll_after,
 )
-from .reconciling import Found, Missing, Unknown, leasing, reconcile
+from .reconciling import Found, Missing, Unknown, reconcile
 from .records import Failure, Outcome
 from .retry import Again, Stop, judge_failure
-
-_FULL_QUEUE_SECONDS = 60.0
-"""How long to wait for room in the account's queue where the API names no time."""
+from .submitting import Sender, became
 
 
 class Batches:
@@ -66,8 +61,7 @@ class Batches:
         self._collector = Collector(run, deliver)
         self._parcels: dict[str, Parcel] = {}
         self._feed = Feed(run, intake, self._collector, self._parcels)
-        self._sealed: Sealed | None = None
-        self._closed_until = 0.0
+        self._sender = Sender(run, self._feed, self._collector, self._parcels)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
         self._wakers: list[Callable[[], None]] = []
@@ -143,71 +137,16 @@ class Batches:
         control = self._run.control
         self._run.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
         while not control.is_stopping:
-            if await self._submit_next():
+            if await self._sender.submit_next():
                 continue
             self._run.settled()
             await self._cancel_all()
             if await self._visit():
                 continue
-            if self._parcels or self._sealed is not None:
+            if self._parcels or self._sender.sealed is not None:
                 await self._sleep()
             elif self._feed.is_exhausted:
                 return
-
-    # -- sending -----------------------------------------------------------------------------------------------------
-
-    async def _submit_next(self) -> bool:
-        """Send the next envelope; False when there is none to be sent now."""
-        run = self._run
-        if self._sealed is not None and not self._feed.may_send():
-            self._feed.put_back(self._sealed)
-            self._sealed = None
-        if self._sealed is None:
-            self._sealed = await self._feed.pack()
-        if self._sealed is None or run.control.is_stopping or run.clock() < self._closed_until:
-            return False
-        sealed, self._sealed = self._sealed, None
-        await self._send(sealed)
-        return True
-
-    async def _send(self, sealed: Sealed) -> None:
-        """Call `create`, once, and act on what it says."""
-        run, parcel = self._run, sealed.parcel
-        envelope_id = parcel.record.id
-        run.tally.waiting_for = f"sending a batch of {len(sealed.envelope):,} rows"
-        self._parcels[envelope_id] = parcel
-        async with leasing(run, envelope_id):
-            result = await run.door.create(sealed.envelope)
-        if isinstance(result, BatchState):
-            run.book.submitted(envelope_id, result.id)
-            self._now_known(parcel, result)
-        elif may_exist(result):
-            run.book.unclear(envelope_id, run.wall_clock() + LEASE_SECONDS)
-            parcel.lost = result
-            parcel.due = run.clock() + poll_after(0)
-        else:
-            del self._parcels[envelope_id]
-            self._refused(sealed, result)
-
-    def _refused(self, sealed: Sealed, failure: Failure) -> None:
-        """Nothing was created: wait and send the same envelope, or give its rows the reason."""
-        run, parcel = self._run, sealed.parcel
-        policy = PATIENCE if failure.kind == "rate_limit" else run.policy
-        verdict = judge_failure(failure, sealed.failures, policy, run.rng)
-        sealed.failures.append(failure.kind)
-        if isinstance(verdict, Again):
-            wait_seconds = verdict.wait_seconds
-            if failure.kind == "rate_limit" and failure.retry_after is None:
-                wait_seconds = max(wait_seconds, _FULL_QUEUE_SECONDS)
-            run.book.extend(parcel.record.id, run.wall_clock() + wait_seconds + LEASE_SECONDS)
-            self._sealed = sealed
-            self._closed_until = run.clock() + wait_seconds
-            return
-        run.book.close(parcel.record.id, "failed")
-        if isinstance(verdict, Stop) and self._collector.stop is None:
-            self._collector.stop = (failure.kind, failure.message)
-        for ticket in parcel.tickets.values():
-            self._collector.give_up(ticket, failure.kind, failure.message, failure.request_id)
 
     # -- looking after what is under way -----------------------------------------------------------------------------
 
@@ -226,7 +165,7 @@ class Batches:
         run = self._run
         finding = await reconcile(run, parcel)
         if isinstance(finding, Found):
-            self._now_known(parcel, finding.batch)
+            became(self._run, parcel, finding.batch)
         elif isinstance(finding, Missing):
             self._drop(parcel)
             self._count_lost(parcel)
@@ -247,13 +186,6 @@ class Batches:
                 del parcel.tickets[key]
                 self._collector.give_up(ticket, lost.kind, lost.message, lost.request_id)
 
-    def _now_known(self, parcel: Parcel, batch: BatchState) -> None:
-        record = self._run.book.get(parcel.record.id)
-        parcel.record = record if record and record.batch_id else replace(parcel.record, batch_id=batch.id)
-        parcel.batch = batch
-        parcel.failures.clear()
-        parcel.due = self._run.clock() + (0.0 if batch.has_ended else poll_after(0))
-
     async def _poll(self, parcel: Parcel) -> None:
         run = self._run
         assert parcel.record.batch_id is not None
@@ -266,7 +198,7 @@ class Batches:
         if state.has_ended:
             await self._collect(parcel, state)
         else:
-            age_seconds = 0.0 if state.status == "canceling" else run.wall_clock() - state.created
+            age_seconds = 0.0 if state.status == "canceling" else run.wall_clock() - parcel.record.created
             parcel.due = run.clock() + poll_after(age_seconds)
 
     async def _collect(self, parcel: Parcel, state: BatchState) -> None:
@@ -329,15 +261,13 @@ class Batches:
         """Sleep until the next parcel is due, the queue may have room, or a flag was set."""
         run = self._run
         dues = [parcel.due for parcel in self._parcels.values()]
-        if self._sealed is not None:
-            dues.append(self._closed_until)
+        if self._sender.sealed is not None:
+            dues.append(self._sender.closed_until)
         started = run.clock()
-        words = describe_parcels(self._parcels.values(), run.local_time)
-        if self._sealed is not None:
-            words = "; ".join([words, f"{len(self._sealed.envelope):,} rows wait for room in the batch queue"]).lstrip(
-                "; "
-            )
-        run.tally.waiting_for = words
+        words = [describe_parcels(self._parcels.values(), run.local_time)]
+        if self._sender.sealed is not None:
+            words.append(f"{len(self._sender.sealed.envelope):,} rows wait for room in the batch queue")
+        run.tally.waiting_for = "; ".join(filter(None, words))
         self._wake.clear()
         if not run.control.is_stopping:
             with contextlib.suppress(TimeoutError):
@@ -348,9 +278,7 @@ class Batches:
     def _leave(self) -> None:
         """Tell the rows of batches that go on without us where their answers will be."""
         self._run.tally.waiting_for = ""
-        if self._sealed is not None:
-            self._feed.put_back(self._sealed)
-            self._sealed = None
+        self._sender.put_back()
         for parcel in list(self._parcels.values()):
             self._leave_one(parcel)
         kind, what = self.stop or ("cancelled", "the run was stopped")

@@ -29,6 +29,8 @@ _CAUTION_SECONDS = 0.1
 _CAUTION_SHARE = 0.03
 _MOST_CAUTION_SECONDS = 2.0
 _POLICED_SHARE = 0.98
+_POLICED_FILL = 0.5
+_CATCH_UP = 1.25
 
 
 def settled(seconds: float) -> float:
@@ -67,6 +69,8 @@ class Bucket:
         Everything that the server has counted of ours; differences of it tell what it counted meanwhile.
     reserve : float
         What must stay in the bucket, learnt from refusals: most of it where short bursts are policed.
+    lag : float
+        Seconds between charge and count, where they differ: the latency of an answer.
     drain : float
         What others seem to take, per second: another process, or a server slower than it says.
     pace_at : float
@@ -88,6 +92,7 @@ class Bucket:
     owed: float = 0.0
     counted: float = 0.0
     reserve: float = 0.0
+    lag: float = 0.0
     drain: float = 0.0
     pace_at: float = -math.inf
     synced_at: float = -math.inf
@@ -138,13 +143,21 @@ class Bucket:
         A request larger than the whole bucket goes when the bucket is full, and leaves it in debt.
         """
         if self.counts_at_end:
-            missing = max(
-                min(amount, self.limit) - self.level,
-                min(1.0 + self.reserve, self.limit) - self.level - self.owed,
-            )
+            landed = min(1.0 + self.reserve, self.limit) - self.level - self.owed
+            missing = max(landed, self._least_position(amount) - self.level)
         else:
             missing = min(amount + self.reserve, self.limit) - self.level
         return settled(missing / self.rate) if missing > 0.0 else 0.0
+
+    def _least_position(self, amount: float) -> float:
+        """Return the level below which no more output may be on its way.
+
+        Where bursts are policed, as much is under way as comes back in one latency, and half a burst beside it: then
+        the server's bucket is neither empty, which is refused, nor full, which is lost.
+        """
+        if not self.is_policed:
+            return min(amount, self.limit)
+        return amount + self.limit - _POLICED_FILL * (self.limit - self.reserve) - self.lag * self.rate
 
     def pace_wait(self, now: float) -> float:
         """Return the seconds until the pace lets the next request go."""
@@ -157,6 +170,8 @@ class Bucket:
             self.owed += amount
         else:
             self.counted += amount
+        if self.counts_at_end and self.is_policed:
+            speed = _CATCH_UP
         if self.is_known and speed < UNPACED:
             self.pace_at = max(self.pace_at, now) + amount / (self.rate * speed)
 

@@ -90,6 +90,38 @@ def map_file(
 
 
 @app.command()
+def estimate(
+    file: Input,
+    prompt: PromptText,
+    model: Model = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    max_concurrency: MaxConcurrency = None,
+    schema: Annotated[Path | None, typer.Option(help="A JSON schema file for typed columns.")] = None,
+    output_tokens: Annotated[float | None, typer.Option(help="Expected output tokens of one answer.")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="The account's limits; default: tier start.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
+    simulate: Simulate = False,
+) -> None:
+    """Say what mapping a file would cost and how long it would take; nothing is paid for that."""
+    from .estimate import estimate_frame
+    from .files import read_file
+    from .mapping import FrameMap
+
+    options: dict[str, Any] = {
+        "model": model,
+        "system": system,
+        "max_tokens": max_tokens,
+        "max_concurrency": max_concurrency,
+        "schema": json.loads(schema.read_text(encoding="utf-8")) if schema else None,
+        "limits": tier.value if tier else None,
+        "journal": journal,
+    }
+    with _world(simulate):
+        typer.echo(repr(estimate_frame(FrameMap(read_file(file), prompt, "response", options), output_tokens)))
+
+
+@app.command()
 def demo(rows: Annotated[int, typer.Option(help="How many texts.")] = 300) -> None:
     """Map real text on the embedded simulator: no key, no cost."""
     from .demo import run_demo

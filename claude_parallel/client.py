@@ -158,6 +158,19 @@ def live_doors(settings: Settings) -> Doors:
     CredentialsError
         When there is nothing to sign in with.
     """
+    doors = quiet_doors(settings)
+    doors.gate.restrict(settings.limits)
+    return doors
+
+
+def quiet_doors(settings: Settings) -> Doors:
+    """Return the same doors without telling the gate of this call's limits: to look, not to send.
+
+    Raises
+    ------
+    CredentialsError
+        When there is nothing to sign in with.
+    """
     account = _sign_in(settings)
 
     def open_transport(max_connections: int, timeout_seconds: float) -> Transport:
@@ -166,6 +179,5 @@ def live_doors(settings: Settings) -> Doors:
     key = (f"{account.host} {account.owner}", model_group(settings.model))
     with _lock:
         gate = _gates.setdefault(key, Gate())
-    gate.restrict(settings.limits)
     most = min(CEILING, most_connections() or CEILING)
     return Doors(host=account.host, open_transport=open_transport, gate=gate, most_in_flight=most)

@@ -183,7 +183,9 @@ class Engine:
             for task in self._sending:
                 task.cancel()
             if self._workers:
+                self._run.control.stop_sending()  # for workers that have not begun yet
                 await asyncio.wait(self._workers)
+            self._run.tally.in_flight = 0
             self._refuse_fresh()
         if self._bug is not None:
             raise self._bug
@@ -327,7 +329,6 @@ class Engine:
     def _spawn(self, pending: Pending, ticket: Ticket, turn: Turn, worst: Decimal) -> None:
         task = asyncio.get_running_loop().create_task(self._work(pending, ticket, turn, worst))
         self._workers.add(task)
-        self._sending.add(task)
         task.add_done_callback(self._worker_ended)
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
@@ -341,6 +342,12 @@ class Engine:
     async def _work(self, pending: Pending, ticket: Ticket, turn: Turn, worst: Decimal) -> None:
         """Send one request; keep the answer on disk before anything looks at it; then settle and judge."""
         run = self._run
+        if run.control.is_stopping:  # a full window takes a while to get going, and this one was not sent yet
+            run.gate.fail(ticket, Failure("cancelled", "not sent"), run.clock())
+            run.budget.release(worst, perhaps_billed=False)
+            self._deliver(pending, self._outcome(pending, None, "cancelled", "not sent, the run was stopped"))
+            return
+        self._sending.add(cast("asyncio.Task[None]", asyncio.current_task()))
         pending.attempts += 1
         started, started_wall = run.clock(), run.wall_clock()
         try:

@@ -125,7 +125,10 @@ class EnvelopeBook:
         Where the disk refused some of them it stays open: the next run reads the results again instead of paying again.
         """
         if self._journal.path is not None:
-            query = "SELECT count(*) FROM envelope_rows r JOIN answers a ON a.fingerprint = r.fingerprint WHERE r.envelope = ?"
+            query = (
+                "SELECT count(*) FROM envelope_rows r JOIN answers a ON a.fingerprint = r.fingerprint "
+                "WHERE r.envelope = ?"
+            )
             if self._journal.query(query, (envelope_id,))[0][0] < answers:
                 return False
         self.close(envelope_id, "collected")

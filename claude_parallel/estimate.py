@@ -23,7 +23,8 @@ from .options import Settings
 from .outlook import closed_doors, conditions_of, latency_of, look
 from .patterns import NAMES, Name, Pattern, Tokens, advise, batch_seconds, can_cache, price_pattern, read_price
 from .pricing import PriceList
-from .rehearsal import Conditions, Rehearsal, Script, rehearse
+from .rehearsal import Rehearsal, rehearse
+from .script import Conditions, Script
 from .token_counts import InputCount, Spread, count_input, exact_input, expect_output
 from .workload import Workload, plain_workload, survey
 

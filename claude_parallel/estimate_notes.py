@@ -11,7 +11,8 @@ from .options import Settings
 from .outlook import ASSUMED_TIER
 from .patterns import BATCH_HITS
 from .records import DIMENSIONS
-from .rehearsal import Conditions, Knowledge, Rehearsal
+from .rehearsal import Rehearsal
+from .script import Conditions, Knowledge
 from .token_counts import InputCount, Spread
 from .workload import Workload
 

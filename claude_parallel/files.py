@@ -87,6 +87,14 @@ def map_file(
     return totals
 
 
+def read_file(source: Path) -> pd.DataFrame:
+    """Return a whole file as a frame, for an estimate; the formats are those of :func:`map_file`."""
+    _check(source)
+    if not source.exists():
+        raise InputError(f"there is no file {source}")
+    return pd.concat(list(_chunks(source, 100_000)), ignore_index=True)
+
+
 def _within_budget(options: Mapping[str, Any], totals: FileTotals) -> dict[str, Any]:
     budget = options.get("budget")
     if budget is None:

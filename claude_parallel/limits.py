@@ -26,11 +26,11 @@ _NAMES: dict[Dimension, str] = {
 }
 _BLIND_PER_SECOND = 30.0
 _BLIND_WINDOW = 200
-_SPEED_UP_FACTOR = 1.5
+_SPEED_UP_FACTOR = 1.3
 _SPEED_UP_SECONDS = 0.25
 _CALM_SECONDS = 5.0
 _RAMP_SPEED = 2.5
-_LATENCY_WEIGHT = 0.1
+_LATENCY_WEIGHT = 0.05
 _UNNAMED_PAUSE_SECONDS = 0.5
 _LONGEST_UNNAMED_PAUSE_SECONDS = 32.0
 
@@ -112,7 +112,7 @@ class Gate:
         self._blind_since: float | None = None
         self._blind_at = 0.0
         self._speed = 1.0
-        self._speed_up_at = 0.0
+        self._sped_up_at = 0.0
         self._top_speed = math.inf
         self._last_refusal = -math.inf
         self._paused_until = -math.inf
@@ -193,8 +193,10 @@ class Gate:
                 self._window.size = max(self._window.size, float(self._in_flight))
                 self._has_answer = True
                 self._latency = now - ticket.sent_at
+                self._sped_up_at = now
             self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
             self._unnamed_pause = _UNNAMED_PAUSE_SECONDS / 2
+            self._output.lag = self._latency
             self._window.good(self._in_flight)
             self._in_flight -= 1
             for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
@@ -275,23 +277,25 @@ class Gate:
                 longest, slowest = seconds, bucket
         if not longest:
             return None
-        if now >= self._speed_up_at and now - self._last_refusal > _CALM_SECONDS:
-            self._speed_up(now, slowest)
+        # Objections to output come only once it is written: wait for those before the next step.
+        patience = 2 * self._latency if slowest.counts_at_end else _SPEED_UP_SECONDS
+        if now >= self._sped_up_at + patience and now - self._last_refusal > _CALM_SECONDS:
+            self._speed_up(now)
         return Wait(longest, "an even pace")
 
-    def _speed_up(self, now: float, slowest: Bucket) -> None:
-        """Go faster by a step; objections to output come only when it is written, so wait for that."""
+    def _speed_up(self, now: float) -> None:
+        """Go faster by a step, unless bursts are known to be refused."""
         if self._speed * _SPEED_UP_FACTOR > self._top_speed or any(bucket.is_policed for bucket in self._buckets):
             return
         self._speed *= _SPEED_UP_FACTOR
-        self._speed_up_at = now + max(_SPEED_UP_SECONDS, self._latency if slowest.counts_at_end else 0.0)
+        self._sped_up_at = now
         for bucket in self._buckets:
             bucket.pace_at = min(bucket.pace_at, now + (bucket.pace_at - now) / _SPEED_UP_FACTOR)
 
     def _take(self, amounts: Amounts, now: float) -> Ticket:
         if self._blind_since is None:
             self._blind_since = now
-            self._speed_up_at = now + _SPEED_UP_SECONDS
+            self._sped_up_at = now
         self._blind_at = now + 1.0 / _BLIND_PER_SECOND
         self._in_flight += 1
         for bucket, amount in zip(self._buckets, amounts, strict=True):

@@ -87,7 +87,7 @@ class FrameMap:
         self.made = tuple(output_columns(out, Results.empty(0, Tally()), self.settings.sample, self.schema))
         self._recipe = Recipe(prompt=prompt, out=out, options=dict(options), made=self.made)
         self._examples = example_pairs(self.settings.examples, self.prompt)
-        self._doors = doors
+        self.doors = doors
         self._anew = anew
         self._check()
 
@@ -114,21 +114,25 @@ class FrameMap:
 
     def session(self) -> Session:
         """Return a session that runs this map once."""
+        session = self.prepare(self.doors)
+        remember(session.run_id, session.journal, self._recipe)
+        self.last_session = session
+        return session
+
+    def prepare(self, doors: Doors | None) -> Session:
+        """Return a session that leaves no trace until it is run: for estimates."""
         has_files = bool(self.settings.images or self.settings.documents)
-        session = Session(
+        return Session(
             self.rows,
             self.settings,
             out=self.out,
             static_text="" if has_files else self.prompt.static_text,  # files come before the text
-            doors=self._doors,
+            doors=doors,
             read=typed_reader(self.schema) if self.schema else read_answer,
             output_format=self.schema.format if self.schema else None,
             examples=self._examples,
             anew=self._anew,
         )
-        remember(session.run_id, session.journal, self._recipe)
-        self.last_session = session
-        return session
 
     def result(self, session: Session) -> pd.DataFrame:
         """Return the frame with the columns of a finished session."""

@@ -7,9 +7,11 @@ values travel as one frozen :class:`Settings`.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -152,6 +154,9 @@ def resolve(*layers: Mapping[str, Any]) -> Settings:
     for layer in reversed(layers):
         check_names(layer)
         merged.update({name: value for name, value in layer.items() if value is not None})
+    for name in ("model", "max_tokens"):  # request= wins on the wire, so it counts for prices and limits as well
+        if name in (merged.get("request") or {}):
+            merged[name] = merged["request"][name]
     for name, check in _CHECKS.items():
         if name in merged:
             merged[name] = check(name, merged[name])
@@ -171,21 +176,23 @@ def _boolean(text: str, *, other: Any) -> Any:
 
 def _integer(least: int) -> Callable[[str, Any], int]:
     def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:  # NumPy's are Integral, too
             raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        return value
+        return int(value)
 
     return check
 
 
 def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
         raise InputError(f"{name} must be a number above 0, not {value!r}")
     return float(value)
 
 
 def _dollars(name: str, value: Any) -> Decimal:
-    return value if isinstance(value, Decimal) and value > 0 else Decimal(repr(_positive(name, value)))
+    if isinstance(value, Decimal) and value.is_finite() and value > 0:
+        return value
+    return Decimal(repr(_positive(name, value)))
 
 
 def _concurrency(name: str, value: Any) -> int | str:
@@ -199,6 +206,8 @@ def _text(name: str, value: Any) -> str:
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple):
+        raise InputError(f"{name} must be text or a list of texts, not {value!r}")
     values = (value,) if isinstance(value, str) else tuple(value)
     return tuple(_text(name, item) for item in values)
 
@@ -234,6 +243,12 @@ def _retries(name: str, value: Any) -> RetryPolicy:
     return value if isinstance(value, RetryPolicy) else RetryPolicy(max_retries=_integer(0)(name, value))
 
 
+def _journal(name: str, value: Any) -> bool | str | Path:
+    if not isinstance(value, bool | str | os.PathLike) or value == "":
+        raise InputError(f"{name} must be True, False or the path of a file, not {value!r}")
+    return value if isinstance(value, bool | str) else Path(value)
+
+
 def _thinking(name: str, value: Any) -> Any:
     if not isinstance(value, bool | str | Mapping):
         raise InputError(f"{name} must be True, False, a type such as 'adaptive', or a mapping, not {value!r}")
@@ -256,6 +271,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "budget": _dollars,
     "retries": _retries,
     "timeout": _positive,
+    "journal": _journal,
     "prompt_cache": _prompt_cache,
     "batch": _one_of(True, False, "then-live"),
     "sample": _integer(1),

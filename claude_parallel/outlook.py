@@ -15,7 +15,7 @@ from .latencies import ASSUMED, Latency, measured_latency
 from .limits import TIERS, Gate, Limits
 from .options import Settings
 from .records import Transport
-from .rehearsal import Conditions, Knowledge
+from .script import Conditions, Knowledge
 from .window import CEILING
 
 PUBLIC_HOST = "https://api.anthropic.com"

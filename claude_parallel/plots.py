@@ -60,19 +60,46 @@ def plot_run(data: RunData) -> Figure:
     pyplot = _pyplot()
     palette, line = _palette(), timeline(data)
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 6.5), layout="constrained")
-    figure.suptitle(f"Run {data.run_id}", x=0.01, ha="left", fontweight="bold", parse_math=False)
     _throughput(axes[0, 0], line, palette)
     _limits(axes[0, 1], line, data.totals.get("limits") or {}, palette)
     _in_flight(axes[1, 0], line, palette)
     _latency(axes[1, 1], data, palette)
-    for axis in axes.flat:
+    return _finish(pyplot, figure, f"Run {data.run_id}")
+
+
+def plot_throughput(data: RunData, title: str) -> Figure:
+    """Return answers per second and the use of the limits over time, for a run that was rehearsed.
+
+    Parameters
+    ----------
+    data : RunData
+        The rehearsal's record.
+    title : str
+        The figure's title.
+
+    Raises
+    ------
+    InputError
+        When matplotlib is not installed.
+    """
+    pyplot = _pyplot()
+    palette, line = _palette(), timeline(data)
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
+    _throughput(axes[0], line, palette)
+    _limits(axes[1], line, data.totals.get("limits") or {}, palette)
+    return _finish(pyplot, figure, title)
+
+
+def _finish(pyplot: Any, figure: Figure, title: str) -> Figure:
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", parse_math=False)
+    for axis in figure.axes:
         axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", alpha=0.25)
         axis.set_axisbelow(True)
     if "inline" in pyplot.get_backend():
         pyplot.close(figure)  # the notebook shows the returned figure; an open one it would show twice
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def _pyplot() -> Any:

@@ -14,6 +14,8 @@ from .records import Outcome, Usage
 
 ZERO = Decimal(0)
 
+_NOT_SENT: frozenset[Kind] = frozenset({"skipped", "cancelled", "budget"})
+
 
 @dataclass(slots=True)
 class Tally:
@@ -81,8 +83,13 @@ class Tally:
 
     @property
     def errors(self) -> int:
-        """Rows with an error; a skipped row is none."""
-        return sum(count for kind, count in self.kinds.items() if kind != "skipped")
+        """Rows that failed; a row that was skipped or never sent did not."""
+        return sum(count for kind, count in self.kinds.items() if kind not in _NOT_SENT)
+
+    @property
+    def not_sent(self) -> int:
+        """Rows that the run did not come to: it was stopped, or the budget was used up."""
+        return self.kinds["cancelled"] + self.kinds["budget"]
 
 
 def format_usd(amount: Decimal) -> str:
@@ -108,6 +115,8 @@ def describe(tally: Tally, clock_text: str | None = None) -> str:
         words.append(f"{tally.from_journal:,} from journal, {format_usd(tally.saved)} saved")
     if tally.errors:
         words.append(f"{tally.errors:,} error" + ("s" if tally.errors > 1 else ""))
+    if tally.not_sent:
+        words.append(f"{tally.not_sent:,} not sent")
     if tally.kinds["skipped"]:
         words.append(f"{tally.kinds['skipped']:,} skipped")
     words.append(_activity(tally, clock_text))

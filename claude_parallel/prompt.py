@@ -6,8 +6,9 @@ is the business of ``frames``; what a request looks like on the wire, of ``reque
 
 from __future__ import annotations
 
+import math
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ Content = str | list[Any]
 """Text, a list of content blocks, or a list of messages (mappings with a ``role``)."""
 
 PromptFunction = Callable[[Any], Any]
+
+_HALF_A_CHARACTER = "holds half a character (a lone surrogate), which cannot be encoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Prompt:
         """The text before the first placeholder: the same for every row."""
         return self.pieces[0] if self.pieces and isinstance(self.pieces[0], str) else ""
 
-    def fill(self, values: Sequence[Any]) -> str | Skipped:
+    def fill(self, values: Sequence[Any]) -> str | Skipped | RowProblem:
         """Return the text for one row of a template or column prompt.
 
         Parameters
@@ -69,7 +72,8 @@ class Prompt:
                 return Skipped(f"column {name!r} is missing")
             if isinstance(value, str) and not value.strip():
                 return Skipped(f"column {name!r} is empty text")
-        return "".join(piece if isinstance(piece, str) else str(values[piece]) for piece in self.pieces)
+        text = "".join(piece if isinstance(piece, str) else str(values[piece]) for piece in self.pieces)
+        return text if _is_unicode(text) else RowProblem(f"the prompt {_HALF_A_CHARACTER}")
 
 
 def compile_prompt(prompt: str | PromptFunction, columns: Sequence[str], *, is_series: bool = False) -> Prompt:
@@ -169,7 +173,7 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
     if result is None or (isinstance(result, str) and not result.strip()) or result == []:
         return Skipped("the prompt function gave nothing")
     if isinstance(result, str):
-        return result
+        return result if _is_unicode(result) else RowProblem(f"the prompt function's text {_HALF_A_CHARACTER}")
     if isinstance(result, Mapping):
         result = [result]
     if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
@@ -179,7 +183,45 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
     with_role = ["role" in item for item in result]
     if any(with_role) and not all(with_role):
         return RowProblem("the prompt function mixed content blocks and messages in one list")
-    return result
+    if any(with_role) and not all(_is_content(item.get("content")) for item in result):
+        return RowProblem("the prompt function gave a message whose content is neither text nor a list of blocks")
+    wrong = _not_json(result)
+    return result if wrong is None else RowProblem(f"the prompt function gave {wrong}, which cannot be sent as JSON")
+
+
+def _is_content(content: object) -> bool:
+    return isinstance(content, str) or (
+        isinstance(content, list | tuple) and all(isinstance(block, Mapping) for block in content)
+    )
+
+
+def _not_json(value: object) -> str | None:
+    """Name the first part of a value that JSON cannot say; None when all of it can be sent."""
+    if isinstance(value, str):
+        return None if _is_unicode(value) else f"text that {_HALF_A_CHARACTER}"
+    if value is None or isinstance(value, bool | int):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        odd = next((name for name in value if not isinstance(name, str)), None)
+        return _first_not_json(value.values()) if odd is None else f"the key {odd!r}, which is no text"
+    return _first_not_json(value) if isinstance(value, list | tuple) else f"a value of type {type(value).__name__}"
+
+
+def _first_not_json(parts: Iterable[object]) -> str | None:
+    return next((wrong for wrong in map(_not_json, parts) if wrong is not None), None)
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether text can be encoded; half a surrogate pair cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def attach_blocks(blocks: list[dict[str, Any]], content: Content) -> Content:

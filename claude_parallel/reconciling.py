@@ -6,8 +6,8 @@ The list of batches shows no custom ids, only times and numbers of requests. So,
    to belong to another envelope, is a candidate.
 2. A candidate that has ended is read, up to its first result: the custom id there carries the envelope's id, or it is
    a stranger for good. A candidate that still runs cannot be told apart; it is waited for, which costs only time.
-3. Only when no candidate is left, and the envelope's lease is over (the sender renews it while `create` is under way, and
-   after a lost answer a minute more is granted to the server), was nothing created: the requests go out anew.
+3. Only when no candidate is left, and the envelope's lease is over (the sender renews it while `create` is under way,
+   and after a lost answer a minute more is granted to the server), was nothing created: the requests go out anew.
 4. With another API key than the sender's, an empty list proves nothing (batches are seen by one workspace only): then
    the rows say so, and nothing is sent.
 
@@ -72,9 +72,8 @@ async def reconcile(run: BatchRun, parcel: Parcel) -> Finding:
                 return Found(batch)
             parcel.strangers.add(batch.id)
     now = run.wall_clock()
-    running = [batch for batch in candidates if not batch.has_ended]
-    if running:
-        return Unknown(poll_after(now - max(batch.created for batch in running)))
+    if any(not batch.has_ended for batch in candidates):
+        return Unknown(poll_after(now - record.created))
     if now < record.lease:
         return Unknown(min(record.lease - now, poll_after(now - record.created)))
     if record.owner != run.door.owner:
@@ -116,8 +115,8 @@ async def _is_ours(run: BatchRun, parcel: Parcel, batch: BatchState) -> bool | F
 
 def _another_key(envelope_id: str) -> Failure:
     what = (
-        f"an interrupted run may have created a batch for this row with another API key (envelope {envelope_id}); run the "
-        f"cell with that key, or give it up: claude-parallel jobs cancel {envelope_id}"
+        f"an interrupted run may have created a batch for this row with another API key (envelope {envelope_id}); run "
+        f"the cell with that key, or give it up: claude-parallel jobs cancel {envelope_id}"
     )
     return Failure(kind="not_found", message=what, status=404)
 

@@ -10,33 +10,29 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .bridge import Control
 from .budget import Budget
-from .caching import SECONDS, Prefixes, TimeToLive
+from .caching import SECONDS, Prefixes
 from .engine import Engine, Pending, Rules, Run
 from .journal import Journal
-from .latencies import Latency
-from .limits import Gate, Limits, Ticket
+from .limits import Gate, Ticket
 from .load import LoadEstimator
 from .progress import Tally
 from .records import Answer, Load, Outcome, Request
-from .retry import RetryPolicy
 from .runs import Run as RunRecord
+from .script import ANSWERS, Conditions, Script, account_limits, burst_of
 from .simulator.clock import run_virtual
-from .simulator.profile import Limits as AccountLimits
 from .simulator.profile import Profile
 from .simulator.stage import EPOCH, Stage
 from .timeline import RunData
-from .window import CEILING
 
-FloatArray = npt.NDArray[np.float64]
+ZERO = Decimal(0)
 
 HEAD_CALLS = 4_000
 """Beyond what the first minute's burst takes, so many calls are played; then the pace is steady."""
@@ -45,63 +41,6 @@ MOST_CALLS = 20_000
 _BURST_FACTOR = 1.25
 _CHUNK = 500
 _PREFIX = b"prefix"
-
-Knowledge = Literal["none", "given", "learnt"]
-ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Script:
-    """The calls to rehearse.
-
-    Attributes
-    ----------
-    input_tokens : array
-        All input tokens of each call, in the order in which they are sent.
-    loads : array
-        What the engine will take them for before it has seen an answer.
-    output_tokens : float
-        Output tokens of each call.
-    cached_tokens : float
-        Tokens of the shared prefix that is cached; 0 = no caching.
-    """
-
-    input_tokens: FloatArray
-    loads: FloatArray
-    output_tokens: float
-    cached_tokens: float = 0.0
-
-    def __len__(self) -> int:
-        return len(self.input_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a rehearsal takes place under.
-
-    Attributes
-    ----------
-    limits : Limits
-        Of the account, per minute.
-    knowledge : str
-        How far the gate knows the limits: ``none`` = it has to learn them from the first answers, ``given`` = the user
-        named them, ``learnt`` = earlier answers told.
-    latency : Latency
-        How long calls take.
-    max_in_flight : int
-        The most calls at once.
-    policy : RetryPolicy
-        Of the run.
-    ttl : "5m" or "1h"
-        Lifetime of the prompt cache's entries.
-    """
-
-    limits: Limits
-    knowledge: Knowledge
-    latency: Latency
-    max_in_flight: int = CEILING
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
-    ttl: TimeToLive = "5m"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +55,8 @@ class Rehearsal:
         Calls of the whole run.
     played : int
         Calls that were played; the others follow at the pace reached.
-    waited_seconds : mapping of str to float
-        Seconds in which nothing was sent, by reason, among the played ones.
+    bound_by : str
+        What holds the run back most: a limit, or the time that answers take.
     data : RunData or None
         The record of the played calls, as a real run leaves it; None where nothing has to be sent.
     """
@@ -125,19 +64,11 @@ class Rehearsal:
     seconds: float
     calls: int
     played: int
-    waited_seconds: Mapping[str, float]
+    bound_by: str
     data: RunData | None
 
     def __repr__(self) -> str:
         return f"<Rehearsal of {self.calls:,} calls: {self.seconds:.1f} s, held back by {self.bound_by}>"
-
-    @property
-    def bound_by(self) -> str:
-        """What held the run back longest: a limit, or the time that answers take."""
-        reasons = {why: s for why, s in self.waited_seconds.items() if why.endswith("per minute")}
-        longest = max(reasons, key=lambda why: reasons[why], default="")
-        played = self.data.ended - self.data.started if self.data and self.data.ended else 0.0
-        return longest if longest and reasons[longest] > played / 4 else "the answers' own time"
 
 
 def rehearse(script: Script, conditions: Conditions) -> Rehearsal:
@@ -151,14 +82,17 @@ def rehearse(script: Script, conditions: Conditions) -> Rehearsal:
         Limits, latencies and the run's own options.
     """
     if not len(script):
-        return Rehearsal(0.0, 0, 0, {}, None)
-    burst = _burst(script, conditions.limits)
+        return Rehearsal(0.0, 0, 0, ANSWERS, None)
+    burst, bound_by = burst_of(script, conditions.limits)
     played = int(min(len(script), HEAD_CALLS + _BURST_FACTOR * burst, MOST_CALLS))
     control = Control()
     play = _Play(script, conditions, played, control)
     _on_thread(lambda: run_virtual(play.run), control)
-    seconds = _whole_seconds(play, len(script), burst)
-    return Rehearsal(seconds, len(script), played, dict(play.waited), play.data())
+    # What the bucket holds at the beginning goes at once, the rest cannot be quicker than the limit refills it.
+    refilling_seconds = max(0.0, 60.0 * (len(script) - burst) / burst) if burst else 0.0
+    seconds = max(_whole_seconds(play, len(script), burst), refilling_seconds)
+    is_bound = refilling_seconds > seconds / 2
+    return Rehearsal(seconds, len(script), played, bound_by if is_bound else ANSWERS, play.data())
 
 
 def _whole_seconds(play: _Play, calls: int, burst: float) -> float:
@@ -166,12 +100,10 @@ def _whole_seconds(play: _Play, calls: int, burst: float) -> float:
     left = calls - play.played
     if not left:
         return play.seconds
-    steady = play.played - max(2, int((play.played - burst) / 2))
-    sent = play.sent_at[-play.played :][steady:] if steady > 0 else play.sent_at
+    steady = max(2, int((play.played - burst) / 2))
+    sent = play.sent_at[-steady:]
     pace = float(np.polyfit(np.arange(len(sent)), sent, 1)[0])
-    # What the bucket holds at the beginning goes at once, the rest cannot be quicker than the limit refills it.
-    refilling_seconds = 60.0 * (calls - burst) / burst if burst else 0.0
-    return max(play.seconds + left * pace, refilling_seconds)
+    return play.seconds + left * pace
 
 
 class _Play:
@@ -181,7 +113,6 @@ class _Play:
         self.played = played
         self.seconds = 0.0
         self.sent_at: list[float] = []
-        self.waited: Mapping[str, float] = {}
         self._script = script
         self._conditions = conditions
         self._control = control
@@ -195,7 +126,7 @@ class _Play:
         self._journal.begin_run("rehearsal", EPOCH, "rehearsal", settings)
         engine = Engine(self._assemble(), self._calls(), _ignore)
         await engine.run()
-        self.seconds, self.waited = self._clock(), engine.waited
+        self.seconds = self._clock()
         totals = {"rows": self.played, "limits": limits, "waited_seconds": dict(engine.waited)}
         self._journal.end_run("rehearsal", EPOCH + self.seconds, totals)
 
@@ -231,11 +162,9 @@ class _Play:
         )
 
     def _stage(self) -> Stage:
-        limits, latency = self._conditions.limits, self._conditions.latency
+        latency = self._conditions.latency
         profile = Profile(
-            limits=AccountLimits(
-                limits.requests_per_minute, limits.input_tokens_per_minute, limits.output_tokens_per_minute
-            ),
+            limits=account_limits(self._conditions.limits),
             latency_seconds=latency.begin_seconds,
             seconds_per_output_token=latency.seconds_per_output_token,
             jitter_sigma=latency.sigma,
@@ -289,16 +218,6 @@ def _fresh_gate(conditions: Conditions) -> Gate:
         assert isinstance(ticket, Ticket)
         gate.settle(ticket, Load(0.0), {}, 0.0)
     return gate
-
-
-def _burst(script: Script, limits: Limits) -> float:
-    """Return how many calls the tightest limit allows a minute, and at once from a full bucket; 0 = no limit."""
-    weight = {
-        "requests": 1.0,
-        "input": max(1.0, float(script.input_tokens.mean()) - script.cached_tokens),
-        "output": max(1.0, script.output_tokens),
-    }
-    return min((limit / weight[dimension] for dimension, limit in limits.by_dimension().items()), default=0.0)
 
 
 def _on_thread(work: Callable[[], None], control: Control) -> None:

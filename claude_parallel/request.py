@@ -259,7 +259,8 @@ def _media_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
     for message in messages:
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
-            is_file = block.get("type") == "document" and block.get("source", {}).get("type") != "text"
-            if is_file or block.get("type") == "image":
+            source = block.get("source")
+            is_file = block.get("type") in ("image", "document") and isinstance(source, Mapping)
+            if is_file and source.get("type") != "text":
                 total += estimate_tokens(block)
     return total

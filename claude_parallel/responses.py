@@ -70,6 +70,14 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     return _read_error(status, headers, data or {})
 
 
+def read_count(body: bytes | str) -> int | Failure:
+    """Return the number in a 200 of the counting endpoint; a proxy's page or anything else is a failure."""
+    tokens = (parse_object(body) or {}).get("input_tokens")
+    if isinstance(tokens, int) and not isinstance(tokens, bool):
+        return tokens
+    return Failure(kind="server", message="the token count is not a number", status=200)
+
+
 def read_batch_error(error: Mapping[str, Any]) -> Failure:
     """Return the failure that the ``error`` object of an errored batch result describes.
 
@@ -110,10 +118,10 @@ def read_limits(headers: Mapping[str, str]) -> Readings:
 
 def _is_own_limit(total: Reading, found: Mapping[Dimension, Reading]) -> bool:
     """Say whether a ``tokens`` reading is a limit of its own, tighter than the one on input tokens."""
-    if "input" not in found:
-        return True
     others = [found[d].limit for d in ("input", "output") if d in found]
-    return total.limit not in others and total.limit < found["input"].limit
+    if total.limit in others:
+        return False
+    return "input" not in found or total.limit < found["input"].limit
 
 
 def _reading(headers: Mapping[str, str], name: str) -> Reading | None:

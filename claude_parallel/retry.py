@@ -6,10 +6,11 @@ own are off); how fast calls go out again is the gate's business, in ``limits``.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
-from .errors import Kind
+from .errors import InputError, Kind
 from .records import Failure
 
 _FATAL: frozenset[Kind] = frozenset({"auth", "billing", "spend_limit", "not_found"})
@@ -29,12 +30,27 @@ class RetryPolicy:
         Tries after the first for plain 429 answers, which are not the row's fault and cost nothing.
     base_seconds, cap_seconds : float
         The nth backoff is drawn from ``U(0.5, 1) * min(cap, base * 2**n)`` seconds.
+
+    Raises
+    ------
+    InputError
+        For a number below 0, or what is no number.
     """
 
     max_retries: int = 6
     max_rate_limit_retries: int = 60
     base_seconds: float = 0.5
     cap_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_retries", "max_rate_limit_retries"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"{name} must be a whole number of at least 0, not {value!r}")
+        for name in ("base_seconds", "cap_seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise InputError(f"{name} must be seconds, at least 0, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Session:
         self.read = read
         self.run_id = _new_run_id(self.doors.wall_clock())
         self.control = Control()
+        self.has_own_display = True
         size = len(rows) * settings.sample
         self.tally = Tally(total=size)
         self.results = Results.empty(size, self.tally)
@@ -123,24 +124,25 @@ class Session:
             return bridge.run_nested(self.arun)
         _advise_amap()
         painter = self._painter()
-        try:
-            bridge.run_blocking(self._work, self.control, painter.paint)
-        finally:
-            painter.close()
-            self._finish()
+        with bridge.interrupts(self.control):  # also while the record is written: an interrupt must not cost the frame
+            try:
+                bridge.run_blocking(self._work, self.control, painter.paint)
+            finally:
+                painter.close()
+                self._finish()
         return self._conclude()
 
     async def arun(self) -> Results:
         """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
         painter = self._painter()
         painting = asyncio.create_task(_paint_on(painter))
-        try:
-            with bridge.interrupts(self.control):
+        with bridge.interrupts(self.control):
+            try:
                 await self._work()
-        finally:
-            painting.cancel()
-            painter.close()
-            self._finish()
+            finally:
+                painting.cancel()
+                painter.close()
+                self._finish()
         return self._conclude()
 
     # -- preparing -----------------------------------------------------------------------------------------------
@@ -182,7 +184,8 @@ class Session:
             )
 
     def _painter(self) -> Painter:
-        return choose_painter(self.tally, progress=self.settings.progress, clock=time.monotonic, clock_text=local_time)
+        shown = self.settings.progress and self.has_own_display
+        return choose_painter(self.tally, progress=shown, clock=time.monotonic, clock_text=local_time)
 
     # -- running -------------------------------------------------------------------------------------------------
 

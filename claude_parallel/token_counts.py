@@ -30,9 +30,6 @@ _TIMEOUT_SECONDS = 30.0
 _CONNECTIONS = 4
 _LEAST_COUNTS = 3
 _EMPTY_MESSAGE_TOKENS = 5
-_UNCOUNTED = ("stop_sequences", "metadata", "service_tier", "inference_geo")
-"""Fields that weigh nothing, and that the counting endpoint need not know."""
-
 _ASSUMED_OUTPUT = (20.0, 150.0, 600.0)
 _SURE_ANSWERS = 5
 
@@ -204,8 +201,7 @@ def _ask(doors: Doors, bodies: Sequence[Body]) -> tuple[list[int], str]:
             for body in bodies:
                 if control.is_stopping:
                     return counts, "stopped"
-                countable = {name: value for name, value in body.items() if name not in _UNCOUNTED}
-                found = await transport.count_tokens(countable)
+                found = await transport.count_tokens(body)
                 if isinstance(found, Failure):
                     return counts, f"counting failed: {found.kind}"
                 counts.append(found)

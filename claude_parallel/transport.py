@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .errors import CredentialsError, InputError
 from .records import Body, Failure, Reply
-from .responses import read_response
+from .responses import read_count, read_response
 
 if TYPE_CHECKING:
     import anthropic
@@ -25,6 +25,11 @@ _COUNTED_FIELDS = frozenset(
     ("messages", "model", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
 )
 """What the counting endpoint takes of a Messages body. Source: the SDK's MessageCountTokensParams, 2.12."""
+
+_NO_KEY = (
+    "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
+    "to try without a key, run inside `with cp.simulator():`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
     import anthropic
 
     if client is None:
-        client = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0)
+        client = _client_of_environment(api_key, base_url)
         _check_credentials(client)
         return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
     if _is_async_client(client):
@@ -87,6 +92,15 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
     raise InputError(f"client= must be an anthropic client or a callable that makes one, not {type(client).__name__}")
 
 
+def _client_of_environment(api_key: str | None, base_url: str | None) -> anthropic.AsyncAnthropic:
+    import anthropic
+
+    try:
+        return anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0)
+    except anthropic.AnthropicError as error:  # a profile that is not there, or cannot be read
+        raise CredentialsError(f"{_NO_KEY}. The SDK says: {error}") from None
+
+
 def _is_async_client(client: object) -> bool:
     """Say whether this is an async client of the SDK, the cloud platforms' included."""
     return any(cls.__name__ == "AsyncAPIClient" for cls in type(client).__mro__)
@@ -96,7 +110,7 @@ def _account(client: anthropic.AsyncAnthropic, make_client: Callable[[Any], Any]
     import hashlib
 
     secret = client.api_key or client.auth_token or type(client.credentials).__name__
-    host = str(client.base_url).rstrip("/")
+    host = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")  # it is written into the journal
     return Account(
         host=host, owner=hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12], make_client=make_client
     )
@@ -134,10 +148,7 @@ def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
         return
     if hasattr(client, "api_key") and type(client).__name__ not in ("AsyncAnthropic",):
         return  # the cloud clients sign each request in their own way
-    raise CredentialsError(
-        "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass "
-        "client=anthropic.AsyncAnthropic(...); to try without a key, run inside `with cp.simulator():`"
-    )
+    raise CredentialsError(_NO_KEY)
 
 
 def most_connections() -> int | None:
@@ -197,8 +208,7 @@ class SdkTransport:
         result = await self._post("/v1/messages/count_tokens", counted)
         if isinstance(result, Failure):
             return result
-        tokens = result.json().get("input_tokens")
-        return tokens if isinstance(tokens, int) else Failure(kind="unknown", message="the token count is not a number")
+        return read_count(result.content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -226,16 +236,15 @@ def _read_exception(error: Exception) -> Failure:
         assert isinstance(failure, Failure)
         return failure
     if isinstance(error, TimeoutError | anthropic.APITimeoutError):
-        never_sent = type(error.__cause__).__name__ in ("ConnectTimeout", "PoolTimeout")
-        return Failure(kind="timeout", message="no answer in time", perhaps_billed=not never_sent)
+        return Failure(kind="timeout", message="no answer in time", perhaps_billed=not _never_left(error.__cause__))
     if isinstance(error, anthropic.APIConnectionError):
         cause = error.__cause__ or error
         if isinstance(cause, UnicodeError):
             return Failure(kind="invalid", message=f"the text cannot be encoded: {cause}")
         return Failure(
             kind="connection",
-            message=f"the connection failed ({type(cause).__name__})",
-            perhaps_billed=type(cause).__name__ != "ConnectError",
+            message=f"the connection failed ({type(cause.__cause__ or cause).__name__})",
+            perhaps_billed=not _never_left(cause),
         )
     if isinstance(error, UnicodeError | ValueError):
         return Failure(kind="invalid", message=f"the request cannot be encoded: {error}")
@@ -244,3 +253,15 @@ def _read_exception(error: Exception) -> Failure:
     if isinstance(error, anthropic.AnthropicError):
         return Failure(kind="auth" if "redential" in type(error).__name__ else "unknown", message=str(error))
     raise error
+
+
+def _never_left(cause: BaseException | None) -> bool:
+    """Say whether a call failed before its request was sent.
+
+    A reset in the middle of a call is a ConnectError as well when it comes through aiohttp: there, only a
+    ClientConnectorError below it means that no connection was made.
+    """
+    if type(cause).__name__ in ("ConnectTimeout", "PoolTimeout"):
+        return True
+    below = {cls.__name__ for cls in type(cause.__cause__).__mro__} if cause is not None else set()
+    return type(cause).__name__ == "ConnectError" and ("ClientError" not in below or "ClientConnectorError" in below)

@@ -34,6 +34,14 @@ class Killed(BaseException):
     """The process dies here."""
 
 
+class BatchMap(FrameMap):
+    """A map through batches."""
+
+    def session(self) -> Session:
+        """Return a session of batches."""
+        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, doors=self._doors)
+
+
 @dataclass
 class BatchWorld:
     """One simulated account on virtual time, shared by several runs.

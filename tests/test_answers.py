@@ -76,7 +76,12 @@ def test_thinking_that_ate_all_tokens_is_named() -> None:
             Usage(0, 0, 4, 5),
         ),
         (
-            {"server_tool_use": {"web_search_requests": 2}, "service_tier": "batch", "speed": "fast", "inference_geo": "us"},
+            {
+                "server_tool_use": {"web_search_requests": 2},
+                "service_tier": "batch",
+                "speed": "fast",
+                "inference_geo": "us",
+            },
             Usage(web_searches=2, service_tier="batch", speed="fast", inference_geo="us"),
         ),
         ({"server_tool_use": None, "cache_creation": None, "output_tokens_details": None}, Usage()),

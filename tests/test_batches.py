@@ -307,7 +307,7 @@ def test_trouble_with_create_never_pays_twice(fault: Any) -> None:
 
 def test_a_server_that_never_creates_is_given_up_on() -> None:
     """After three lost tries the rows have the server's error."""
-    script: dict[int, Any] = {number: "server" for number in range(1, 2_000)}
+    script: dict[int, Any] = dict.fromkeys(range(1, 2000), "server")
     world = batch_world(Profile(batch_script={n: f for n, f in script.items() if n in (1,)}))
     out = world.map(frame_of(3), retries=0)
 

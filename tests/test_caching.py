@@ -27,7 +27,9 @@ def marks(body: Any) -> int:
 
 
 @given(words, words, st.one_of(st.none(), words.filter(str.strip)), st.booleans())
-def test_a_mark_changes_neither_the_text_nor_the_key(static: str, rest: str, system: str | None, few_shot: bool) -> None:
+def test_a_mark_changes_neither_the_text_nor_the_key(
+    static: str, rest: str, system: str | None, few_shot: bool
+) -> None:
     """The concatenated text is the same, there is at most one mark, and the fingerprint does not see it."""
     examples = example_messages([("q", "a")] if few_shot else [])
     fields: dict[str, Any] = {"model": "m", "max_tokens": 5, **({"system": system} if system else {})}
@@ -60,7 +62,9 @@ def test_the_mark_stands_at_the_end_of_what_is_shared(fields: Any, static: str, 
     marked = mark(body, static, len(turns), "1h")
     control = {"type": "ephemeral", "ttl": "1h"}
     found = {
-        "text": lambda: marked["messages"][-1]["content"][0] == {"type": "text", "text": static, "cache_control": control},
+        "text": lambda: (
+            marked["messages"][-1]["content"][0] == {"type": "text", "text": static, "cache_control": control}
+        ),
         "example": lambda: marked["messages"][1]["content"][-1]["cache_control"] == control,
         "system": lambda: marked["system"] == [{"type": "text", "text": "s", "cache_control": control}],
         "tools": lambda: marked["tools"] == [{"name": "t"}, {"name": "u", "cache_control": control}],

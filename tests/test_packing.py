@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import hashlib
+import itertools
+import json
 import re
 
 import pytest
@@ -65,7 +66,7 @@ def test_both_limits_hold_and_the_size_is_the_size_on_the_wire(
 def test_an_envelope_is_closed_only_when_the_next_request_does_not_fit(params: list[bytes]) -> None:
     """Envelopes are filled to the brim, so that there are no more of them than needed."""
     envelopes, too_large = pack(params, 5, 500)
-    for envelope, following in zip(envelopes, envelopes[1:], strict=False):
+    for envelope, following in itertools.pairwise(envelopes):
         first = json.loads(following.rows[0])["params"]
         trial = Envelope(envelope.id, 5, 500, list(envelope.rows), envelope.size_bytes)
 
@@ -91,7 +92,7 @@ def test_ids_of_others_are_not_taken_for_ours(name: str) -> None:
 @pytest.mark.parametrize("body", [{"x": "\ud800"}, {"x": float("nan")}])
 def test_what_is_not_json_is_refused(body: dict[str, object]) -> None:
     """Lone surrogates and NaN are found before anything is sent."""
-    with pytest.raises(ValueError, match="surrogates|JSON"):
+    with pytest.raises(ValueError, match=r"surrogates|JSON"):
         encode(body)
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from claude_parallel.journal import Journal
 from claude_parallel.latencies import Latency, fit, given_latency, measured_latency
 from claude_parallel.limits import Limits
-from claude_parallel.rehearsal import Conditions, Knowledge, Script, rehearse
+from claude_parallel.rehearsal import rehearse
+from claude_parallel.script import Conditions, Knowledge, Script
 from claude_parallel.simulator.profile import Profile
 from tests.worlds import HOST, frame_of, world
 
@@ -25,7 +26,9 @@ def script(calls: int, input_tokens: float = 100, output_tokens: float = 20, cac
     return Script(sizes, sizes, output_tokens, cached)
 
 
-def conditions(limits: Limits, latency: Latency = SECOND, knowledge: Knowledge = "given", cap: int = 1_000) -> Conditions:
+def conditions(
+    limits: Limits, latency: Latency = SECOND, knowledge: Knowledge = "given", cap: int = 1_000
+) -> Conditions:
     return Conditions(limits, knowledge, latency, cap)
 
 

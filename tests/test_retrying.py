@@ -68,7 +68,7 @@ def test_a_mask_of_another_length_is_refused(cut: Any) -> None:
 
 
 def test_a_frame_that_lost_its_run_says_so(cut: Any) -> None:
-    """pandas drops attrs in merge; the message names that."""
+    """Pandas drops attrs in merge; the message names that."""
     _sim, out = cut
     merged = out.merge(pd.DataFrame({"t": ["one"]}), on="t")
     merged.attrs = {}

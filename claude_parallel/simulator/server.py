@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -101,7 +102,7 @@ class SimulatorServer:
     ) -> None:
         if speed <= 0:
             raise ValueError("speed must be above 0")
-        self.brain = Brain(profile, seed)
+        self.brain = Brain(profile, seed, epoch=time.time())
         self.url = ""
         self._host, self._port, self._speed = host, port, speed
         self._thread: threading.Thread | None = None
@@ -191,7 +192,7 @@ def serve_forever(
     """
 
     async def main() -> None:
-        async with serving(Brain(profile, seed), host, port, speed) as url:
+        async with serving(Brain(profile, seed, epoch=time.time()), host, port, speed) as url:
             announce(url)
             await asyncio.Event().wait()
 

@@ -36,7 +36,7 @@ def chromium_path() -> str | None:
 
 def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """Write a notebook; cells that begin with ``#`` are Markdown."""
-    made = [
+    made: list[dict[str, Any]] = [
         {"cell_type": "markdown", "id": f"cell-{number}", "metadata": {}, "source": cell}
         if cell.startswith("#")
         else {

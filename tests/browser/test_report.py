@@ -56,7 +56,7 @@ def test_the_report_opens_offline_and_fits(
     text = page.inner_text("body")
     overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
     if TAKES_PICTURES and (scheme, width) == ("light", 1100):
-        page.screenshot(path=ROOT / "docs" / "images" / "report.png")
+        page.screenshot(path=ROOT / "docs" / "images" / "report-dark-and-light.png")
     page.close()
 
     assert complaints == []

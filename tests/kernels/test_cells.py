@@ -152,22 +152,6 @@ def test_map_works_in_a_kernel_on_uvloop(start_kernel: StartKernel, api_process:
         assert_complete(kernel, api, 40)
 
 
-@pytest.mark.parametrize("patch", ["nest_asyncio", "nest_asyncio2"])
-def test_map_works_after_the_user_patched_the_loop(
-    start_kernel: StartKernel, api_process: ApiProcess, patch: str
-) -> None:
-    """nest_asyncio in a notebook, applied as thousands of answers on the web tell it, makes no difference."""
-    kernel = start_kernel()
-    kernel.run(f"import {patch}\n{patch}.apply()")
-
-    for code in MAPS.values():
-        api = api_process.serve(latency_seconds=0.05)
-        point(kernel, api)
-        kernel.run(code)
-        assert_complete(kernel, api, 40)
-    assert kernel.run("print('alive')").stream() == "alive\n"
-
-
 def test_the_nested_bridge_serves_objects_bound_to_the_notebook_loop(
     start_kernel: StartKernel, api_process: ApiProcess
 ) -> None:

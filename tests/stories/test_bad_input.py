@@ -1,0 +1,231 @@
+"""What cannot work is a clear error before the first call."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+from claude_parallel.errors import CredentialsError, InputError
+from claude_parallel.mapping import FrameMap
+
+from ..worlds import frame_of, world
+
+FRAME = pd.DataFrame({"review": ["good", "bad"], "product": ["a", "b"], "n": [1, 2]})
+
+
+def refused(frame: Any, prompt: Any, **options: Any) -> str:
+    """Return the message with which a map is refused; nothing may have been sent."""
+    account = world()
+    with pytest.raises(InputError) as caught:
+        account.map(frame, prompt, **options)
+    assert account.brain.ledger.requests == 0
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("Tone of {reviw}?", ["'reviw'", "'review'"]),
+        ("Tone of {Product}?", ["'Product'", "'product'"]),
+        ("reviews", ["'review'", "neither a column nor a template"]),
+        ("What is the capital of France?", ["every row would ask the same"]),
+        ("{review.upper}", ["{review.upper}", "plain column name", "assign()"]),
+        ("{review[0]}", ["{review[0]}", "plain column name"]),
+        ("{review!r}", ["{review!r}", "format"]),
+        ("{n:.2f}", ["{n:.2f}", "format"]),
+        ("{n:{review}}", ["format"]),
+        ("{}", ["series", "{review}"]),
+        ("{0}", ["'0'"]),
+        ("Tone of {review", ["brace", "{{"]),
+        ("Tone of review}", ["brace", "{{"]),
+        ("{{review}}", ["every row would ask the same"]),
+        ("", ["every row would ask the same"]),
+        (42, ["column name, a template or a callable", "int"]),
+        (None, ["NoneType"]),
+        (["review"], ["list"]),
+    ],
+)
+def test_a_prompt_that_cannot_be_filled_is_refused(prompt: Any, words: list[str]) -> None:
+    """The message names what is wrong, and the nearest columns."""
+    message = refused(FRAME, prompt)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    "cells", [["text", 5], [5, 6], [1.5, 2.5], [b"bytes", "text"], [["list"], "text"], [True, False]]
+)
+def test_a_column_of_prompts_must_hold_text(cells: list[Any]) -> None:
+    """Numbers as prompts are almost never meant; the message names the row and the way out."""
+    message = refused(pd.DataFrame({"p": cells}), "p")
+    assert "'p'" in message
+    assert "not text" in message
+    assert "astype" in message
+
+
+def test_missing_cells_in_a_column_of_prompts_are_skipped() -> None:
+    """They are no mistake."""
+    out = world().map(pd.DataFrame({"p": ["text", None]}), "p")
+    assert out["response"].notna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("out", "prompt"),
+    [
+        ("review", "Tone of {review}?"),
+        ("review", "review"),
+        ("x", "{x_error} {review}"),
+        ("x", "{x_cost} {review}"),
+    ],
+)
+def test_an_output_column_that_the_prompt_reads_is_refused(out: str, prompt: str) -> None:
+    """It would be replaced by its own answer."""
+    frame = FRAME.assign(x_error="e", x_cost="c")
+    message = refused(frame, prompt, out=out)
+    assert "read by the prompt" in message
+    assert "choose another out=" in message
+
+
+@pytest.mark.parametrize("out", ["", None, 3, ["response"]])
+def test_out_must_be_a_name(out: Any) -> None:
+    """One column name, as text."""
+    assert "out must be the name of a column" in refused(FRAME, "{review}!", out=out)
+
+
+def test_a_column_name_that_stands_twice_is_refused() -> None:
+    """Which of the two is meant, nobody can know."""
+    twice = pd.DataFrame([["a", "b"]], columns=["t", "t"])
+    assert "2 columns named 't'" in refused(twice, "Say {t}")
+    made = pd.DataFrame([["a", "b", "c"]], columns=["t", "response", "response"])
+    assert "several columns 'response'" in refused(made, "Say {t}")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": -3}, "max_concurrency"),
+        ({"max_concurrency": "many"}, "max_concurrency"),
+        ({"max_concurrency": True}, "max_concurrency"),
+        ({"limits": "tier-9"}, "tier-9"),
+        ({"limits": {"requests_per_minute": 0}}, "requests_per_minute"),
+        ({"limits": {"input_tokens_per_minute": -1}}, "input_tokens_per_minute"),
+        ({"limits": {"rpm": 5}}, "rpm"),
+        ({"limits": 50}, "limits"),
+        ({"budget": 0}, "budget"),
+        ({"budget": -1.0}, "budget"),
+        ({"budget": float("nan")}, "budget"),
+        ({"budget": "2 dollars"}, "budget"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 10.5}, "max_tokens"),
+        ({"retries": -1}, "retries"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"sample": 0}, "sample"),
+        ({"on_error": "ignore"}, "on_error"),
+        ({"prompt_cache": "10m"}, "prompt_cache"),
+        ({"model": ""}, "model"),
+        ({"system": "  "}, "system"),
+        ({"thinking": 5}, "thinking"),
+        ({"request": ["x"]}, "request"),
+        ({"request": {"messages": []}}, "messages"),
+        ({"request": {"stream": True}}, "stream"),
+        ({"request": {"metadata": object()}}, "JSON"),
+        ({"request": {"metadata": float("nan")}}, "JSON"),
+        ({"tools": {"name": "x"}}, "tools"),
+        ({"stop_sequences": [""]}, "stop_sequences"),
+        ({"stop_sequences": 5}, "stop_sequences"),
+        ({"journal": 5}, "journal"),
+        ({"temperature": 0.5}, "temperature"),
+        ({"max_token": 5}, "did you mean 'max_tokens'"),
+        ({"images": "photo"}, "photo"),
+        ({"images": 5}, "images"),
+        ({"examples": [("only one",)]}, "pair (input, output)"),
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_work_is_refused(options: dict[str, Any], words: str) -> None:
+    """Each message names the option."""
+    assert words in refused(FRAME, "Tone of {review}?", **options)
+
+
+def test_limits_made_with_impossible_numbers_are_refused() -> None:
+    """Also where they are made by hand."""
+    for bad in (0, -5, float("nan"), "fast"):
+        with pytest.raises(InputError, match="requests_per_minute"):
+            cp.Limits(requests_per_minute=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [{"max_retries": -1}, {"base_seconds": -0.5}, {"cap_seconds": float("nan")}])
+def test_a_retry_policy_with_impossible_numbers_is_refused(bad: dict[str, Any]) -> None:
+    """A negative wait would be a storm."""
+    with pytest.raises(InputError, match=next(iter(bad))):
+        cp.RetryPolicy(**bad)
+
+
+def test_configure_refuses_what_a_call_would_refuse() -> None:
+    """A wrong default shows where it is set, not in the next cell."""
+    with pytest.raises(InputError, match="did you mean 'model'"):
+        cp.configure(modle="x")
+    with pytest.raises(InputError, match="max_tokens"):
+        cp.configure(max_tokens=-1)
+
+
+def test_missing_credentials_name_the_key_and_the_simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first call, and the journal is not even made."""
+    monkeypatch.delenv("ANTHROPIC_CONFIG_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(CredentialsError, match=r"ANTHROPIC_API_KEY[\s\S]*simulator\(\)"):
+        frame_of(1).claude.map("Say {t}", progress=False)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> None:
+    """A typo in the function must not mark a hundred thousand rows."""
+    message = refused(FRAME, lambda row: row["reviw"])
+    assert "KeyError" in message
+    assert "first row" in message
+
+
+def test_two_runs_of_one_frame_at_once_are_refused() -> None:
+    """Both would pay for the same rows."""
+    frame, account = frame_of(3), world()
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(row: Any) -> str:
+        if row["t"] == "row number 2 of the frame":
+            entered.set()
+            leave.wait(10)
+        return str(row["t"])
+
+    first = threading.Thread(target=account.map, args=(frame, slow))
+    first.start()
+    try:
+        assert entered.wait(10)
+        with pytest.raises(InputError, match="being mapped already"):
+            world().map(frame, "Say {t}")
+        assert world().map(frame.copy(), "Say {t}")["response"].notna().all()
+    finally:
+        leave.set()
+        first.join()
+    assert world().map(frame, "Say {t}")["response"].notna().all()
+
+
+def test_a_frame_that_failed_to_run_can_be_run_again() -> None:
+    """The mark of a run under way goes away with the run, however it ended."""
+    frame = frame_of(2)
+    with pytest.raises(cp.RunStopped):
+        world().map(frame, "Say {t}", model="claude-of-the-past")
+    assert world().map(frame, "Say {t}")["response"].notna().all()
+
+
+def test_the_checks_need_no_doors() -> None:
+    """They come before credentials, journal and network are touched."""
+    with pytest.raises(InputError, match="'reviw'"):
+        FrameMap(FRAME, "{reviw}!", "response", {})

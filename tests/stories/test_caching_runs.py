@@ -1,0 +1,107 @@
+"""Prompt caching in whole runs: one write, everybody else reads."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from claude_parallel.records import Usage
+from claude_parallel.simulator.profile import Profile, tier_limits
+
+from ..worlds import frame_of, world
+
+SYSTEM = "A rule that everybody shares. " * 800
+
+
+def map_cached(profile: Profile, rows: int = 120, **options: Any) -> Any:
+    """Run a map with a long system prompt on virtual time; returns the world."""
+    here = world(profile)
+    frame = here.map(frame_of(rows), "Say {t}", system=SYSTEM, max_tokens=100, **options)
+    assert frame["response_error"].isna().all()
+    return here
+
+
+def writes_and_reads(here: Any) -> tuple[int, int]:
+    """Count answers that wrote the cache, and that read it."""
+    paid = here.brain.ledger.paid
+    return sum(p.cache_write_5m_tokens > 0 for p in paid), sum(p.cache_read_tokens > 0 for p in paid)
+
+
+def test_exactly_one_row_writes() -> None:
+    """The first goes alone; the others wait for it and read."""
+    here = map_cached(Profile(latency_seconds=1.0, limits=tier_limits("scale")))
+
+    assert writes_and_reads(here) == (1, 119)
+    assert here.session.tally.cache_hits == 119
+
+
+def test_waiting_for_the_first_costs_one_latency() -> None:
+    """Wall time is at most that of the same run without caching, and one latency."""
+    profile = Profile(latency_seconds=1.0, limits=tier_limits("scale"))
+    cached, plain = map_cached(profile), map_cached(profile, prompt_cache=False)
+
+    assert cached.clock.seconds <= plain.clock.seconds + 1.0
+
+
+def test_after_a_failed_first_row_another_leads() -> None:
+    """Still only one write."""
+    here = map_cached(Profile(latency_seconds=1.0, script={1: "overloaded"}))
+
+    assert writes_and_reads(here) == (1, 119)
+
+
+def test_a_long_pause_warms_up_again_before_the_rest() -> None:
+    """An entry that went cold is written by one row, not by all that waited."""
+    here = map_cached(Profile(latency_seconds=1.0, limits=tier_limits("tier-1")), rows=60, max_concurrency=2)
+
+    assert writes_and_reads(here)[0] <= 2
+
+
+@pytest.mark.parametrize("options", [{"prompt_cache": False}, {"system": "short"}])
+def test_what_cannot_pay_is_not_marked(options: dict[str, Any]) -> None:
+    """Caching turned off, or a prefix below the model's minimum."""
+    here = world(Profile(latency_seconds=1.0))
+    here.map(frame_of(10), "Say {t}", **{"system": SYSTEM, **options})
+
+    assert writes_and_reads(here) == (0, 0)
+
+
+def test_a_single_row_is_not_marked() -> None:
+    """Nobody would read what it writes."""
+    here = world(Profile())
+    here.map(frame_of(1), "Say {t}", system=SYSTEM)
+
+    assert writes_and_reads(here) == (0, 0)
+
+
+def test_the_templates_static_text_is_cached_as_well() -> None:
+    """It is a part of the shared prefix, up to the first placeholder."""
+    here = world(Profile(latency_seconds=1.0))
+    here.map(frame_of(20), SYSTEM.replace("{", "") + "Now: {t}")
+
+    assert writes_and_reads(here) == (1, 19)
+
+
+def test_the_price_is_right_to_the_cent() -> None:
+    """Cost column, tally and the simulator's own ledger agree."""
+    here = world(Profile(latency_seconds=1.0))
+    out = here.map(frame_of(40), "Say {t}", system=SYSTEM)
+    session = here.session
+    assert session is not None
+    paid = sum((session.prices.cost("claude-haiku-5-5", usage_paid(p)) or Decimal(0)) for p in here.brain.ledger.paid)
+
+    assert session.tally.cost == paid
+    assert out["response_cost"].sum() == pytest.approx(float(paid), abs=1e-12)
+
+
+def usage_paid(paid: Any) -> Any:
+    """Return a ledger entry as usage."""
+    return Usage(
+        input_tokens=paid.input_tokens,
+        output_tokens=paid.output_tokens,
+        cache_write_5m_tokens=paid.cache_write_5m_tokens,
+        cache_write_1h_tokens=paid.cache_write_1h_tokens,
+        cache_read_tokens=paid.cache_read_tokens,
+    )
