@@ -22,6 +22,7 @@ from .errors import (
     RunStopped,
 )
 from .estimate import Estimate, estimate
+from .jobs import Job, jobs
 from .keeping import journal
 from .limits import Limits
 from .retry import RetryPolicy
@@ -38,6 +39,7 @@ __all__ = [
     "CredentialsError",
     "Estimate",
     "InputError",
+    "Job",
     "JournalError",
     "Limits",
     "RetryPolicy",
@@ -46,6 +48,7 @@ __all__ = [
     "RunStopped",
     "configure",
     "estimate",
+    "jobs",
     "journal",
     "map",
     "run",

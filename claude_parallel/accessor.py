@@ -12,6 +12,7 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from .estimate import Estimate, estimate_frame
+from .jobs import Job
 from .limits import Limits
 from .mapping import FrameMap
 from .options import MapOptions, OnError
@@ -230,6 +231,40 @@ class ClaudeFrame:
         [2, 2, 2, 2]
         """
         return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
+
+    def submit(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        panel: bool = True,
+        **options: Unpack[MapOptions],
+    ) -> Job:
+        """Begin a map in the background and return at once; with ``batch=True``, when it is submitted.
+
+        Parameters
+        ----------
+        prompt, out, **options
+            As in :meth:`map`.
+        panel : bool, default True
+            Show a live panel with a Stop button in notebooks.
+
+        Returns
+        -------
+        Job
+            ``status()``, ``wait()``, ``result()``, ``partial()``, ``stop()``, ``cancel()``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> with cp.simulator():
+        ...     job = pd.DataFrame({"t": ["a", "b"]}).claude.submit("Say {t}", progress=False)
+        ...     out = job.result()
+        >>> len(out)
+        2
+        """
+        return Job(FrameMap(self._frame, prompt, out, options), panel=panel)
 
     def classify(
         self,

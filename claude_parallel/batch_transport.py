@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
@@ -213,21 +212,4 @@ def _failure(error: Exception) -> Failure:
         return Failure(
             kind="connection", message=f"the connection failed ({type(error).__name__})", perhaps_billed=True
         )
-    failure = _read_exception(error)
-    return failure if failure.status is not None else replace(failure, perhaps_billed=not _was_never_sent(error))
-
-
-def _was_never_sent(error: Exception) -> bool:
-    """Say whether no byte can have reached the API.
-
-    The SDK's aiohttp adapter calls every broken connection a ``ConnectError``, also one that broke after the request
-    was sent; only aiohttp's own error below it tells.
-    """
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__) is not None and cause not in chain:
-        chain.append(cause)
-    below = [item for item in chain if type(item).__module__.startswith("aiohttp")]
-    names = {cls.__name__ for item in below or chain for cls in type(item).__mro__}
-    if below:
-        return bool(names & {"ClientConnectorError", "ConnectionTimeoutError"})
-    return bool(names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnicodeError"})
+    return _read_exception(error)

@@ -157,7 +157,8 @@ class Bucket:
         """
         if not self.is_policed:
             return min(amount, self.limit)
-        return amount + self.limit - _POLICED_FILL * (self.limit - self.reserve) - self.lag * self.rate
+        room = _POLICED_FILL * (self.limit - self.reserve) + self.lag * self.rate
+        return self.limit + min(0.0, amount - room)
 
     def pace_wait(self, now: float) -> float:
         """Return the seconds until the pace lets the next request go."""
@@ -214,7 +215,7 @@ class Bucket:
         is_new = not self.is_known
         self.told = reading.limit
         self.set_limit(now)
-        if reading.remaining is None:
+        if reading.remaining is None or self._is_too_coarse():
             return
         self.refill(now)
         self._watch(reading.remaining, sent_at, counted_then)
@@ -226,6 +227,10 @@ class Bucket:
             self.level = highest
         elif self.level < lowest and self.given >= self.told:
             self.level = min(lowest, self.limit - self.owed)
+
+    def _is_too_coarse(self) -> bool:
+        """Say whether the server's rounding hides what matters: a burst that is smaller than a step."""
+        return self.is_policed and self.limit - self.reserve < 2 * self.rounding
 
     def _watch(self, remaining: float, sent_at: float, counted_then: float) -> None:
         """Compare two readings: what is missing beyond our own use, others have taken.

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_jobs import jobs_app
 from .errors import ClaudeParallelError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(no_args_is_help=True, help="The journal of paid answers.")
 app.add_typer(journal_app, name="journal")
+app.add_typer(jobs_app, name="jobs")
 
 Input = Annotated[Path, typer.Argument(help="A .parquet, .csv, .jsonl or .json (lines) file.")]
 PromptText = Annotated[

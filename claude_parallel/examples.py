@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import InputError
-from .prompt import Prompt, Skipped
+from .prompt import Prompt
 
 
 def example_pairs(examples: Any, prompt: Prompt) -> tuple[tuple[str, str], ...]:
@@ -67,7 +67,7 @@ def _asked(asked: Any, prompt: Prompt) -> str:
     else:
         values = None
     text = prompt.fill(values) if values is not None and prompt.function is None else str(asked)
-    if isinstance(text, Skipped) or not text.strip():
+    if not isinstance(text, str) or not text.strip():
         raise InputError(f"an example's input is empty: {asked!r:.80}")
     return text
 

@@ -135,7 +135,7 @@ def may_exist(failure: Failure) -> bool:
     a timeout, an error of the server.
     """
     if failure.status is None:
-        return failure.perhaps_billed
+        return failure.perhaps_billed or failure.kind == "unknown"
     return failure.status < 400 or failure.status >= 500 or failure.status in (408, 409, 499)
 
 

@@ -39,7 +39,7 @@ class BatchMap(FrameMap):
 
     def session(self) -> Session:
         """Return a session of batches."""
-        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, doors=self._doors)
+        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, doors=self.doors)
 
 
 @dataclass
@@ -89,7 +89,7 @@ class BatchWorld:
             prepared.rows,
             prepared.settings,
             static_text=prepared.prompt.static_text,
-            doors=prepared._doors,
+            doors=prepared.doors,
         )
         return prepared, self.session
 

@@ -228,7 +228,7 @@ def stop_when_waiting(world: BatchWorld, frame: Any, journal: Path) -> Any:
 
     async def run() -> None:
         task = asyncio.ensure_future(session.arun())
-        while "processing since" not in session.tally.waiting_for:
+        while "processing since" not in session.tally.waiting_for and not task.done():
             await asyncio.sleep(0.5)
         session.control.request_stop()
         await task

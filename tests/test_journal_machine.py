@@ -180,10 +180,12 @@ class ResumingRuns(RuleBasedStateMachine):
                 source = self.path.with_name(self.path.name + ending)
                 if source.exists():
                     shutil.copyfile(source, successor.with_name(successor.name + ending))
-            self.allowed += self.account.brain.ledger.in_flight
+            ledger = self.account.brain.ledger
+            self.allowed += ledger.in_flight - ledger.requests
             self.path = successor
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            self.allowed += ledger.requests  # a cancelled loop may still send; a killed process cannot
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -54,7 +54,7 @@ def test_two_kills_cost_at_most_the_calls_in_flight(tmp_path: Path) -> None:
             time.sleep(rng.random() * 0.1)
             in_flight += sim.ledger.in_flight + 2  # and answers on the wire, or not yet committed
             process.kill()
-            process.wait()
+            process.communicate()
             answered = sim.ledger.answered
         assert not result.exists(), "both runs ended before they were killed"
         process = start(sim.url, journal, result)

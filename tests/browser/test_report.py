@@ -14,7 +14,6 @@ import pytest
 
 import claude_parallel as cp
 from claude_parallel.runs import run_of
-from tests.kernels.world import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -55,8 +54,6 @@ def test_the_report_opens_offline_and_fits(
     page.goto(report.as_uri())
     text = page.inner_text("body")
     overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-    if TAKES_PICTURES and (scheme, width) == ("light", 1100):
-        page.screenshot(path=ROOT / "docs" / "images" / "report-dark-and-light.png")
     page.close()
 
     assert complaints == []
