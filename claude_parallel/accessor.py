@@ -437,6 +437,12 @@ class ClaudeSeries:
         """Say what :meth:`map` would cost and how long it would take; see :meth:`ClaudeFrame.estimate`."""
         return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
 
+    def submit(
+        self, prompt: str | PromptFunction, *, out: str = "response", panel: bool = True, **options: Unpack[MapOptions]
+    ) -> Job:
+        """Begin a map in the background and return at once; see :meth:`ClaudeFrame.submit`."""
+        return Job(FrameMap(self._series, prompt, out, options), panel=panel)
+
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pd.DataFrame:

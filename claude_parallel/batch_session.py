@@ -16,7 +16,7 @@ from .batch_transport import BatchDoor, SdkBatchDoor
 from .batches import Batches
 from .budget import Budget
 from .caching import TimeToLive
-from .client import Doors, _sign_in, live_doors
+from .client import Doors, sign_in, live_doors
 from .collecting import BatchRun
 from .engine import Engine, Pending, Rules
 from .envelopes import EnvelopeBook
@@ -57,7 +57,7 @@ def batch_doors(settings: Settings) -> BatchDoors:
     CredentialsError
         When there is nothing to sign in with.
     """
-    account = _sign_in(settings)
+    account = sign_in(settings)
     live = live_doors(settings)
     return BatchDoors(
         **{field.name: getattr(live, field.name) for field in fields(live)},
@@ -140,7 +140,7 @@ class BatchSession(Session):
             rules=Rules(self.read, self._batch_price, self._worst_batch_cost, self._mark, self._repair),
             policy=settings.retries,
             budget=Budget(cap=settings.budget),
-            unanswered=intake._unanswered,
+            unanswered=intake.unanswered,
             request_of=self._request_of,
             control=self.control,
             tally=self.tally,

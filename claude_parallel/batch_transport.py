@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from .batch_responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
 from .packing import Envelope
 from .records import Failure
-from .transport import CONNECT_SECONDS, Account, _read_exception
+from .transport import CONNECT_SECONDS, Account, read_exception
 
 if TYPE_CHECKING:
     import httpx2
@@ -212,4 +212,4 @@ def _failure(error: Exception) -> Failure:
         return Failure(
             kind="connection", message=f"the connection failed ({type(error).__name__})", perhaps_billed=True
         )
-    return _read_exception(error)
+    return read_exception(error)

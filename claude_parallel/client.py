@@ -93,7 +93,7 @@ def resolve_settings(options: Mapping[str, Any]) -> Settings:
     return resolve(*({k: v for k, v in layer.items() if k not in ("api_key", "base_url")} for layer in layers))
 
 
-def _sign_in(settings: Settings) -> Account:
+def sign_in(settings: Settings) -> Account:
     with _lock:
         layers = [*reversed(_overrides), _configured]
         api_key = next((layer["api_key"] for layer in layers if layer.get("api_key")), None)
@@ -171,7 +171,7 @@ def quiet_doors(settings: Settings) -> Doors:
     CredentialsError
         When there is nothing to sign in with.
     """
-    account = _sign_in(settings)
+    account = sign_in(settings)
 
     def open_transport(max_connections: int, timeout_seconds: float) -> Transport:
         return SdkTransport(account, max_connections=max_connections, timeout_seconds=timeout_seconds)

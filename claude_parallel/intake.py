@@ -80,7 +80,7 @@ class Intake:
         step = self.rows.rows_at_once
         for start in range(0, len(self.rows), step):
             stop = min(start + step, len(self.rows))
-            yield self._unanswered(self._first_askers(start, stop, first_of))
+            yield self.unanswered(self._first_askers(start, stop, first_of))
 
     def _first_askers(self, start: int, stop: int, first_of: dict[bytes, int]) -> list[Pending]:
         """Return one pending request per distinct question of these rows; the others are told whom to follow."""
@@ -100,7 +100,7 @@ class Intake:
                     self.results.copy_from(position, first)
         return found
 
-    def _unanswered(self, pending: list[Pending]) -> list[Pending]:
+    def unanswered(self, pending: list[Pending]) -> list[Pending]:
         """Answer from the journal what it knows, and return the rest."""
         rest = [item for item in pending if item.request.fingerprint in self.anew]
         pending = [item for item in pending if item.request.fingerprint not in self.anew]

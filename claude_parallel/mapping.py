@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .answers import read_answer
-from .batch_session import BatchSession
+from .batch_session import BatchDoors, BatchSession
 from .client import Doors, resolve_settings
 from .errors import InputError, nearest
 from .examples import example_pairs
@@ -123,7 +123,8 @@ class FrameMap:
     def prepare(self, doors: Doors | None) -> Session:
         """Return a session that leaves no trace until it is run: for estimates."""
         has_files = bool(self.settings.images or self.settings.documents)
-        make = BatchSession if self.settings.batch else Session
+        is_batch = bool(self.settings.batch) and (doors is None or isinstance(doors, BatchDoors))
+        make = BatchSession if is_batch else Session  # a rehearsal brings live doors, whatever it rehearses
         return make(
             self.rows,
             self.settings,

@@ -25,6 +25,8 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 _MESSAGE_OVERHEAD_TOKENS = 16
 _SCHEMA_OVERHEAD_TOKENS = 600
 _OWN_FIELDS = ("messages", "stream")
+_WITHOUT_MARKS = frozenset(("input_schema", "output_config", "input", "metadata"))
+"""Fields in which ``cache_control`` is a name of the user's own, such as a property of a schema."""
 
 
 class _Hash(Protocol):
@@ -234,7 +236,11 @@ def _add_message(state: _Hash, message: Mapping[str, Any]) -> None:
 def _without_marks(value: Any) -> Any:
     """Return JSON without its cache marks."""
     if isinstance(value, Mapping):
-        return {name: _without_marks(part) for name, part in value.items() if name != "cache_control"}
+        return {
+            name: part if name in _WITHOUT_MARKS else _without_marks(part)
+            for name, part in value.items()
+            if name != "cache_control"
+        }
     if isinstance(value, list | tuple):
         return [_without_marks(part) for part in value]
     return value

@@ -224,10 +224,10 @@ class SdkTransport:
                 )
             return cast("httpx2.Response", response)
         except Exception as error:
-            return _read_exception(error)
+            return read_exception(error)
 
 
-def _read_exception(error: Exception) -> Failure:
+def read_exception(error: Exception) -> Failure:
     """Return the failure that an exception of the SDK stands for; a programming error is raised again."""
     import anthropic
 

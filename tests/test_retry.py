@@ -1,110 +1,171 @@
-"""What a failure means: the table, and its laws."""
+"""What a failure means: again after a wait, give up, or stop the run."""
 
 from __future__ import annotations
 
 import random
-from typing import Any, get_args
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.errors import KINDS, Kind
+from claude_parallel.errors import KINDS, InputError, Kind
 from claude_parallel.records import Failure
 from claude_parallel.retry import Again, GiveUp, RetryPolicy, Stop, backoff_seconds, judge_failure
 
 POLICY = RetryPolicy()
+FATAL = {"auth", "billing", "spend_limit", "not_found"}
 
 
-def judge(failure: Failure, earlier: list[Kind] | None = None, policy: RetryPolicy = POLICY) -> Any:
-    """Judge with a fixed seed."""
-    return judge_failure(failure, earlier or [], policy, random.Random(0))
+def judge(failure: Failure, earlier: list[Kind] | None = None, policy: RetryPolicy = POLICY, seed: int = 0) -> Any:
+    """Return the verdict on a failure."""
+    return judge_failure(failure, earlier or [], policy, random.Random(seed))
 
 
 @pytest.mark.parametrize(
-    ("failure", "verdict"),
+    ("kind", "verdict"),
     [
-        (Failure("rate_limit", "slow down", 429, retry_after=7.25), Again),
-        (Failure("overloaded", "busy", 529), Again),
-        (Failure("server", "oops", 500), Again),
-        (Failure("server", "oops", 503), Again),
-        (Failure("server", "no such thing", 501), GiveUp),
-        (Failure("timeout", "late", 504), Again),
-        (Failure("timeout", "late"), Again),
-        (Failure("connection", "reset"), Again),
-        (Failure("invalid", "bad", 400), GiveUp),
-        (Failure("invalid", "bad", 400, should_retry=True), Again),
-        (Failure("server", "oops", 500, should_retry=False), GiveUp),
-        (Failure("too_large", "big", 413), GiveUp),
-        (Failure("context_window", "long", 400), GiveUp),
-        (Failure("auth", "key", 401), Stop),
-        (Failure("auth", "not allowed", 403), Stop),
-        (Failure("billing", "pay", 402), Stop),
-        (Failure("billing", "credit", 400), Stop),
-        (Failure("spend_limit", "cap", 429), Stop),
-        (Failure("spend_limit", "cap", 429, should_retry=True), Stop),
-        (Failure("not_found", "model: claude-x", 404), Stop),
-        (Failure("not_found", "file_123 is not a file", 404), GiveUp),
+        ("invalid", GiveUp),
+        ("too_large", GiveUp),
+        ("context_window", GiveUp),
+        ("unknown", GiveUp),
+        ("rate_limit", Again),
+        ("overloaded", Again),
+        ("server", Again),
+        ("timeout", Again),
+        ("connection", Again),
+        ("auth", Stop),
+        ("billing", Stop),
+        ("spend_limit", Stop),
+        ("not_found", Stop),
     ],
 )
-def test_the_table(failure: Failure, verdict: type) -> None:
-    """One row per kind of failure; x-should-retry decides where the run may go on."""
-    assert isinstance(judge(failure), verdict)
+def test_the_kind_decides(kind: Kind, verdict: type) -> None:
+    """The table of the API's errors."""
+    assert isinstance(judge(Failure(kind=kind, message="x", status=500)), verdict)
 
 
-def test_a_servers_wait_is_obeyed_to_the_fraction() -> None:
-    """However long, and whatever came before."""
-    assert judge(Failure("rate_limit", "", 429, retry_after=7200.125)) == Again(7200.125)
+def test_a_missing_file_is_its_rows_own_trouble() -> None:
+    """A 404 as well, but the other rows do not need that file."""
+    assert isinstance(judge(Failure(kind="not_found", message="File not found: file_123", status=404)), GiveUp)
+    assert isinstance(judge(Failure(kind="not_found", message="model: claude-x", status=404)), Stop)
 
 
-def test_rate_limits_do_not_use_up_the_other_tries() -> None:
-    """A 429 is not the row's fault: it has a count of its own."""
-    limited: list[Kind] = ["rate_limit"] * 20
-
-    assert isinstance(judge(Failure("server", "", 500), limited), Again)
-    assert isinstance(judge(Failure("rate_limit", "", 429), limited), Again)
+def test_what_is_not_implemented_is_not_asked_again() -> None:
+    """501 will not change its mind."""
+    assert isinstance(judge(Failure(kind="server", message="x", status=501)), GiveUp)
 
 
-@pytest.mark.parametrize("kind", ["rate_limit", "overloaded", "connection"])
-def test_no_retries_means_none(kind: Kind) -> None:
-    """retries=0 gives up at once, also on 429."""
-    assert isinstance(judge(Failure(kind, "", 429), policy=RetryPolicy(max_retries=0)), GiveUp)
-
-
-@given(
-    st.sampled_from(KINDS),
-    st.lists(st.sampled_from(KINDS), max_size=100),
-    st.one_of(st.none(), st.floats(min_value=0.001, max_value=1e6)),
-    st.integers(),
+@pytest.mark.parametrize(
+    ("kind", "should_retry", "verdict"),
+    [
+        ("invalid", True, Again),
+        ("server", False, GiveUp),
+        ("rate_limit", False, GiveUp),
+        ("overloaded", True, Again),
+        ("auth", True, Stop),
+        ("spend_limit", True, Stop),
+    ],
 )
-def test_waits_are_bounded_and_never_undercut(kind: Kind, earlier: list[Kind], asked: float | None, seed: int) -> None:
-    """A wait is what the server asks for, else a positive backoff below the cap."""
-    verdict = judge_failure(Failure(kind, "m", 500, retry_after=asked), earlier, POLICY, random.Random(seed))
-    if isinstance(verdict, Again):
-        assert verdict.wait_seconds == asked if asked is not None else 0 < verdict.wait_seconds <= POLICY.cap_seconds
+def test_x_should_retry_is_honoured_except_where_nothing_can_help(
+    kind: Kind, should_retry: bool, verdict: type
+) -> None:
+    """The server knows best whether a call may go again; a spend limit stays one whatever it says."""
+    assert isinstance(judge(Failure(kind=kind, message="x", should_retry=should_retry)), verdict)
 
 
-@given(st.integers(min_value=0, max_value=10_000), st.integers())
-def test_backoff_grows_to_the_cap(earlier: int, seed: int) -> None:
-    """Between half and the whole of base * 2**n, never above the cap."""
-    wait = backoff_seconds(earlier, POLICY, random.Random(seed))
-    ceiling = min(POLICY.cap_seconds, POLICY.base_seconds * 2 ** min(earlier, 60))
+FAILURES = st.builds(
+    Failure,
+    kind=st.sampled_from(KINDS),
+    message=st.sampled_from(["x", "file", "model: x"]),
+    status=st.none() | st.sampled_from([400, 404, 429, 500, 501, 529]),
+    retry_after=st.none() | st.floats(0.001, 1e6),
+    should_retry=st.none() | st.booleans(),
+)
+POLICIES = st.builds(
+    RetryPolicy,
+    max_retries=st.integers(0, 8),
+    max_rate_limit_retries=st.integers(0, 80),
+    base_seconds=st.floats(0.0, 10.0),
+    cap_seconds=st.floats(0.0, 100.0),
+)
+HISTORY = st.lists(st.sampled_from(["rate_limit", "server", "timeout", "overloaded"]), max_size=90)
 
-    assert ceiling / 2 <= wait <= ceiling
+
+@given(FAILURES, HISTORY, POLICIES, st.integers(0, 99))
+def test_a_servers_wait_is_never_undercut(failure: Failure, earlier: Any, policy: RetryPolicy, seed: int) -> None:
+    """However long it is."""
+    verdict = judge(failure, earlier, policy, seed)
+    if isinstance(verdict, Again) and failure.retry_after is not None:
+        assert verdict.wait_seconds >= failure.retry_after
 
 
-@given(st.sampled_from(["server", "rate_limit", "overloaded", "timeout", "connection"]), st.integers())
-def test_every_row_ends(kind: Kind, seed: int) -> None:
-    """A failure that never goes away is given up after a bounded number of tries."""
-    rng = random.Random(seed)
+@given(FAILURES, HISTORY, POLICIES, st.integers(0, 99))
+def test_a_wait_of_ours_is_bounded(failure: Failure, earlier: Any, policy: RetryPolicy, seed: int) -> None:
+    """Never negative, never above the cap."""
+    verdict = judge(failure, earlier, policy, seed)
+    if isinstance(verdict, Again) and failure.retry_after is None:
+        assert 0 <= verdict.wait_seconds <= policy.cap_seconds
+
+
+@given(FAILURES, POLICIES)
+def test_every_row_ends(failure: Failure, policy: RetryPolicy) -> None:
+    """The same failure again and again is given up after as many tries as the policy allows."""
     earlier: list[Kind] = []
-    while isinstance(judge_failure(Failure(kind, "", 429), earlier, POLICY, rng), Again):
-        earlier.append(kind)
+    while isinstance(judge(failure, earlier, policy), Again):
+        earlier.append(failure.kind)
+        assert len(earlier) <= max(policy.max_retries, policy.max_rate_limit_retries)
 
-    assert len(earlier) in (POLICY.max_retries, POLICY.max_rate_limit_retries)
+
+@pytest.mark.parametrize(("kind", "tries"), [("server", 3), ("rate_limit", 5)])
+def test_the_two_classes_of_failures_are_counted_apart(kind: str, tries: int) -> None:
+    """A 429 is not the row's fault: it uses up none of its other tries."""
+    policy = RetryPolicy(max_retries=3, max_rate_limit_retries=5)
+    other = "rate_limit" if kind == "server" else "timeout"
+    failure = Failure(kind=cast(Kind, kind), message="x")
+    earlier = cast("list[Kind]", [other] * 50 + [kind] * (tries - 1))
+    assert isinstance(judge(failure, earlier, policy), Again)
+    assert isinstance(judge(failure, [*earlier, cast(Kind, kind)], policy), GiveUp)
 
 
-def test_kinds_are_those_that_users_are_promised() -> None:
-    """The closed list of the documentation, in its order."""
-    assert get_args(Kind) == KINDS
-    assert len(KINDS) == 21
+def test_no_retries_means_none() -> None:
+    """``retries=0``: not even after a 429."""
+    for kind in ("server", "rate_limit"):
+        assert isinstance(judge(Failure(kind=cast(Kind, kind), message="x"), policy=RetryPolicy(max_retries=0)), GiveUp)
+
+
+@given(st.sampled_from(sorted(FATAL)), st.none() | st.booleans(), HISTORY)
+def test_what_is_fatal_stops_whatever_came_before(kind: Any, should_retry: bool | None, earlier: Any) -> None:
+    """The first such answer ends the sending."""
+    assert isinstance(judge(Failure(kind=kind, message="x", should_retry=should_retry), earlier), Stop)
+
+
+@given(st.integers(0, 2_000), st.integers(0, 99))
+def test_the_backoff_doubles_up_to_its_cap(earlier: int, seed: int) -> None:
+    """Between half and the whole of ``min(cap, base * 2**n)``, for any n."""
+    policy = RetryPolicy(base_seconds=0.5, cap_seconds=60.0)
+    ceiling = min(60.0, 0.5 * 2.0 ** min(earlier, 60))
+    assert ceiling / 2 <= backoff_seconds(earlier, policy, random.Random(seed)) <= ceiling
+
+
+def test_the_jitter_spreads() -> None:
+    """Rows that failed together do not come back together."""
+    rng = random.Random(0)
+    waits = {round(backoff_seconds(4, POLICY, rng), 3) for _ in range(100)}
+    assert len(waits) > 90
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_retries": -1},
+        {"max_retries": 1.5},
+        {"max_retries": True},
+        {"base_seconds": float("inf")},
+        {"cap_seconds": "x"},
+    ],
+)
+def test_a_policy_with_impossible_numbers_is_refused(bad: dict[str, Any]) -> None:
+    """With the name of the number."""
+    with pytest.raises(InputError, match=next(iter(bad))):
+        RetryPolicy(**bad)

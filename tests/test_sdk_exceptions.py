@@ -13,7 +13,7 @@ import pytest
 from claude_parallel.errors import KINDS
 from claude_parallel.records import Failure
 from claude_parallel.retry import RetryPolicy, judge_failure
-from claude_parallel.transport import _read_exception
+from claude_parallel.transport import read_exception
 
 URL = "https://api.example/v1/messages"
 
@@ -63,7 +63,7 @@ def test_the_list_is_not_empty() -> None:
 @pytest.mark.parametrize("cls", STATUS_CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_with_a_status_is_a_failure_that_can_be_judged(cls: type[BaseException]) -> None:
     """A kind of the closed list, and a decision."""
-    failure = _read_exception(status_error(cls))
+    failure = read_exception(status_error(cls))
     assert failure.kind in KINDS
     assert failure.kind != "unknown"
     assert judge_failure(failure, [], RetryPolicy(), random.Random(0)) is not None
@@ -72,7 +72,7 @@ def test_an_error_with_a_status_is_a_failure_that_can_be_judged(cls: type[BaseEx
 @pytest.mark.parametrize("cls", OTHER_CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_without_a_status_is_a_failure_too(cls: type[BaseException]) -> None:
     """Connection, timeout, validation, credentials: nothing of the SDK's own comes through as an exception."""
-    failure = _read_exception(plain_error(cls))
+    failure = read_exception(plain_error(cls))
     assert isinstance(failure, Failure)
     assert failure.kind in KINDS
 
@@ -80,7 +80,7 @@ def test_an_error_without_a_status_is_a_failure_too(cls: type[BaseException]) ->
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 413, 418, 429, 500, 503, 504, 529, 599])
 def test_the_status_decides_whatever_class_the_sdk_chose(status: int) -> None:
     """New classes for old statuses change nothing here."""
-    kinds = {_read_exception(status_error(cls, status)).kind for cls in STATUS_CLASSES}
+    kinds = {read_exception(status_error(cls, status)).kind for cls in STATUS_CLASSES}
     assert len(kinds) == 1
 
 
@@ -100,7 +100,7 @@ def test_the_cause_of_a_broken_connection_says_whether_it_may_be_billed(
     """Only a connection that was never made is surely free."""
     error = anthropic.APIConnectionError(request=httpx2.Request("POST", URL))
     error.__cause__ = cause
-    failure = _read_exception(error)
+    failure = read_exception(error)
     assert (failure.kind, failure.perhaps_billed) == (kind, perhaps_billed)
 
 
@@ -118,13 +118,13 @@ def test_the_cause_of_a_timeout_says_whether_it_may_be_billed(cause: Exception |
     """A call that never got a connection is surely free."""
     error = anthropic.APITimeoutError(request=httpx2.Request("POST", URL))
     error.__cause__ = cause
-    failure = _read_exception(error)
+    failure = read_exception(error)
     assert (failure.kind, failure.perhaps_billed) == ("timeout", perhaps_billed)
 
 
 def test_missing_credentials_at_request_time_stop_the_run() -> None:
     """The SDK raises a TypeError for them, not one of its own errors."""
-    failure = _read_exception(TypeError("Could not resolve authentication method. Expected one of ..."))
+    failure = read_exception(TypeError("Could not resolve authentication method. Expected one of ..."))
     assert failure.kind == "auth"
 
 
@@ -132,7 +132,7 @@ def test_missing_credentials_at_request_time_stop_the_run() -> None:
 def test_a_mistake_of_the_program_is_no_rows_fault(bug: Exception) -> None:
     """It is raised, not hidden in a column."""
     with pytest.raises(type(bug)):
-        _read_exception(bug)
+        read_exception(bug)
 
 
 def test_a_body_that_is_no_json_is_an_invalid_row() -> None:
@@ -142,4 +142,4 @@ def test_a_body_that_is_no_json_is_an_invalid_row() -> None:
         pydantic.TypeAdapter(int).validate_python("x")
     except pydantic.ValidationError as error:
         errors.append(error)
-    assert {_read_exception(error).kind for error in errors} == {"invalid"}
+    assert {read_exception(error).kind for error in errors} == {"invalid"}
