@@ -16,7 +16,7 @@ from .batch_transport import BatchDoor, SdkBatchDoor
 from .batches import Batches
 from .budget import Budget
 from .caching import TimeToLive
-from .client import Doors, sign_in, live_doors
+from .client import Doors, live_doors, sign_in
 from .collecting import BatchRun
 from .engine import Engine, Pending, Rules
 from .envelopes import EnvelopeBook

@@ -31,6 +31,8 @@ _MOST_CAUTION_SECONDS = 2.0
 _POLICED_SHARE = 0.98
 _POLICED_FILL = 0.5
 _CATCH_UP = 1.25
+_LOW_SHARE = 0.05
+_LOW_SPEED = 2.0
 
 
 def settled(seconds: float) -> float:
@@ -123,18 +125,18 @@ class Bucket:
             return
         if not self.is_known:
             self.level, self.stamp = limit - self.owed, now
-        is_less = limit < self.limit
         self.limit = limit
         self.level = min(self.level, limit)
-        if is_less:
-            self.reserve = min(self.reserve, 0.0) + _CAUTION_SECONDS * limit / 60
+        self.reserve = _CAUTION_SECONDS * limit / 60 if self.is_known else 0.0
 
     def refill(self, now: float) -> None:
         """Bring the level up to `now`."""
         seconds = now - self.stamp
         if seconds > 0.0:
-            self.level = min(self.limit - self.owed, self.level + seconds * self.rate)
-            self.drain *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
+            full, level = self.limit - self.owed, self.level + seconds * self.rate
+            self.level = level if level < full else full
+            if self.drain:
+                self.drain *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
             self.stamp = now
 
     def level_wait(self, amount: float) -> float:
@@ -171,9 +173,13 @@ class Bucket:
             self.owed += amount
         else:
             self.counted += amount
+        if not self.is_known:
+            return
         if self.counts_at_end and self.is_policed:
             speed = _CATCH_UP
-        if self.is_known and speed < UNPACED:
+        elif self.level < _LOW_SHARE * self.limit:
+            speed = min(speed, _LOW_SPEED)
+        if speed < UNPACED:
             self.pace_at = max(self.pace_at, now) + amount / (self.rate * speed)
 
     def land(self, charged: float, real: float) -> None:

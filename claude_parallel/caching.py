@@ -15,6 +15,9 @@ from .records import Body
 TimeToLive = Literal["5m", "1h"]
 SECONDS: Mapping[TimeToLive, float] = {"5m": 300.0, "1h": 3600.0}
 
+MOST_MARKS = 4
+"""How many marks one request may have; one more is a 400."""
+
 _MINIMUM_TOKENS = (
     (("claude-sonnet-5-5",), 512),
     (("claude-haiku-4-5", "claude-opus-4-5", "claude-opus-4-6"), 4096),
@@ -32,7 +35,7 @@ def minimum_tokens(model: str) -> int:
 
 
 def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> Body:
-    """Return `body` with a cache mark at the end of what all rows share.
+    """Return `body` with a cache mark at the end of what all rows share; as it is, where there is no room for one.
 
     Parameters
     ----------
@@ -46,17 +49,19 @@ def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> B
     ttl : "5m" or "1h"
         Lifetime of the entry.
     """
+    if _marks(body) >= MOST_MARKS:
+        return body
     control = {"type": "ephemeral", "ttl": ttl}
     messages = list(body["messages"])
     last = messages[-1]["content"]
     if static_text.strip() and isinstance(last, str) and last.startswith(static_text) and len(messages) > lead_messages:
         messages[-1] = {**messages[-1], "content": _split(last, static_text, control)}
         return {**body, "messages": messages}
-    if lead_messages:
+    if lead_messages and _takes_a_mark(messages[lead_messages - 1]["content"]):
         shared = messages[lead_messages - 1]
         messages[lead_messages - 1] = {**shared, "content": _mark_last(shared["content"], control)}
         return {**body, "messages": messages}
-    if body.get("system"):
+    if body.get("system") and _takes_a_mark(body["system"]):
         return {**body, "system": _mark_last(body["system"], control)}
     if body.get("tools"):
         return {**body, "tools": [*body["tools"][:-1], {**body["tools"][-1], "cache_control": control}]}
@@ -72,6 +77,19 @@ def _split(text: str, static_text: str, control: Mapping[str, str]) -> list[dict
 def _mark_last(content: str | list[dict[str, Any]], control: Mapping[str, str]) -> list[dict[str, Any]]:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
     return [*blocks[:-1], {**blocks[-1], "cache_control": control}]
+
+
+def _takes_a_mark(content: str | list[dict[str, Any]]) -> bool:
+    """Say whether the last block may be marked; the API refuses a mark on empty text."""
+    last = content if isinstance(content, str) else content[-1].get("text", "x")
+    return bool(last and last.strip())
+
+
+def _marks(part: Any) -> int:
+    """Count the marks that the user has set."""
+    if isinstance(part, Mapping):
+        return ("cache_control" in part) + sum(_marks(value) for value in part.values())
+    return sum(_marks(item) for item in part) if isinstance(part, list | tuple) else 0
 
 
 Turn = Literal["lead", "follow", "hold"]

@@ -94,6 +94,7 @@ def resolve_settings(options: Mapping[str, Any]) -> Settings:
 
 
 def sign_in(settings: Settings) -> Account:
+    """Return the account that a call goes to, from its client, the configured key and URL, or the environment."""
     with _lock:
         layers = [*reversed(_overrides), _configured]
         api_key = next((layer["api_key"] for layer in layers if layer.get("api_key")), None)

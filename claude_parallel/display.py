@@ -79,14 +79,16 @@ class BarPainter:
             self._bar = None
 
     def _draw(self) -> None:
+        if self._bar is not None and not _never_raise(self._show):
+            self._bar = None
+
+    def _show(self) -> None:
         tally = self._tally
         until = tally.paused_until
         shown = (_reached(tally), describe(tally, self._clock_text(until) if until is not None else None))
-        if self._bar is None or shown == self._shown:
-            return
-        self._shown = shown
-        if not _never_raise(lambda: _move(self._bar, *shown)):
-            self._bar = None
+        if shown != self._shown:
+            self._shown = shown
+            _move(self._bar, *shown)
 
 
 class LinePainter:
@@ -120,10 +122,13 @@ class LinePainter:
         self._write()
 
     def _write(self) -> None:
+        _never_raise(lambda: self._stream.write(self._line()))
+
+    def _line(self) -> str:
         tally = self._tally
-        until = self._clock_text(tally.paused_until) if tally.paused_until is not None else None
-        line = f"claude_parallel: {_reached(tally):,} of {tally.total:,} rows, {describe(tally, until)}\n"
-        _never_raise(lambda: self._stream.write(line))
+        until = tally.paused_until
+        words = describe(tally, self._clock_text(until) if until is not None else None)
+        return f"claude_parallel: {_reached(tally):,} of {tally.total:,} rows, {words}\n"
 
 
 def choose_painter(
@@ -133,11 +138,20 @@ def choose_painter(
     if not progress or tally.total == 0:
         return NoPainter()
     is_terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
-    if not is_interactive() and not is_terminal:
+    bar = _make_bar(tally.total) if is_interactive() or is_terminal else None
+    if bar is None:
         return LinePainter(tally, clock, clock_text, sys.stderr)
-    from tqdm.auto import tqdm
+    return BarPainter(tally, clock, clock_text, bar)
 
-    return BarPainter(tally, clock, clock_text, tqdm(total=tally.total, unit="row", desc="Claude", dynamic_ncols=True))
+
+def _make_bar(total: int) -> Any | None:
+    """Return a tqdm bar; None where none can be made, such as with a broken ipywidgets."""
+    try:
+        from tqdm.auto import tqdm
+
+        return tqdm(total=total, unit="row", desc="Claude", dynamic_ncols=True)
+    except Exception:
+        return None
 
 
 def _reached(tally: Tally) -> int:

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .buckets import UNPACED, Bucket, settled
+from .buckets import Bucket, settled
+from .pace import Pace, Pause
 from .records import Dimension, Failure, Load, Readings
 from .tiers import TIERS, Limits, model_group, resolve_limits
 from .window import Window
@@ -26,13 +27,7 @@ _NAMES: dict[Dimension, str] = {
 }
 _BLIND_PER_SECOND = 30.0
 _BLIND_WINDOW = 200
-_SPEED_UP_FACTOR = 1.3
-_SPEED_UP_SECONDS = 0.25
-_CALM_SECONDS = 5.0
-_RAMP_SPEED = 2.5
 _LATENCY_WEIGHT = 0.05
-_UNNAMED_PAUSE_SECONDS = 0.5
-_LONGEST_UNNAMED_PAUSE_SECONDS = 32.0
 
 Amounts = tuple[float, float, float]
 """Requests, input tokens, output tokens."""
@@ -111,13 +106,8 @@ class Gate:
         self._latency = 1.0
         self._blind_since: float | None = None
         self._blind_at = 0.0
-        self._speed = 1.0
-        self._sped_up_at = 0.0
-        self._top_speed = math.inf
-        self._last_refusal = -math.inf
-        self._paused_until = -math.inf
-        self._pause_reason = ""
-        self._unnamed_pause = _UNNAMED_PAUSE_SECONDS / 2
+        self._pace = Pace()
+        self._pause = Pause()
         self._listeners: set[Callable[[], None]] = set()
         self.restrict(limits)
 
@@ -153,7 +143,7 @@ class Gate:
 
     def pause(self, now: float) -> tuple[float, str]:
         """Return the seconds until the pause ends (0 without one), and why it pauses."""
-        return max(0.0, self._paused_until - now), self._pause_reason
+        return self._pause.seconds(now), self._pause.reason
 
     def status(self, now: float) -> GateStatus:
         """Return what the gate knows at `now`."""
@@ -193,10 +183,10 @@ class Gate:
                 self._window.size = max(self._window.size, float(self._in_flight))
                 self._has_answer = True
                 self._latency = now - ticket.sent_at
-                self._sped_up_at = now
+                self._pace.faster_at = now
             self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
-            self._unnamed_pause = _UNNAMED_PAUSE_SECONDS / 2
             self._output.lag = self._latency
+            self._pause.answered()
             self._window.good(self._in_flight)
             self._in_flight -= 1
             for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
@@ -207,12 +197,14 @@ class Gate:
     def fail(self, ticket: Ticket, failure: Failure, now: float) -> None:
         """Hand back a ticket after a failure.
 
-        A 429 has used nothing up. Any other call has been counted when it arrived, though it wrote nothing.
+        A 429 has used nothing up, nor has a call that never arrived. Any other has been counted when it arrived,
+        though it wrote nothing.
         """
+        is_uncounted = failure.kind == "rate_limit" or (failure.status is None and not failure.perhaps_billed)
         with self._lock:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
-                if failure.kind == "rate_limit" or bucket.counts_at_end:
+                if is_uncounted or bucket.counts_at_end:
                     bucket.cancel(charged, ticket.sent_at)
             if failure.status is not None:
                 self._learn(failure.readings or {}, ticket, now)
@@ -237,8 +229,9 @@ class Gate:
     # -- admitting -------------------------------------------------------------------------------------------------
 
     def _wait(self, amounts: Amounts, now: float) -> Wait | None:
-        if settled(self._paused_until - now):
-            return Wait(self._paused_until - now, self._pause_reason)
+        seconds = self._pause.seconds(now)
+        if seconds:
+            return Wait(seconds, self._pause.reason)
         if not self._has_answer:
             wait = self._blind_wait(now)
             if wait is not None:
@@ -254,7 +247,8 @@ class Gate:
                     longest, reason = seconds, _NAMES[bucket.dimension]
         if longest:
             return Wait(longest, reason)
-        return self._pace_wait(now)
+        seconds = self._pace.wait(self._buckets, now, self._latency)
+        return Wait(seconds, "an even pace") if seconds else None
 
     def _blind_wait(self, now: float) -> Wait | None:
         """Before the first answer little is known: begin gently, so that no answer can be a storm of 429s."""
@@ -266,40 +260,14 @@ class Gate:
             return Wait(self._blind_at - now, "the first answers")
         return None
 
-    def _pace_wait(self, now: float) -> Wait | None:
-        """Spread the sends; while nobody objects, spread them less and less, until bursts go through."""
-        if self._speed >= UNPACED:
-            return None
-        longest, slowest = 0.0, self._requests
-        for bucket in self._buckets:
-            seconds = bucket.pace_wait(now)
-            if seconds > longest:
-                longest, slowest = seconds, bucket
-        if not longest:
-            return None
-        # Objections to output come only once it is written: wait for those before the next step.
-        patience = 2 * self._latency if slowest.counts_at_end else _SPEED_UP_SECONDS
-        if now >= self._sped_up_at + patience and now - self._last_refusal > _CALM_SECONDS:
-            self._speed_up(now)
-        return Wait(longest, "an even pace")
-
-    def _speed_up(self, now: float) -> None:
-        """Go faster by a step, unless bursts are known to be refused."""
-        if self._speed * _SPEED_UP_FACTOR > self._top_speed or any(bucket.is_policed for bucket in self._buckets):
-            return
-        self._speed *= _SPEED_UP_FACTOR
-        self._sped_up_at = now
-        for bucket in self._buckets:
-            bucket.pace_at = min(bucket.pace_at, now + (bucket.pace_at - now) / _SPEED_UP_FACTOR)
-
     def _take(self, amounts: Amounts, now: float) -> Ticket:
         if self._blind_since is None:
             self._blind_since = now
-            self._sped_up_at = now
+            self._pace.faster_at = now
         self._blind_at = now + 1.0 / _BLIND_PER_SECOND
         self._in_flight += 1
         for bucket, amount in zip(self._buckets, amounts, strict=True):
-            bucket.take(amount, now, self._speed)
+            bucket.take(amount, now, self._pace.speed)
         counted = (self._requests.counted, self._input.counted, self._output.counted)
         return Ticket(sent_at=now, amounts=amounts, counted=counted)
 
@@ -313,34 +281,22 @@ class Gate:
 
     def _refused(self, ticket: Ticket, failure: Failure, now: float) -> None:
         """Pause everyone for as long as the server says, and learn why it refused."""
-        is_new_episode = ticket.sent_at > self._last_refusal
-        seconds = self._pause_seconds(failure, is_new_episode=is_new_episode)
-        until = now + seconds
         bucket = self._blamed(failure)
-        if until > self._paused_until:
-            self._paused_until, self._pause_reason = until, _reason(failure, bucket)
+        is_new_episode = ticket.sent_at > self._pace.refused_at
+        is_ramp = failure.error_code == "ramp_limit_exceeded"
+        seconds = self._pause.begin(now, failure.retry_after, _reason(failure, bucket), is_new_episode=is_new_episode)
         for each in self._buckets:
-            each.pace_at = max(each.pace_at, until)
+            each.pace_at = max(each.pace_at, now + seconds)
         if bucket is not None:
             reading = (failure.readings or {}).get(bucket.dimension)
             amount = ticket.amounts[self._buckets.index(bucket)]
             bucket.refused(reading, amount, seconds, now, is_new_episode=is_new_episode)
-        elif failure.error_code == "ramp_limit_exceeded" and failure.retry_after is not None:
+        elif is_ramp and failure.retry_after is not None:
             self._window.is_slow_start = False
-            self._top_speed = _RAMP_SPEED
         else:
             self._window.cut(ticket.sent_at, now)
         if is_new_episode:
-            self._speed = 1.0
-            self._last_refusal = now
-
-    def _pause_seconds(self, failure: Failure, *, is_new_episode: bool) -> float:
-        """Return the seconds that the server asks for; where it names none, twice as long each time in a row."""
-        if failure.retry_after is not None:
-            return failure.retry_after
-        if is_new_episode:
-            self._unnamed_pause = min(2 * self._unnamed_pause, _LONGEST_UNNAMED_PAUSE_SECONDS)
-        return self._unnamed_pause
+            self._pace.refused(now, is_ramp=is_ramp)
 
     def _blamed(self, failure: Failure) -> Bucket | None:
         """Return the bucket that a 429 is about: the one that its message names, else the emptiest."""

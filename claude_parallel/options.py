@@ -154,9 +154,10 @@ def resolve(*layers: Mapping[str, Any]) -> Settings:
     for layer in reversed(layers):
         check_names(layer)
         merged.update({name: value for name, value in layer.items() if value is not None})
+    request = merged.get("request")
     for name in ("model", "max_tokens"):  # request= wins on the wire, so it counts for prices and limits as well
-        if name in (merged.get("request") or {}):
-            merged[name] = merged["request"][name]
+        if isinstance(request, Mapping) and name in request:
+            merged[name] = request[name]
     for name, check in _CHECKS.items():
         if name in merged:
             merged[name] = check(name, merged[name])

@@ -84,7 +84,8 @@ class Tally:
     @property
     def errors(self) -> int:
         """Rows that failed; a row that was skipped or never sent did not."""
-        return sum(count for kind, count in self.kinds.items() if kind not in _NOT_SENT)
+        kinds = tuple(self.kinds.items())  # at one stroke: the engine counts on while another thread paints
+        return sum(count for kind, count in kinds if kind not in _NOT_SENT)
 
     @property
     def not_sent(self) -> int:
@@ -94,6 +95,8 @@ class Tally:
 
 def format_usd(amount: Decimal) -> str:
     """Return dollars to the cent, and small sums to two significant digits."""
+    if amount < 0:
+        return f"-{format_usd(-amount)}"
     if amount == 0 or abs(amount) >= Decimal("0.1"):
         return f"${amount:,.2f}"
     digits = 2 - amount.adjusted() - 1

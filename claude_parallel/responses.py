@@ -83,7 +83,8 @@ def read_batch_error(error: Mapping[str, Any]) -> Failure:
 
     Such a result has no HTTP status of its own; the error type stands in for it.
     """
-    detail = error.get("error", {})
+    detail = error.get("error")
+    named = detail.get("type") if isinstance(detail, Mapping) else None
     status = {
         "invalid_request_error": 400,
         "authentication_error": 401,
@@ -94,7 +95,7 @@ def read_batch_error(error: Mapping[str, Any]) -> Failure:
         "rate_limit_error": 429,
         "timeout_error": 504,
         "overloaded_error": 529,
-    }.get(str(detail.get("type")), 500)
+    }.get(str(named), 500)
     return _read_error(status, {"request-id": str(error.get("request_id") or "")}, error)
 
 
@@ -135,7 +136,7 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     error = data.get("error")
     error = error if isinstance(error, Mapping) else {}
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, Mapping) else None
+    code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
     message = str(error.get("message") or f"HTTP status {status}")
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return Failure(
@@ -145,9 +146,13 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
         retry_after=_retry_after(headers),
         should_retry=should_retry,
         error_code=code,
-        request_id=headers.get("request-id") or data.get("request_id"),
+        request_id=headers.get("request-id") or _text(data.get("request_id")),
         readings=read_limits(headers),
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _kind(status: int, code: str | None, message: str) -> Kind:

@@ -125,3 +125,40 @@ def test_after_a_failed_leader_another_leads() -> None:
     prefixes.ended(b"p", "lead", 0, is_answered=False)
 
     assert prefixes.turn(b"p", 1) == "lead"
+
+
+@pytest.mark.parametrize("users", range(6))
+def test_no_more_marks_than_the_api_takes(users: int) -> None:
+    """A user's own marks count; a fifth would be a 400 for every row."""
+    control = {"type": "ephemeral"}
+    system = [{"type": "text", "text": f"part {number}", "cache_control": control} for number in range(users)]
+    body = {"model": "m", "system": system, "messages": [{"role": "user", "content": "static row"}]}
+    assert marks(dict(mark(body, "static ", 0, "5m"))) == max(users, min(users + 1, 4))
+
+
+@pytest.mark.parametrize("empty", ["", " ", [{"type": "text", "text": ""}]])
+def test_empty_text_is_never_marked(empty: Any) -> None:
+    """The API refuses that; the mark goes to the next place before it."""
+    body = {
+        "model": "m",
+        "system": "s",
+        "messages": [{"role": "assistant", "content": empty}, {"role": "user", "content": "x"}],
+    }
+    marked = mark(body, "", 1, "5m")
+    assert marked["messages"] == body["messages"]
+    assert marks(marked["system"]) == 1
+
+
+def test_a_slow_leader_does_not_keep_the_others_once_it_is_cold() -> None:
+    """A lifetime counts from the start of the request: a leader of six minutes leaves a cold entry behind."""
+    prefixes = Prefixes(ttl_seconds=300)
+    prefixes.sent(b"p", "lead", 0)
+    prefixes.ended(b"p", "lead", 0, is_answered=True)
+    assert prefixes.turn(b"p", 360) == "lead"
+
+
+def test_prefixes_do_not_wait_for_one_another() -> None:
+    """Each has a leader of its own."""
+    prefixes = Prefixes(ttl_seconds=300)
+    prefixes.sent(b"p", "lead", 0)
+    assert prefixes.turn(b"q", 0) == "lead"

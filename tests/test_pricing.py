@@ -66,7 +66,7 @@ def _models() -> list[str]:
 counts = st.integers(min_value=0, max_value=300_000)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(_models()), counts, counts, counts, counts, counts, st.sampled_from([None, "batch", "fast"]))
 def test_a_rate_card_agrees_with_the_library(
     model: str, plain: int, out: int, write_5m: int, write_1h: int, read: int, context: str | None

@@ -1,0 +1,96 @@
+"""The closed list of kinds, their hints, and the tree of exceptions."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_parallel import errors
+from claude_parallel.errors import (
+    HINTS,
+    KINDS,
+    ClaudeParallelError,
+    InputError,
+    RowFailed,
+    RunStopped,
+    nearest,
+    row_error,
+)
+
+PROMISED = (
+    "skipped, invalid, too_large, rate_limit, overloaded, server, timeout, connection, refusal, max_tokens, "
+    "context_window, empty, schema, auth, billing, spend_limit, not_found, budget, cancelled, expired, unknown"
+)
+
+
+def test_the_kinds_are_those_that_users_are_promised() -> None:
+    """A closed list: a new one is a change of the contract."""
+    assert ", ".join(KINDS) == PROMISED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_a_hint_that_says_what_to_do(kind: errors.Kind) -> None:
+    """One clause, ready to stand behind a semicolon."""
+    hint = HINTS[kind]
+    assert hint[0].islower() or hint.startswith("Claude")
+    assert not hint.endswith((".", ";"))
+    assert len(hint) > 10
+
+
+def test_there_is_no_hint_without_a_kind() -> None:
+    """Nothing is left over from an older list."""
+    assert set(HINTS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", ["plain", "ends with a stop.", "two\n  lines\tand tabs", "a: colon; and semicolon;"])
+def test_an_error_text_begins_with_its_kind(kind: errors.Kind, what: str) -> None:
+    """``error.split(":")[0]`` counts the kinds, so the kind comes first, on one line."""
+    text = row_error(kind, what)
+    assert text.split(":")[0] == kind
+    assert "\n" not in text
+    assert text.endswith(f"; {HINTS[kind]}")
+    assert ".;" not in text
+    assert ";;" not in text
+
+
+def test_every_exception_is_one_of_ours_and_says_more_than_its_name() -> None:
+    """One ``except ClaudeParallelError`` catches all of them."""
+    classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, Exception)]
+    assert len(classes) >= 6
+    for cls in classes:
+        assert issubclass(cls, ClaudeParallelError)
+        assert cls.__doc__
+
+
+def test_a_mistake_of_the_caller_is_a_value_error_too() -> None:
+    """As Python's own functions raise."""
+    assert issubclass(InputError, ValueError)
+    assert issubclass(errors.CredentialsError, InputError)
+
+
+def test_a_stopped_run_names_kind_and_words() -> None:
+    """And what to do."""
+    error = RunStopped("auth", "invalid x-api-key")
+    assert (error.kind, str(error)) == ("auth", f"auth: invalid x-api-key; {HINTS['auth']}")
+
+
+@pytest.mark.parametrize(("request_id", "end"), [("req_1", "x (request id req_1)"), (None, "x")])
+def test_a_failed_row_names_its_position(request_id: str | None, end: str) -> None:
+    """With the API's id, where there is one, for a support request."""
+    error = RowFailed(3, "server: x", request_id)
+    assert str(error) == f"row 3: server: {end}"
+    assert (error.position, error.error, error.request_id) == (3, "server: x", request_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "words"),
+    [
+        ("reviw", ["review", "product"], "did you mean 'review'?"),
+        ("zzz", ["review", "product"], "there is 'review', 'product'"),
+        ("zzz", [], "there is none"),
+        ("zzz", [f"column {n}" for n in range(11)], "..."),
+    ],
+)
+def test_the_nearest_names_are_offered(name: str, choices: list[str], words: str) -> None:
+    """Or all there are, when none is near; a wide frame does not fill the screen."""
+    assert words in nearest(name, choices)
