@@ -9,8 +9,9 @@ np.True_
 
 from __future__ import annotations
 
-from .accessor import ClaudeFrame, ClaudeSeries, register
-from .accessor import map_items as map
+import typing
+
+from .accessor import ClaudeFrame, register
 from .bridge import stop_all as stop
 from .client import configure
 from .errors import (
@@ -21,14 +22,18 @@ from .errors import (
     RowFailed,
     RunStopped,
 )
-from .estimate import Estimate, estimate
-from .jobs import Job, jobs
 from .keeping import journal
 from .limits import Limits
 from .retry import RetryPolicy
 from .runs import Run, runs
 from .runs import find_run as run
+from .series import ClaudeSeries
+from .series import map_items as map
 from .simulator import simulator
+
+if typing.TYPE_CHECKING:
+    from .estimating import Estimate, estimate
+    from .job import Job, jobs
 
 __version__ = "0.1.0"
 
@@ -56,5 +61,23 @@ __all__ = [
     "simulator",
     "stop",
 ]
+
+_LATER = {"Estimate": "estimating", "estimate": "estimating", "Job": "job", "jobs": "job"}
+"""Name -> module of what is imported at its first use, to keep ``import claude_parallel`` quick."""
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 register()

@@ -1,26 +1,27 @@
 """``df.claude`` and ``series.claude``: what analysts read first.
 
-Documentation and delegation. The accessors hold nothing but the frame: pandas 3 makes a new one at every access.
+Documentation and delegation. The accessors hold nothing but the frame: pandas 3 makes a new one at every access. What a
+call needs is imported at the first call: ``import claude_parallel`` is to cost a fraction of pandas' own import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import pandas as pd
 
-from .estimate import Estimate, estimate_frame
-from .jobs import Job
 from .limits import Limits
-from .mapping import FrameMap
 from .options import MapOptions, OnError
 from .prompt import PromptFunction
 from .retry import RetryPolicy
-from .retrying import cost_table, error_table, retry_frame
-from .runs import Run, run_of
-from .tasks import classification, extraction, models_of
+from .series import ClaudeSeries
+
+if TYPE_CHECKING:
+    from .estimating import Estimate
+    from .job import Job
+    from .runs import Run
 
 
 class ClaudeFrame:
@@ -183,6 +184,8 @@ class ClaudeFrame:
         'skipped'
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
+        from .mapping import FrameMap
+
         return FrameMap(self._frame, prompt, out, options).run()
 
     def estimate(
@@ -230,6 +233,9 @@ class ClaudeFrame:
         >>> figures.to_frame()["unique"].tolist()
         [2, 2, 2, 2]
         """
+        from .estimating import estimate_frame
+        from .mapping import FrameMap
+
         return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
 
     def submit(
@@ -264,6 +270,9 @@ class ClaudeFrame:
         >>> len(out)
         2
         """
+        from .job import Job
+        from .mapping import FrameMap
+
         return Job(FrameMap(self._frame, prompt, out, options), panel=panel)
 
     def classify(
@@ -305,6 +314,9 @@ class ClaudeFrame:
         >>> out["label"].isin(["good", "bad"]).all()
         np.True_
         """
+        from .mapping import FrameMap
+        from .tasks import classification
+
         return FrameMap(self._frame, prompt, out, classification(labels, options, multiple=multiple)).run()
 
     def extract(self, prompt: str | PromptFunction, schema: Any, **options: Any) -> pd.DataFrame:
@@ -324,6 +336,9 @@ class ClaudeFrame:
         DataFrame
             As :meth:`map` does, with one column per field.
         """
+        from .mapping import FrameMap
+        from .tasks import extraction
+
         return FrameMap(self._frame, prompt, "response", extraction(schema, options)).run()
 
     def models(self) -> pd.Series[Any]:
@@ -337,6 +352,8 @@ class ClaudeFrame:
         InputError
             When the frame does not know its schema.
         """
+        from .tasks import models_of
+
         return models_of(self._frame)
 
     def retry(
@@ -359,21 +376,29 @@ class ClaudeFrame:
         DataFrame
             A new frame; costs add up, the other rows are as they were.
         """
+        from .retrying import retry_frame
+
         return retry_frame(self._frame, prompt, where, overrides)
 
     @property
     def run(self) -> Run:
         """The run that made this frame: requests(), attempts(), report(path), plot()."""
+        from .runs import run_of
+
         return run_of(self._frame)
 
     @property
     def errors(self) -> pd.DataFrame:
         """Kinds of error: how many rows, an example, and what to do."""
+        from .retrying import error_table
+
         return error_table(self._frame)
 
     @property
     def cost(self) -> pd.Series[Any]:
         """Totals: rows, answered, errors, US dollars in all and per row."""
+        from .retrying import cost_table
+
         return cost_table(self._frame)
 
     async def amap(
@@ -383,96 +408,9 @@ class ClaudeFrame:
 
         Takes the same options, returns and raises the same.
         """
+        from .mapping import FrameMap
+
         return await FrameMap(self._frame, prompt, out, options).arun()
-
-
-class ClaudeSeries:
-    """Ask Claude about every value of a Series; reached as ``series.claude``.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> import claude_parallel as cp
-    >>> with cp.simulator():
-    ...     out = pd.Series(["bread", "milk"]).claude.map("Translate to French: {}", progress=False)
-    >>> list(out.columns)
-    ['response', 'response_error', 'response_cost']
-    """
-
-    def __init__(self, series: pd.Series[Any]) -> None:
-        self._series = series
-
-    def __repr__(self) -> str:
-        return f"<claude accessor of a series with {len(self._series):,} values; see series.claude.map?>"
-
-    def map(
-        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pd.DataFrame:
-        """Ask Claude once per value.
-
-        Parameters
-        ----------
-        prompt : str or callable
-            A template in which ``{}`` stands for the value, or a callable that gets the value.
-        out : str, default "response"
-            Names the columns.
-        **options
-            As in :meth:`ClaudeFrame.map`.
-
-        Returns
-        -------
-        DataFrame
-            Text, error and cost on the series' own index.
-        """
-        return FrameMap(self._series, prompt, out, options).run()
-
-    def estimate(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        likely_output_tokens: float | None = None,
-        **options: Unpack[MapOptions],
-    ) -> Estimate:
-        """Say what :meth:`map` would cost and how long it would take; see :meth:`ClaudeFrame.estimate`."""
-        return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
-
-    def submit(
-        self, prompt: str | PromptFunction, *, out: str = "response", panel: bool = True, **options: Unpack[MapOptions]
-    ) -> Job:
-        """Begin a map in the background and return at once; see :meth:`ClaudeFrame.submit`."""
-        return Job(FrameMap(self._series, prompt, out, options), panel=panel)
-
-    async def amap(
-        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pd.DataFrame:
-        """Do what :meth:`map` does on the caller's own event loop."""
-        return await FrameMap(self._series, prompt, out, options).arun()
-
-
-def map_items(
-    items: Iterable[Any], prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
-) -> pd.DataFrame:
-    """Ask Claude once per item of a list; exported as ``claude_parallel.map``.
-
-    Parameters
-    ----------
-    items : iterable
-        Prompts, or values for the template.
-    prompt : str or callable, default "{}"
-        As in :meth:`ClaudeSeries.map`; the default sends each item as it is.
-    out : str, default "response"
-        Names the columns.
-    **options
-        As in :meth:`ClaudeFrame.map`.
-
-    Returns
-    -------
-    DataFrame
-        Text, error and cost, one row per item, in order.
-    """
-    series: pd.Series[Any] = pd.Series(list(items), dtype=object)
-    return FrameMap(series, prompt, out, options).run()
 
 
 def register() -> None:

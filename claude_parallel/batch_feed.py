@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from .assembly import Pending
 from .collecting import BatchRun, Collector
-from .engine import Pending
 from .envelopes import EnvelopeRecord
 from .errors import Kind
 from .packing import Envelope, encode

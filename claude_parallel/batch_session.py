@@ -11,14 +11,15 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, cast
 
+from .assembly import Pending, Rules
 from .batch_responses import BatchState
 from .batch_transport import BatchDoor, SdkBatchDoor
 from .batches import Batches
 from .budget import Budget
 from .caching import TimeToLive
-from .client import Doors, live_doors, sign_in
+from .client import Doors, live_doors, local_time, sign_in
 from .collecting import BatchRun
-from .engine import Engine, Pending, Rules
+from .engine import Engine
 from .envelopes import EnvelopeBook
 from .intake import Intake, Rows
 from .options import Settings
@@ -26,7 +27,7 @@ from .packing import MAX_BYTES, MAX_REQUESTS
 from .prompt import RowProblem, Skipped
 from .records import Request, Usage
 from .request import build
-from .session import Session, local_time
+from .session import Session
 from .window import CEILING
 
 ZERO = Decimal(0)

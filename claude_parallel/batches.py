@@ -18,10 +18,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
+from .assembly import Pending
 from .batch_feed import Feed
 from .batch_responses import RESULTS_SECONDS, BatchState
 from .collecting import BatchRun, Collector
-from .engine import GRACE_SECONDS, Pending
+from .engine import GRACE_SECONDS
 from .errors import Kind, row_error
 from .parcels import (
     PATIENCE,

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -195,3 +196,22 @@ def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except ValueError as error:
         raise InputError(f'bridge="nested" cannot patch this event loop: {error}') from None
     return loop.run_until_complete(work())
+
+
+_has_advised = False
+
+
+def advise_amap() -> None:
+    """Say once that a blocking map inside a running loop (not a notebook's) stops that loop meanwhile."""
+    global _has_advised
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if not _has_advised and not is_interactive():
+        _has_advised = True
+        warnings.warn(
+            "map() blocks the event loop it is called in; inside async code, use `await df.claude.amap(...)`",
+            UserWarning,
+            stacklevel=5,
+        )

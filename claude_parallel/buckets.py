@@ -31,8 +31,9 @@ _MOST_CAUTION_SECONDS = 2.0
 _POLICED_SHARE = 0.98
 _POLICED_FILL = 0.5
 _CATCH_UP = 1.25
+_CHECK_SECONDS = 1.0
 _LOW_SHARE = 0.05
-_LOW_SPEED = 2.0
+_LOW_SPEED = 3.0
 
 
 def settled(seconds: float) -> float:
@@ -81,6 +82,10 @@ class Bucket:
         When a refusal told the level exactly, without whatever was then still on its way to be refused.
     anchor : tuple of float or None
         An earlier reading: when its request was sent, what remained, and `counted` then.
+    gap, excess : float
+        By how much the level is too low, or too high, at least, according to all readings since `checked_at`.
+    checked_at : float
+        When the level was last corrected by readings.
     """
 
     dimension: Dimension
@@ -99,6 +104,9 @@ class Bucket:
     pace_at: float = -math.inf
     synced_at: float = -math.inf
     anchor: tuple[float, float, float] | None = None
+    gap: float = math.inf
+    excess: float = math.inf
+    checked_at: float = -math.inf
 
     @property
     def is_known(self) -> bool:
@@ -216,7 +224,6 @@ class Bucket:
         -----
         The server's level now is at least ``remaining - counted since`` and at most that plus the refill since
         `sent_at`. A level outside of this interval is wrong and moves to its edge; one inside may be right and stays.
-        Where levels must be corrected downwards again and again, somebody else drains the bucket.
         """
         is_new = not self.is_known
         self.told = reading.limit
@@ -229,10 +236,22 @@ class Bucket:
         highest = lowest + 2 * self.rounding + (now - sent_at) * self.rate
         if is_new:
             self.level = min(highest - 2 * self.rounding, self.limit - self.owed)
-        elif self.level > highest:
-            self.level = highest
-        elif self.level < lowest and self.given >= self.told:
-            self.level = min(lowest, self.limit - self.owed)
+        else:
+            self._correct(lowest - self.level, self.level - highest, now)
+
+    def _correct(self, gap: float, excess: float, now: float) -> None:
+        """Move the level by the smallest error that a second of readings has shown.
+
+        One reading proves little: requests overtake each other on their way, and are counted in another order.
+        """
+        self.gap, self.excess = min(self.gap, gap), min(self.excess, excess)
+        if now - self.checked_at < _CHECK_SECONDS:
+            return
+        if self.excess > 0.0:
+            self.level -= self.excess
+        elif self.gap > 0.0 and self.given >= self.told:
+            self.level = min(self.level + self.gap, self.limit - self.owed)
+        self.gap, self.excess, self.checked_at = math.inf, math.inf, now
 
     def _is_too_coarse(self) -> bool:
         """Say whether the server's rounding hides what matters: a burst that is smaller than a step."""

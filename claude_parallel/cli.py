@@ -106,7 +106,7 @@ def estimate(
     simulate: Simulate = False,
 ) -> None:
     """Say what mapping a file would cost and how long it would take; nothing is paid for that."""
-    from .estimate import estimate_frame
+    from .estimating import estimate_frame
     from .files import read_file
     from .mapping import FrameMap
 

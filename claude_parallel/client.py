@@ -182,3 +182,8 @@ def quiet_doors(settings: Settings) -> Doors:
         gate = _gates.setdefault(key, Gate())
     most = min(CEILING, most_connections() or CEILING)
     return Doors(host=account.host, open_transport=open_transport, gate=gate, most_in_flight=most)
+
+
+def local_time(epoch_seconds: float) -> str:
+    """Return the time of day for people, such as ``14:03:20``."""
+    return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))

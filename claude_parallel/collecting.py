@@ -14,11 +14,11 @@ from decimal import Decimal
 from typing import Literal
 
 from .answers import usage_of
+from .assembly import Pending, Rules
 from .batch_responses import BatchResult
 from .batch_transport import BatchDoor
 from .bridge import Control
 from .budget import Budget
-from .engine import Pending, Rules
 from .envelopes import EnvelopeBook
 from .errors import Kind, row_error
 from .journal import Journal

@@ -6,11 +6,12 @@ end a paid run.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
-from .bridge import is_interactive
+from .bridge import PAINT_SECONDS, is_interactive
 from .progress import Tally, describe
 
 PAINT_EVERY_SECONDS = 0.1
@@ -171,3 +172,10 @@ def _never_raise(act: Callable[[], object]) -> bool:
     except Exception:  # a broken widget or a closed stream
         return False
     return True
+
+
+async def paint_on(painter: Painter) -> None:
+    """Paint until cancelled, on the event loop that the run is on as well (``amap``)."""
+    while True:
+        painter.paint()
+        await asyncio.sleep(PAINT_SECONDS)

@@ -13,7 +13,7 @@ from .progress import format_usd
 from .report_words import elapsed, escaped
 
 if TYPE_CHECKING:
-    from .estimate import Estimate
+    from .estimating import Estimate
 
 _WIDTH = 110
 _HEADS = ("pattern", "US dollars", "low to high", "time", "when")

@@ -15,12 +15,10 @@ import pandas as pd
 from .attachments import AttachmentError, check_blocks, document_blocks, image_blocks
 from .errors import InputError
 from .prompt import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
+from .recent import RUN_ATTRIBUTE
 from .results import Results
 from .schema import Schema
 from .typed import typed_columns
-
-RUN_ATTRIBUTE = "claude_parallel_run"
-"""Key in ``DataFrame.attrs`` that holds the run's id, a string."""
 
 _ROWS_OF_TEXT = 500
 _ROWS_WITH_FILES = 8

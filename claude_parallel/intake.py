@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from .answers import usage_of
-from .engine import Pending
+from .assembly import Pending
 from .errors import row_error
 from .journal import Journal
 from .prompt import Content, RowProblem, Skipped

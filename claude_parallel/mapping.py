@@ -19,7 +19,6 @@ from .client import Doors, resolve_settings
 from .errors import InputError, nearest
 from .examples import example_pairs
 from .frames import (
-    RUN_ATTRIBUTE,
     FrameRows,
     SeriesRows,
     attach,
@@ -32,7 +31,7 @@ from .frames import (
 from .options import Settings
 from .progress import Tally
 from .prompt import Prompt, PromptFunction, compile_prompt
-from .recent import Recipe, recipe_of, remember
+from .recent import RUN_ATTRIBUTE, Recipe, recipe_of, remember
 from .results import Results
 from .schema import Schema, compile_schema
 from .session import Session

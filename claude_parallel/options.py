@@ -7,12 +7,11 @@ values travel as one frozen :class:`Settings`.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from numbers import Integral, Real
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from .errors import InputError, nearest
@@ -245,7 +244,7 @@ def _retries(name: str, value: Any) -> RetryPolicy:
 
 
 def _journal(name: str, value: Any) -> bool | str | Path:
-    if not isinstance(value, bool | str | os.PathLike) or value == "":
+    if not isinstance(value, bool | str | PurePath) or value == "":
         raise InputError(f"{name} must be True, False or the path of a file, not {value!r}")
     return value if isinstance(value, bool | str) else Path(value)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from .assembly import Pending
 from .batch_responses import BatchState
-from .engine import Pending
 from .envelopes import EnvelopeRecord
 from .errors import Kind
 from .records import Failure, Request

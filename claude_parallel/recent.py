@@ -13,6 +13,9 @@ from typing import Any
 from .journal import Journal
 from .prompt import PromptFunction
 
+RUN_ATTRIBUTE = "claude_parallel_run"
+"""Key in ``DataFrame.attrs`` that holds the run's id, a string."""
+
 _MOST = 200
 
 _recent: OrderedDict[str, tuple[Journal, Recipe]] = OrderedDict()

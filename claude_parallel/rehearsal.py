@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from .assembly import Pending, Rules, Run
 from .bridge import Control
 from .budget import Budget
 from .caching import SECONDS, Prefixes
-from .engine import Engine, Pending, Rules, Run
+from .engine import Engine
 from .journal import Journal
 from .limits import Gate, Ticket
 from .load import LoadEstimator

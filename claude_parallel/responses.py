@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import pydantic_core
-
 from .errors import Kind
 from .records import Dimension, Failure, Reading, Readings, Reply
 
@@ -207,6 +205,8 @@ def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
     pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
     refuses: escapes of lone surrogates.
     """
+    import pydantic_core  # at the first answer: loading it takes longer than half of this package
+
     try:
         data = pydantic_core.from_json(body)
     except ValueError:

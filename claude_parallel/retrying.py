@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from .errors import HINTS, InputError, Kind
-from .frames import RUN_ATTRIBUTE, column_names
+from .frames import column_names
 from .mapping import FrameMap
 from .prompt import PromptFunction
-from .recent import Recipe, recipe_of
+from .recent import RUN_ATTRIBUTE, Recipe, recipe_of
 from .runs import run_of
 
 

@@ -15,9 +15,8 @@ import pandas as pd
 
 from .client import journal_path
 from .errors import InputError
-from .frames import RUN_ATTRIBUTE
 from .journal import Journal
-from .recent import journal_of, journals_in_memory
+from .recent import RUN_ATTRIBUTE, journal_of, journals_in_memory
 
 if TYPE_CHECKING:
     from .timeline import RunData

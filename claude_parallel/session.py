@@ -16,12 +16,13 @@ from typing import Any
 
 from . import bridge
 from .answers import read_answer
+from .assembly import Pending, Rules, Run
 from .bridge import Control
 from .budget import Budget
 from .caching import SECONDS, Prefixes, TimeToLive, mark, minimum_tokens
-from .client import Doors, journal_path, live_doors
-from .display import Painter, choose_painter
-from .engine import Engine, Pending, Rules, Run
+from .client import Doors, journal_path, live_doors, local_time
+from .display import Painter, choose_painter, paint_on
+from .engine import Engine
 from .errors import InputError, Kind, RowFailed, RunStopped
 from .intake import Intake, Rows
 from .journal import Journal, RunRow
@@ -35,11 +36,6 @@ from .results import Results
 from .typed_answers import repair_request
 
 ZERO = Decimal(0)
-
-
-def local_time(epoch_seconds: float) -> str:
-    """Return the time of day for people, such as ``14:03:20``."""
-    return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))
 
 
 class Session:
@@ -122,7 +118,7 @@ class Session:
         """
         if self.settings.bridge == "nested":
             return bridge.run_nested(self.arun)
-        _advise_amap()
+        bridge.advise_amap()
         painter = self._painter()
         with bridge.interrupts(self.control):  # also while the record is written: an interrupt must not cost the frame
             try:
@@ -135,7 +131,7 @@ class Session:
     async def arun(self) -> Results:
         """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
         painter = self._painter()
-        painting = asyncio.create_task(_paint_on(painter))
+        painting = asyncio.create_task(paint_on(painter))
         with bridge.interrupts(self.control):
             try:
                 await self._work()
@@ -342,30 +338,5 @@ class Session:
                 raise RowFailed(position // self.settings.sample, outcome.error, outcome.request_id)
 
 
-async def _paint_on(painter: Painter) -> None:
-    while True:
-        painter.paint()
-        await asyncio.sleep(bridge.PAINT_SECONDS)
-
-
 def _new_run_id(now: float) -> str:
     return time.strftime("r-%Y%m%d-%H%M%S-", time.localtime(now)) + secrets.token_hex(3)
-
-
-_has_advised = False
-
-
-def _advise_amap() -> None:
-    """Say once that a blocking map inside a running loop (not a notebook's) stops that loop meanwhile."""
-    global _has_advised
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    if not _has_advised and not bridge.is_interactive():
-        _has_advised = True
-        warnings.warn(
-            "map() blocks the event loop it is called in; inside async code, use `await df.claude.amap(...)`",
-            UserWarning,
-            stacklevel=5,
-        )

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from .errors import InputError
-from .frames import RUN_ATTRIBUTE
-from .recent import recipe_of
+from .recent import RUN_ATTRIBUTE, recipe_of
 from .schema import Values, compile_schema
 
 

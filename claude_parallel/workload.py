@@ -12,8 +12,8 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from .assembly import Pending
 from .caching import minimum_tokens
-from .engine import Pending
 from .records import Body, Usage
 from .session import Session
 

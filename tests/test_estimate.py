@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import claude_parallel as cp
 from claude_parallel.client import quiet_doors, resolve_settings
 from claude_parallel.errors import InputError
-from claude_parallel.estimate import Estimate, estimate, estimate_frame
+from claude_parallel.estimating import Estimate, estimate, estimate_frame
 from claude_parallel.mapping import FrameMap
 from claude_parallel.simulator.profile import Limits as SimulatorLimits
 from claude_parallel.simulator.profile import Profile

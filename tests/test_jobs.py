@@ -17,7 +17,7 @@ import claude_parallel as cp
 from claude_parallel.bridge import Control
 from claude_parallel.cli_jobs import jobs_app
 from claude_parallel.errors import ClaudeParallelError, InputError, RunStopped
-from claude_parallel.jobs import Job, jobs
+from claude_parallel.job import Job, jobs
 from claude_parallel.mapping import FrameMap
 from claude_parallel.panel import WidgetPanel, show_panel
 from claude_parallel.progress import Tally

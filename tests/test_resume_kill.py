@@ -17,7 +17,7 @@ import pytest
 from claude_parallel.simulator.profile import Profile
 from claude_parallel.simulator.server import SimulatorServer
 
-ROWS = 150
+ROWS = 90
 
 CELL = """
 import sys

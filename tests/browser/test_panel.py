@@ -25,7 +25,7 @@ TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
 
 START = """import pandas as pd
 import claude_parallel as cp
-from claude_parallel.jobs import Job
+from claude_parallel.job import Job
 from claude_parallel.mapping import FrameMap
 
 sim = cp.simulator(latency_seconds=0.6).start()
