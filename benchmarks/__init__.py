@@ -1,0 +1,1 @@
+"""Benchmarks against the loopback simulator: ``python -m benchmarks``."""

@@ -20,7 +20,7 @@ from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.session import Session
 from claude_parallel.simulator.brain import Brain
 from claude_parallel.simulator.clock import run_virtual
-from claude_parallel.simulator.profile import Limits, Profile, tier_limits
+from claude_parallel.simulator.profile import Profile, tier_limits
 from claude_parallel.simulator.transport import MemoryTransport
 from claude_parallel.window import CEILING
 

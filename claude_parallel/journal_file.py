@@ -211,8 +211,7 @@ def _without_file(path: Path, error: Exception, is_explicit: bool) -> tuple[sqli
 
 def _create_private(path: Path) -> None:
     """Make the folder (0700) and the file (0600) if they are not there yet."""
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True, mode=0o700)
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # another process may make it at this very moment
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 

@@ -237,6 +237,7 @@ class Gate:
             if wait is not None:
                 return wait
         elif self._in_flight >= int(self._window.size):
+            self._window.refuse()
             return Wait(math.inf, "answers")
         longest, reason = 0.0, ""
         for bucket, amount in zip(self._buckets, amounts, strict=True):

@@ -35,17 +35,26 @@ class Window:
         When the window was last cut; answers to calls sent before that belong to the old episode.
     is_slow_start : bool
         True until the first cut: every good answer opens the window by two, which triples it per round trip.
+    wanted : float
+        Answers that may still open the window because a call had to wait for it; answers that come back all at once
+        leave nothing in flight, and still tell that the window was full.
     """
 
     size: float = START
     bad_share: float = 0.0
     last_cut: float = float("-inf")
     is_slow_start: bool = True
+    wanted: float = 0.0
+
+    def refuse(self) -> None:
+        """Take note that a call had to wait for the window: as many answers as it is wide may open it."""
+        self.wanted = self.size
 
     def good(self, in_flight: int) -> None:
         """Take note of a good answer; `in_flight` counts the calls that were under way until now."""
         self._note(0.0)
-        if in_flight >= _SATURATED * self.size:
+        if in_flight >= _SATURATED * self.size or self.wanted >= 1.0:
+            self.wanted -= 1.0
             self.size = min(CEILING, self.size + (_SLOW_START if self.is_slow_start else 1.0 / self.size))
 
     def bad(self, sent_at: float, now: float) -> None:
