@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from . import batches, caching, gate, journal, throughput
+from . import batches, caching, gate, gate_virtual, journal, throughput
 
 ALL = {
     "gate": gate.run,
+    "gate_virtual": gate_virtual.main,
     "throughput": throughput.run,
     "journal": journal.run,
     "caching": caching.run,

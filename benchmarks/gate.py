@@ -67,7 +67,7 @@ def ours(url: str, prompts: Sequence[str]) -> list[str | None]:
     out = frame.claude.map("prompt", journal=False, progress=False, client=client)
     return [
         None if error is not None and error == error else text
-        for text, error in zip(out["response"], out["response_error"])
+        for text, error in zip(out["response"], out["response_error"], strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ buckets set. The same over real HTTP is in ``gate``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -244,10 +245,8 @@ def play(case: Case, seed: int = 0) -> Score:
     now = [0.0]
 
     def clock() -> float:
-        try:
+        with contextlib.suppress(RuntimeError):
             now[0] = asyncio.get_running_loop().time()
-        except RuntimeError:
-            pass
         return now[0]
 
     transport = LateTransport(MemoryTransport(brain), case.uplink_seconds, random.Random(seed))

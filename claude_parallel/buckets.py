@@ -165,10 +165,11 @@ class Bucket:
         Where bursts are policed, as much is under way as comes back in one latency, and half a burst beside it: then
         the server's bucket is neither empty, which is refused, nor full, which is lost.
         """
+        full = self.limit - self.owed
         if not self.is_policed:
-            return min(amount, self.limit)
+            return min(amount, full)
         room = _POLICED_FILL * (self.limit - self.reserve) + self.lag * self.rate
-        return self.limit + min(0.0, amount - room)
+        return min(self.limit + amount - room, full)
 
     def pace_wait(self, now: float) -> float:
         """Return the seconds until the pace lets the next request go."""

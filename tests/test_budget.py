@@ -93,7 +93,7 @@ FAULTS = st.fixed_dictionaries({"reset": CHANCES, "truncated": CHANCES, "not_jso
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10**6),
     model=st.sampled_from(MODELS),
@@ -145,7 +145,7 @@ def _worst_call(model: str, prompt: str, max_tokens: int) -> Decimal:
     return genai_prices.calc_price(usage, model, provider_id="anthropic").total_price
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10**6),
     latency=st.sampled_from((0.0, 1.0, 5.0)),

@@ -80,7 +80,8 @@ def test_limits_may_be_given_in_several_ways(given_limits: Any, meant: Limits | 
 
 
 @pytest.mark.parametrize(
-    ("given_limits", "word"), [("gold", "start"), ({"rpm": 5}, "rpm"), (5, "int"), ({"requests_per_minute": 0}, "above 0")]
+    ("given_limits", "word"),
+    [("gold", "start"), ({"rpm": 5}, "rpm"), (5, "int"), ({"requests_per_minute": 0}, "above 0")],
 )
 def test_limits_that_mean_nothing_are_refused(given_limits: Any, word: str) -> None:
     """With what there is instead."""
@@ -170,7 +171,7 @@ def test_waiting_the_returned_time_suffices(calls: list[tuple[float, float]], li
             if isinstance(answer, Ticket):
                 gate.settle(answer, Load(tokens), {}, now)
                 break
-            assert 0 < answer.seconds < 400
+            assert 0 < answer.seconds < 1_000
             now += answer.seconds
         else:
             raise AssertionError("the gate never opened")
@@ -316,7 +317,8 @@ def test_a_growth_limit_makes_us_grow_slower() -> None:
     assert not gate._requests.is_policed
     sent, end = 0, now + 23.0
     while now < end:
-        _, now = send(gate, now)
+        ticket, now = send(gate, now)
+        gate.settle(ticket, LIGHT, {}, now)
         sent += 1
     assert sent <= 20 * 100 * 2.5 + 20
 

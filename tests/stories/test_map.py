@@ -431,11 +431,11 @@ def test_the_costs_of_the_rows_add_up_to_what_was_billed() -> None:
 # -- size ------------------------------------------------------------------------------------------------------------
 
 
-def test_twenty_thousand_calls_hold() -> None:
+def test_ten_thousand_calls_hold() -> None:
     """Answers in order, and never more calls in flight than the cap."""
     account = echo(latency_seconds=0.5)
-    out = account.map(frame_of(20_000, "{}"), "{t}.", max_concurrency=400)
-    assert out["response"].tolist() == [f"re: {number}." for number in range(20_000)]
+    out = account.map(frame_of(10_000, "{}"), "{t}.", max_concurrency=400)
+    assert out["response"].tolist() == [f"re: {number}." for number in range(10_000)]
     assert account.brain.ledger.max_in_flight <= 400
 
 
