@@ -75,8 +75,8 @@ SIBLINGS: dict[str, str] = {
     # faces: a face and what it shows
     "adopting": "frames",
     "breakdown": "timeline",
-    "estimating": "estimate_notes estimate_words latencies mapping outlook patterns plots rehearsal script token_counts "
-    "workload",
+    "estimating": "estimate_notes estimate_words latencies mapping outlook patterns plots rehearsal script "
+    "token_counts workload",
     "estimate_notes": "outlook patterns rehearsal script token_counts workload",
     "estimate_words": "patterns",
     "files": "mapping",
