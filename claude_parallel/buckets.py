@@ -28,7 +28,6 @@ _FORGET_SECONDS = 120.0
 _CAUTION_SECONDS = 0.1
 _CAUTION_SHARE = 0.03
 _MOST_CAUTION_SECONDS = 2.0
-_POLICED_SHARE = 0.98
 _POLICED_FILL = 0.5
 _CATCH_UP = 1.25
 _CHECK_SECONDS = 1.0
@@ -122,8 +121,6 @@ class Bucket:
     def rate(self) -> float:
         """What comes back per second, for us."""
         nominal = self.limit / 60
-        if self.is_policed and self.counts_at_end:
-            nominal *= _POLICED_SHARE  # at the very edge, chance alone brings refusals
         return max(nominal - self.drain, _LEAST_SHARE * nominal)
 
     def set_limit(self, now: float) -> None:
@@ -169,7 +166,7 @@ class Bucket:
         if not self.is_policed:
             return min(amount, full)
         room = _POLICED_FILL * (self.limit - self.reserve) + self.lag * self.rate
-        return min(self.limit + amount - room, full)
+        return self.limit + amount - room if amount < room else full
 
     def pace_wait(self, now: float) -> float:
         """Return the seconds until the pace lets the next request go."""

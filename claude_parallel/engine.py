@@ -271,7 +271,7 @@ class Engine:
         usage = usage_of(reply.message)
         cost = run.rules.price(str(reply.message.get("model") or pending.request.body["model"]), usage)
         run.gate.settle(ticket, run.estimator.learn(pending.request.load, usage), reply.readings, run.clock())
-        run.budget.settle(worst, cost or ZERO)
+        run.budget.settle(worst, worst if cost is None else cost)  # without a known price, the worst case stands
         run.journal.keep_attempt(run.run_id, pending.position, attempt, cost)
         run.tally.cost += cost or ZERO
         run.tally.unpriced += cost is None

@@ -177,7 +177,7 @@ class FrameMap:
             check_output_names(
                 column_names(self.frame), (*read, *self.settings.images, *self.settings.documents), self.made
             )
-            if self.prompt.pieces == ("", 0):
+            if self.prompt.is_column:
                 check_prompt_cells(self.frame, self.prompt.columns[0])
         check_first_row(self.prompt, self.rows)
 

@@ -46,6 +46,8 @@ class Prompt:
         The columns that it reads, each once; all of them for a callable.
     pieces : tuple
         Alternating literal text and index into `columns`; empty for a callable.
+    is_column : bool
+        True when the prompt is the name of a column, whose cells must be text.
     function : callable or None
         ``row -> str | list of content blocks | list of messages``.
     """
@@ -53,6 +55,7 @@ class Prompt:
     columns: tuple[str, ...]
     pieces: tuple[str | int, ...] = ()
     function: PromptFunction | None = None
+    is_column: bool = False
 
     @property
     def static_text(self) -> str:
@@ -100,7 +103,7 @@ def compile_prompt(prompt: str | PromptFunction, columns: Sequence[str], *, is_s
     if not isinstance(prompt, str):
         raise InputError(f"prompt must be a column name, a template or a callable, not {type(prompt).__name__}")
     if not is_series and prompt in columns:
-        return Prompt(columns=(prompt,), pieces=("", 0))
+        return Prompt(columns=(prompt,), pieces=("", 0), is_column=True)
     return _compile_template(prompt, columns, is_series)
 
 
