@@ -162,7 +162,7 @@ class Collector:
     def _answered(self, parcel: Parcel, ticket: Ticket, reply: Reply) -> None:
         run = self.run
         cost = run.rules.price(str(reply.message.get("model")), usage_of(reply.message))
-        run.budget.settle(ticket.worst, cost or ZERO)
+        run.budget.settle(ticket.worst, ticket.worst if cost is None else cost)
         ticket.worst = ZERO
         self._keep_attempt(parcel, ticket, reply, cost)
         run.tally.cost += cost or ZERO
