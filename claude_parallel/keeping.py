@@ -29,8 +29,8 @@ class JournalKeeper:
     Examples
     --------
     >>> import claude_parallel as cp
-    >>> cp.journal.size
-    0
+    >>> cp.journal.path.name
+    'journal.sqlite3'
     """
 
     def __init__(self, path: Path | None = None) -> None:
