@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
 make_environment .ci/venvs/pandas2 -e . 'pandas>=2.2,<2.3' 'numpy<2.4' hypothesis pytest pyarrow pillow matplotlib ipywidgets
-.ci/venvs/pandas2/bin/python -m pytest -q -m "not kernel and not browser"
+.ci/venvs/pandas2/bin/python -m pytest -q --ignore tests/kernels --ignore tests/browser
