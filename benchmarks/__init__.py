@@ -1,1 +1,1 @@
-"""Benchmarks against the loopback simulator: ``python -m benchmarks``."""
+"""Measurements behind the README's claims; ``python -m benchmarks`` runs all of them."""

@@ -1,76 +1,116 @@
-"""Prompt caching: 300 rows that share a prefix of 5,000 tokens, 40 in flight."""
+"""What prompt caching costs under concurrency: one write and the rest reads, or as many writes as calls in flight."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from decimal import Decimal
 
 import anthropic
 import pandas as pd
 
-import claude_parallel as cp
+import claude_parallel as cp  # noqa: F401  (registers df.claude)
 
-from .rivals import MODEL
+from .gate import cp_client
+from .rivals import MAX_TOKENS, MODEL
 from .servers import Served, served
 
-ROWS = 300
-IN_FLIGHT = 40
-MAX_TOKENS = 1_000
-SYSTEM = "A rule of the handbook that every row needs. " * 445
-TEXTS = [f"row {number}" for number in range(ROWS)]
+ROWS, IN_FLIGHT, PREFIX_TOKENS, OUTPUT_TOKENS = 300, 40, 5_000, 50
+LATENCY_SECONDS = 0.5
+SYSTEM = "You classify reviews. " + "A rule that all rows share. " * (PREFIX_TOKENS * 4 // 28)
+
+
+def ours(url: str, rows: Sequence[str]) -> None:
+    """``df.claude.map`` with ``system=``, caching at its default."""
+    _map(url, rows, prompt_cache="auto")
+
+
+def uncached(url: str, rows: Sequence[str]) -> None:
+    """The same with ``prompt_cache=False``."""
+    _map(url, rows, prompt_cache=False)
+
+
+def naive(url: str, rows: Sequence[str]) -> None:
+    """A semaphore, and a cache mark on the system prompt of every call."""
+
+    async def main() -> None:
+        semaphore = asyncio.Semaphore(IN_FLIGHT)
+        system = [{"type": "text", "text": SYSTEM, "cache_control": {"type": "ephemeral"}}]
+        async with anthropic.AsyncAnthropic(base_url=url, api_key="simulator") as client:
+
+            async def ask(row: str) -> None:
+                async with semaphore:
+                    await client.messages.create(
+                        model=MODEL, max_tokens=MAX_TOKENS, system=system, messages=[{"role": "user", "content": row}]
+                    )
+
+            await asyncio.gather(*(ask(row) for row in rows))
+
+    asyncio.run(main())
+
+
+def _map(url: str, rows: Sequence[str], prompt_cache: str | bool) -> None:
+    out = pd.Series(rows).claude.map(
+        "{}",
+        system=SYSTEM,
+        prompt_cache=prompt_cache,
+        max_concurrency=IN_FLIGHT,
+        journal=False,
+        progress=False,
+        client=cp_client(url),
+    )
+    assert out["response_error"].isna().all()
+
+
+CONTENDERS: tuple[tuple[str, Callable[[str, Sequence[str]], None]], ...] = (
+    ("claude_parallel", ours),
+    ("the same without caching", uncached),
+    ("naive recipe with cache marks", naive),
+)
+
+
+def _books(contender: Callable[[str, Sequence[str]], None]) -> tuple[dict[str, object], float]:
+    profile = {"latency_seconds": LATENCY_SECONDS, "jitter_sigma": 0.2, "output_tokens": OUTPUT_TOKENS}
+    with served(**profile) as server:
+        rows = [f"review number {row:03d}" for row in range(ROWS)]
+        started = time.perf_counter()
+        contender(server.url, rows)
+        seconds = time.perf_counter() - started
+        return server.books(), seconds
 
 
 def run() -> None:
-    """Print the table; dollars are the server's own count, against one write and reads by everybody else."""
-    best = _best()
-    print("| who | writes | reads | dollars / best possible | seconds |\n|---|---|---|---|---|")
-    _row("claude_parallel", best, lambda server: _ours(server, TEXTS, prompt_cache="auto"))
-    _row("claude_parallel without caching", best, lambda server: _ours(server, TEXTS, prompt_cache=False))
-    _row("the SDK with a cache mark, all at once", best, lambda server: asyncio.run(_naive(server.url)))
+    """Print the table."""
+    best = _best(ROWS)
+    print("| contender | cache writes | cache reads | US dollars | to the best possible | wall s |")
+    print("|---|---|---|---|---|---|")
+    for name, contender in CONTENDERS:
+        books, seconds = _books(contender)
+        usd = Decimal(str(books["usd"]))
+        print(
+            f"| {name} | {books['writes']} | {books['reads']} | {usd:.4f} | {usd / best:.3f} | {seconds:.1f} |",
+            flush=True,
+        )
 
 
-def _row(name: str, best: float, work: Callable[[Served], object]) -> None:
-    with served(latency_seconds=1.0, output_tokens=50) as server:
-        began = time.perf_counter()
-        work(server)
-        seconds = time.perf_counter() - began
-        books = server.books()
-    print(
-        f"| {name} | {books['writes']} | {books['reads']} | {float(books['usd']) / best:.3f} | {seconds:.1f} |",
-        flush=True,
-    )
+def _best(rows: int) -> Decimal:
+    """Return the price of one write and the rest reads, asked one after the other."""
+    with served(output_tokens=OUTPUT_TOKENS) as server:
+        _serial(server, rows)
+        return Decimal(str(server.books()["usd"]))
 
 
-def _ours(server: Served, texts: Sequence[str], **options: Any) -> pd.DataFrame:
-    cp.configure(base_url=server.url, api_key="simulator", max_concurrency=IN_FLIGHT, max_tokens=MAX_TOKENS)
-    frame = pd.DataFrame({"t": texts})
-    return frame.claude.map("{t}", system=SYSTEM, journal=False, progress=False, **options)
-
-
-async def _naive(url: str) -> None:
-    mark = {"type": "ephemeral"}
-    async with anthropic.AsyncAnthropic(api_key="simulator", base_url=url) as client:
-        semaphore = asyncio.Semaphore(IN_FLIGHT)
-
-        async def ask(text: str) -> None:
-            async with semaphore:
-                await client.messages.create(
-                    model=MODEL,
-                    max_tokens=MAX_TOKENS,
-                    system=[{"type": "text", "text": SYSTEM, "cache_control": mark}],  # type: ignore[typeddict-item]
-                    messages=[{"role": "user", "content": text}],
-                )
-
-        await asyncio.gather(*map(ask, TEXTS))
-
-
-def _best() -> float:
-    """Return the price of one write and reads by everybody else, from two rows that are asked one after the other."""
-    with served(output_tokens=50) as server:
-        first, second = _ours(server, TEXTS[-2:], max_concurrency=1)["response_cost"]
-    return float(first + (ROWS - 1) * second)
+def _serial(server: Served, rows: int) -> None:
+    system = [{"type": "text", "text": SYSTEM, "cache_control": {"type": "ephemeral"}}]
+    with anthropic.Anthropic(base_url=server.url, api_key="simulator") as client:
+        for row in range(rows):
+            client.messages.create(
+                model=MODEL,
+                max_tokens=MAX_TOKENS,
+                system=system,  # type: ignore[arg-type]
+                messages=[{"role": "user", "content": f"review number {row:03d}"}],
+            )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ ROWS = 1_500
 LATENCY_SECONDS = 0.5
 INPUT_TOKENS = 2_000
 OUTPUT_TOKENS = 200
-TARGET_RATIO, TARGET_REFUSED = 1.05, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,10 @@ class Bound:
     @property
     def seconds(self) -> float:
         """The least time that the server's bucket allows, plus one latency."""
-        rate = max(limit for limit in self.limits if limit is not None and limit < 1e7 - 1) / 60
+        rate = max(limit for limit in self.limits if limit is not None) / 60
         capacity = rate * (60.0 if self.burst_seconds is None else self.burst_seconds)
         return (ROWS * self.weight - capacity) / rate + LATENCY_SECONDS
 
-
-FREE = 1e7
-"""So high that it never binds; the headers still name it."""
 
 BOUNDS = (
     Bound("requests", (1_000, None, None), 1),

@@ -144,6 +144,13 @@ class Bucket:
                 self.drain *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
             self.stamp = now
 
+    def is_ready(self, amount: float, now: float) -> bool:
+        """Say at little cost that `amount` may surely go; False means: ask for the waits."""
+        self.refill(now)
+        if self.counts_at_end:
+            return self.level >= amount and self.level > self.reserve + 1.0 and self.pace_at <= now
+        return self.level >= amount + self.reserve and self.pace_at <= now
+
     def level_wait(self, amount: float) -> float:
         """Return the seconds until `amount` is there; call :meth:`refill` first.
 

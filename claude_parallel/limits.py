@@ -28,6 +28,7 @@ _NAMES: dict[Dimension, str] = {
 _BLIND_PER_SECOND = 30.0
 _BLIND_WINDOW = 200
 _LATENCY_WEIGHT = 0.05
+_LEARN_EVERY_SECONDS = 0.01
 
 Amounts = tuple[float, float, float]
 """Requests, input tokens, output tokens."""
@@ -106,6 +107,7 @@ class Gate:
         self._latency = 1.0
         self._blind_since: float | None = None
         self._blind_at = 0.0
+        self._learnt_at = -math.inf
         self._pace = Pace()
         self._pause = Pause()
         self._listeners: set[Callable[[], None]] = set()
@@ -191,7 +193,8 @@ class Gate:
             self._in_flight -= 1
             for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
                 bucket.land(charged, weighed)
-            self._learn(readings, ticket, now)
+            if now - self._learnt_at >= _LEARN_EVERY_SECONDS:
+                self._learn(readings, ticket, now)
         self._tell()
 
     def fail(self, ticket: Ticket, failure: Failure, now: float) -> None:
@@ -239,6 +242,12 @@ class Gate:
         elif self._in_flight >= int(self._window.size):
             self._window.refuse()
             return Wait(math.inf, "answers")
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            if bucket.limit != math.inf and not bucket.is_ready(amount, now):
+                return self._bucket_wait(amounts, now)
+        return None
+
+    def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
         longest, reason = 0.0, ""
         for bucket, amount in zip(self._buckets, amounts, strict=True):
             if bucket.is_known:
@@ -275,6 +284,7 @@ class Gate:
     # -- learning --------------------------------------------------------------------------------------------------
 
     def _learn(self, readings: Readings, ticket: Ticket, now: float) -> None:
+        self._learnt_at = now
         for bucket, counted_then in zip(self._buckets, ticket.counted, strict=True):
             reading = readings.get(bucket.dimension)
             if reading is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gate_virtual import Case, Score, play
+from benchmarks.gate_cases import Case, Score
+from benchmarks.gate_virtual import play
 from claude_parallel.limits import Limits
 
 RATIO, REFUSED = 1.05, 0.005
