@@ -89,7 +89,7 @@ def play(case: Case, seed: int = 0) -> Score:
     now = [0.0]
 
     def clock() -> float:
-        with contextlib.suppress(RuntimeError):
+        with suppress(RuntimeError):
             now[0] = asyncio.get_running_loop().time()
         return now[0]
 
