@@ -18,14 +18,14 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.batch_responses import BatchPage, BatchResult, BatchState, read_result
-from claude_parallel.batch_session import BatchDoors, BatchSession
-from claude_parallel.limits import Gate
-from claude_parallel.mapping import FrameMap
-from claude_parallel.packing import Envelope
+from claude_parallel.batch.envelope import Envelope
+from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState, read_result
+from claude_parallel.batch.session import BatchEnvironment, BatchSession
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Failure
-from claude_parallel.simulator.brain import Brain
-from claude_parallel.simulator.transport import MemoryTransport
+from claude_parallel.simulation.brain import Brain
+from claude_parallel.simulation.transport import MemoryTransport
 
 ROWS = 120_000
 TEXT_BYTES = 1_000
@@ -94,7 +94,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
     """Run the map, and return the figures of the table row."""
     frame = pd.DataFrame({"t": [f"{number} ".ljust(TEXT_BYTES, "x") for number in range(rows)]})
     door = IdsOnly()
-    doors = BatchDoors(
+    environment = BatchEnvironment(
         host="memory://benchmark",
         open_transport=lambda _cap, timeout: MemoryTransport(Brain(), timeout),
         gate=Gate(),
@@ -102,8 +102,8 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory() as folder:
         options = {"journal": Path(folder) / "j.sqlite3", "progress": False, "batch": True}
-        prepared = FrameMap(frame, "Classify: {t}", "response", options, doors=doors)
-        session = BatchSession(prepared.rows, prepared.settings, doors=doors)
+        prepared = FrameMap(frame, "Classify: {t}", "response", options, environment=environment)
+        session = BatchSession(prepared.rows, prepared.settings, environment=environment)
         before, began = peak_megabytes(), time.perf_counter()
         session.run()
         seconds = time.perf_counter() - began

@@ -66,7 +66,7 @@ def _map(url: str, rows: Sequence[str], prompt_cache: str | bool) -> None:
 CONTENDERS: tuple[tuple[str, Callable[[str, Sequence[str]], None]], ...] = (
     ("claude_parallel", ours),
     ("the same without caching", uncached),
-    ("naive recipe with cache marks", naive),
+    ("naive call with cache marks", naive),
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .rivals import plain_sdk, recipe
+from .rivals import call, plain_sdk
 from .servers import served
 
 ROWS = 1_500
@@ -76,7 +76,7 @@ def cp_client(url: str) -> object:
 
 CONTENDERS: tuple[tuple[str, Callable[[str, Sequence[str]], list[str | None]]], ...] = (
     ("claude_parallel", ours),
-    ("recipe", recipe),
+    ("call", call),
     ("SDK's retries", plain_sdk),
 )
 

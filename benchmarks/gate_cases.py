@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from claude_parallel.limits import Limits as GivenLimits
-from claude_parallel.simulator.profile import Profile, tier_limits
-from claude_parallel.window import CEILING
+from claude_parallel.limits.gate import Limits as GivenLimits
+from claude_parallel.limits.window import CEILING
+from claude_parallel.simulation.profile import Profile, tier_limits
 
 Bound = Literal["requests", "input", "output"]
 

@@ -12,16 +12,16 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-from claude_parallel.client import Doors
-from claude_parallel.limits import Gate
+from claude_parallel.engine.environment import Environment
+from claude_parallel.engine.session import Session
+from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
 from claude_parallel.records import Body, Failure, Reply
-from claude_parallel.session import Session
-from claude_parallel.simulator.brain import Brain
-from claude_parallel.simulator.clock import run_virtual
-from claude_parallel.simulator.profile import tier_limits
-from claude_parallel.simulator.transport import MemoryTransport
-from claude_parallel.simulator.wire import Exchange
+from claude_parallel.simulation.brain import Brain
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import tier_limits
+from claude_parallel.simulation.transport import MemoryTransport
+from claude_parallel.simulation.wire import Exchange
 
 from .gate_cases import Case, Score, bound_seconds, cases, profile_of, sizes
 
@@ -94,7 +94,7 @@ def play(case: Case, seed: int = 0) -> Score:
         return now[0]
 
     transport = LateTransport(MemoryTransport(brain), case.uplink_seconds, random.Random(seed))
-    doors = Doors(
+    environment = Environment(
         host="memory://simulator",
         open_transport=lambda _size, _timeout: transport,
         gate=gate,
@@ -103,7 +103,7 @@ def play(case: Case, seed: int = 0) -> Score:
         rng=random.Random(seed),
     )
     options = {"journal": False, "progress": False, "max_concurrency": case.max_concurrency, "limits": case.given}
-    session = Session(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), doors=doors)
+    session = Session(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), environment=environment)
 
     async def main() -> None:
         other = asyncio.create_task(_use_up(brain, case, tokens_in, foreign)) if case.others else None

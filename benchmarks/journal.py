@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 import claude_parallel as cp  # noqa: F401  (registers df.claude)
-from claude_parallel.journal import Journal
 from claude_parallel.options import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
+from claude_parallel.prompt.request import fingerprint
 from claude_parallel.records import Reply
-from claude_parallel.request import fingerprint
+from claude_parallel.store.journal import Journal
 
 from .gate import cp_client
 

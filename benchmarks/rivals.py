@@ -17,8 +17,8 @@ TRIES = 5
 Rival = Callable[[str, Sequence[str]], list[str | None]]
 
 
-def recipe(url: str, prompts: Sequence[str]) -> list[str | None]:
-    """The usual recipe: gather, a semaphore of 50, five tries with exponential backoff on 429."""
+def call(url: str, prompts: Sequence[str]) -> list[str | None]:
+    """The usual call: gather, a semaphore of 50, five tries with exponential backoff on 429."""
 
     async def ask(client: anthropic.AsyncAnthropic, semaphore: asyncio.Semaphore, prompt: str) -> str | None:
         async with semaphore:

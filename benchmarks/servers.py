@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from claude_parallel.records import Usage
-from claude_parallel.simulator.profile import Limits, Profile
-from claude_parallel.simulator.server import SimulatorServer
+from claude_parallel.simulation.profile import Limits, Profile
+from claude_parallel.simulation.server import SimulatorServer
 
 
 @dataclass(frozen=True, slots=True)

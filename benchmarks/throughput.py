@@ -20,12 +20,12 @@ from typing import Any
 import pandas as pd
 
 import claude_parallel as cp  # noqa: F401  (registers df.claude)
-from claude_parallel.client import Doors
-from claude_parallel.limits import Gate
+from claude_parallel.engine.environment import Environment
+from claude_parallel.engine.session import Session
+from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
-from claude_parallel.records import Body, Failure, Reading, Readings, Reply
-from claude_parallel.session import Session
-from claude_parallel.simulator.clock import run_virtual
+from claude_parallel.records import Body, Failure, RateLimitStatus, RateLimitStatuses, Reply
+from claude_parallel.simulation.clock import run_virtual
 
 from .gate import cp_client
 from .gate_virtual import Prompts
@@ -102,10 +102,10 @@ class Echo:
             "stop_reason": "end_turn",
             "usage": {"input_tokens": 20, "output_tokens": 5},
         }
-        self._readings: Readings = {
-            "requests": Reading(100_000, 90_000),
-            "input": Reading(1e8, 9e7),
-            "output": Reading(1e8, 9e7),
+        self._readings: RateLimitStatuses = {
+            "requests": RateLimitStatus(100_000, 90_000),
+            "input": RateLimitStatus(1e8, 9e7),
+            "output": RateLimitStatus(1e8, 9e7),
         }
 
     async def send(self, body: Body) -> Reply | Failure:
@@ -130,8 +130,10 @@ def engine_seconds(rows: int = ENGINE_ROWS) -> float:
             seen[0] = asyncio.get_running_loop().time()
         return seen[0]
 
-    doors = Doors("memory://echo", lambda *_: Echo(), Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1))
-    session = Session(Prompts(rows, 15, 1, 0), resolve({"journal": False, "progress": False}), doors=doors)
+    environment = Environment(
+        "memory://echo", lambda *_: Echo(), Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1)
+    )
+    session = Session(Prompts(rows, 15, 1, 0), resolve({"journal": False, "progress": False}), environment=environment)
     started = time.process_time()
     run_virtual(session.arun)
     return time.process_time() - started

@@ -13,7 +13,7 @@ import typing
 
 from .accessor import ClaudeFrame, register
 from .bridge import stop_all as stop
-from .client import configure
+from .config import configure
 from .errors import (
     ClaudeParallelError,
     CredentialsError,
@@ -22,18 +22,18 @@ from .errors import (
     RowFailed,
     RunStopped,
 )
-from .keeping import journal
-from .limits import Limits
+from .limits.gate import Limits
+from .report.run import Run, runs
+from .report.run import find_run as run
 from .retry import RetryPolicy
-from .runs import Run, runs
-from .runs import find_run as run
 from .series import ClaudeSeries
 from .series import map_items as map
-from .simulator import simulator
+from .simulation import simulator
+from .store.maintenance import journal
 
 if typing.TYPE_CHECKING:
-    from .estimating import Estimate, estimate
-    from .job import Job, jobs
+    from .background.job import Job, jobs
+    from .forecast.estimate import Estimate, estimate
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,12 @@ __all__ = [
     "stop",
 ]
 
-_LATER = {"Estimate": "estimating", "estimate": "estimating", "Job": "job", "jobs": "job"}
+_LATER = {
+    "Estimate": "forecast.estimate",
+    "estimate": "forecast.estimate",
+    "Job": "background.job",
+    "jobs": "background.job",
+}
 """Name -> module of what is imported at its first use, to keep ``import claude_parallel`` quick."""
 
 

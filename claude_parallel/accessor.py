@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import pandas as pd
 
-from .limits import Limits
+from .limits.gate import Limits
 from .options import MapOptions, OnError
-from .prompt import PromptFunction
+from .prompt.template import PromptFunction
 from .retry import RetryPolicy
 from .series import ClaudeSeries
 
 if TYPE_CHECKING:
-    from .estimating import Estimate
-    from .job import Job
-    from .runs import Run
+    from .background.job import Job
+    from .forecast.estimate import Estimate
+    from .report.run import Run
 
 
 class ClaudeFrame:
@@ -184,7 +184,7 @@ class ClaudeFrame:
         'skipped'
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
-        from .mapping import FrameMap
+        from .frames.frame_map import FrameMap
 
         return FrameMap(self._frame, prompt, out, options).run()
 
@@ -233,8 +233,8 @@ class ClaudeFrame:
         >>> figures.to_frame()["unique"].tolist()
         [2, 2, 2, 2]
         """
-        from .estimating import estimate_frame
-        from .mapping import FrameMap
+        from .forecast.estimate import estimate_frame
+        from .frames.frame_map import FrameMap
 
         return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
 
@@ -270,8 +270,8 @@ class ClaudeFrame:
         >>> len(out)
         2
         """
-        from .job import Job
-        from .mapping import FrameMap
+        from .background.job import Job
+        from .frames.frame_map import FrameMap
 
         return Job(FrameMap(self._frame, prompt, out, options), panel=panel)
 
@@ -314,8 +314,8 @@ class ClaudeFrame:
         >>> out["label"].isin(["good", "bad"]).all()
         np.True_
         """
-        from .mapping import FrameMap
-        from .tasks import classification
+        from .frames.frame_map import FrameMap
+        from .frames.tasks import classification
 
         return FrameMap(self._frame, prompt, out, classification(labels, options, multiple=multiple)).run()
 
@@ -336,8 +336,8 @@ class ClaudeFrame:
         DataFrame
             As :meth:`map` does, with one column per field.
         """
-        from .mapping import FrameMap
-        from .tasks import extraction
+        from .frames.frame_map import FrameMap
+        from .frames.tasks import extraction
 
         return FrameMap(self._frame, prompt, "response", extraction(schema, options)).run()
 
@@ -352,7 +352,7 @@ class ClaudeFrame:
         InputError
             When the frame does not know its schema.
         """
-        from .tasks import models_of
+        from .frames.tasks import models_of
 
         return models_of(self._frame)
 
@@ -376,28 +376,28 @@ class ClaudeFrame:
         DataFrame
             A new frame; costs add up, the other rows are as they were.
         """
-        from .retrying import retry_frame
+        from .frames.retry import retry_frame
 
         return retry_frame(self._frame, prompt, where, overrides)
 
     @property
     def run(self) -> Run:
         """The run that made this frame: requests(), attempts(), report(path), plot()."""
-        from .runs import run_of
+        from .report.run import run_of
 
         return run_of(self._frame)
 
     @property
     def errors(self) -> pd.DataFrame:
         """Kinds of error: how many rows, an example, and what to do."""
-        from .retrying import error_table
+        from .frames.retry import error_table
 
         return error_table(self._frame)
 
     @property
     def cost(self) -> pd.Series[Any]:
         """Totals: rows, answered, errors, US dollars in all and per row."""
-        from .retrying import cost_table
+        from .frames.retry import cost_table
 
         return cost_table(self._frame)
 
@@ -408,7 +408,7 @@ class ClaudeFrame:
 
         Takes the same options, returns and raises the same.
         """
-        from .mapping import FrameMap
+        from .frames.frame_map import FrameMap
 
         return await FrameMap(self._frame, prompt, out, options).arun()
 

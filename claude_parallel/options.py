@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from .errors import InputError, nearest
-from .limits import Limits, resolve_limits
+from .limits.gate import Limits, resolve_limits
 from .retry import RetryPolicy
 
 DEFAULT_MODEL = "claude-haiku-5-5"

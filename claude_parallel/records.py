@@ -98,7 +98,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RateLimitStatus:
     """What one response's ``anthropic-ratelimit-*`` headers say about one dimension.
 
     Attributes
@@ -113,7 +113,7 @@ class Reading:
     remaining: float | None
 
 
-Readings = Mapping[Dimension, Reading]
+RateLimitStatuses = Mapping[Dimension, RateLimitStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ class Reply:
         The Message as parsed JSON, exactly as the API sent it.
     request_id : str or None
         The ``request-id`` header.
-    readings : mapping of str to Reading
+    rate_limits : mapping of str to RateLimitStatus
         The limits as the headers tell them; empty where there are none.
     """
 
     message: Mapping[str, Any]
     request_id: str | None
-    readings: Readings
+    rate_limits: RateLimitStatuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Failure:
         ``error.details.error_code`` of the body.
     request_id : str or None
         The ``request-id`` header.
-    readings : mapping of str to Reading
+    rate_limits : mapping of str to RateLimitStatus
         The limits as the headers tell them.
     perhaps_billed : bool
         True where the API may have worked, and billed, without us seeing the answer.
@@ -168,7 +168,7 @@ class Failure:
     should_retry: bool | None = None
     error_code: str | None = None
     request_id: str | None = None
-    readings: Readings | None = None
+    rate_limits: RateLimitStatuses | None = None
     perhaps_billed: bool = False
 
 

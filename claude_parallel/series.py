@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pandas as pd
 
 from .options import MapOptions
-from .prompt import PromptFunction
+from .prompt.template import PromptFunction
 
 if TYPE_CHECKING:
-    from .estimating import Estimate
-    from .job import Job
+    from .background.job import Job
+    from .forecast.estimate import Estimate
 
 
 class ClaudeSeries:
@@ -56,7 +56,7 @@ class ClaudeSeries:
         DataFrame
             Text, error and cost on the series' own index.
         """
-        from .mapping import FrameMap
+        from .frames.frame_map import FrameMap
 
         return FrameMap(self._series, prompt, out, options).run()
 
@@ -69,8 +69,8 @@ class ClaudeSeries:
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; see :meth:`ClaudeFrame.estimate`."""
-        from .estimating import estimate_frame
-        from .mapping import FrameMap
+        from .forecast.estimate import estimate_frame
+        from .frames.frame_map import FrameMap
 
         return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
 
@@ -78,8 +78,8 @@ class ClaudeSeries:
         self, prompt: str | PromptFunction, *, out: str = "response", panel: bool = True, **options: Unpack[MapOptions]
     ) -> Job:
         """Begin a map in the background and return at once; see :meth:`ClaudeFrame.submit`."""
-        from .job import Job
-        from .mapping import FrameMap
+        from .background.job import Job
+        from .frames.frame_map import FrameMap
 
         return Job(FrameMap(self._series, prompt, out, options), panel=panel)
 
@@ -87,7 +87,7 @@ class ClaudeSeries:
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pd.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
-        from .mapping import FrameMap
+        from .frames.frame_map import FrameMap
 
         return await FrameMap(self._series, prompt, out, options).arun()
 
@@ -114,6 +114,6 @@ def map_items(
         Text, error and cost, one row per item, in order.
     """
     series: pd.Series[Any] = pd.Series(list(items), dtype=object)
-    from .mapping import FrameMap
+    from .frames.frame_map import FrameMap
 
     return FrameMap(series, prompt, out, options).run()

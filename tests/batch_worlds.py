@@ -11,19 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.batch_responses import BatchPage, BatchResult, BatchState
-from claude_parallel.batch_session import BatchDoors, BatchSession
-from claude_parallel.batch_transport import BatchDoor
-from claude_parallel.limits import Gate
-from claude_parallel.mapping import FrameMap
-from claude_parallel.packing import MAX_REQUESTS, Envelope
+from claude_parallel.batch.api import BatchDoor
+from claude_parallel.batch.envelope import MAX_REQUESTS, Envelope
+from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
+from claude_parallel.batch.session import BatchEnvironment, BatchSession
+from claude_parallel.engine.session import Session
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Failure
-from claude_parallel.session import Session
-from claude_parallel.simulator.batch_transport import MemoryBatchDoor
-from claude_parallel.simulator.brain import EPOCH, Brain
-from claude_parallel.simulator.clock import run_virtual
-from claude_parallel.simulator.profile import Profile
-from claude_parallel.simulator.transport import MemoryTransport
+from claude_parallel.simulation.batch_transport import MemoryBatchDoor
+from claude_parallel.simulation.brain import EPOCH, Brain
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.transport import MemoryTransport
 
 from .worlds import HOST, LoopClock
 
@@ -39,7 +39,7 @@ class BatchMap(FrameMap):
 
     def session(self) -> Session:
         """Return a session of batches."""
-        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, doors=self.doors)
+        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, environment=self.environment)
 
 
 @dataclass
@@ -65,10 +65,10 @@ class BatchWorld:
     runs: int = 0
     session: Session | None = None
 
-    def doors(self) -> BatchDoors:
-        """Return the doors of a run; ids of envelopes differ from run to run."""
+    def environment(self) -> BatchEnvironment:
+        """Return the environment of a run; ids of envelopes differ from run to run."""
         self.runs += 1
-        return BatchDoors(
+        return BatchEnvironment(
             host=HOST,
             open_transport=lambda _cap, timeout: MemoryTransport(self.brain, timeout),
             gate=Gate(),
@@ -82,14 +82,14 @@ class BatchWorld:
     def prepare(self, frame: Any, prompt: Any = "Say {t}", **options: Any) -> tuple[FrameMap, Session]:
         """Return a map and its session, ready to run."""
         settings = {"journal": False, "progress": False, "batch": True, **options}
-        prepared = FrameMap(frame, prompt, "response", settings, doors=self.doors())
+        prepared = FrameMap(frame, prompt, "response", settings, environment=self.environment())
         if not prepared.settings.batch:
             return prepared, prepared.session()
         self.session = BatchSession(
             prepared.rows,
             prepared.settings,
             static_text=prepared.prompt.static_text,
-            doors=prepared.doors,
+            environment=prepared.environment,
         )
         return prepared, self.session
 

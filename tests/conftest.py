@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 import claude_parallel as cp
-from claude_parallel import recent
+from claude_parallel.report import recent_runs as recent
 
 settings.register_profile("default", max_examples=60, deadline=None)
 settings.load_profile("default")

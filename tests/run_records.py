@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.timeline import RunData
+from claude_parallel.report.timeline import RunData
 
 BEGAN = 1_795_400_000.0
 MODEL = "claude-sonnet-4-6"

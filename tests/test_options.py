@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import claude_parallel as cp
-from claude_parallel.client import journal_path, resolve_settings
+from claude_parallel.config import journal_path, resolve_settings
 from claude_parallel.errors import InputError
 from claude_parallel.options import OPTION_NAMES, MapOptions, Settings, read_environment, resolve
 from claude_parallel.retry import RetryPolicy

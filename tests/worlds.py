@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.client import Doors
-from claude_parallel.limits import Gate
-from claude_parallel.mapping import FrameMap
-from claude_parallel.session import Session
-from claude_parallel.simulator.brain import EPOCH, Brain
-from claude_parallel.simulator.clock import run_virtual
-from claude_parallel.simulator.profile import Profile
-from claude_parallel.simulator.transport import MemoryTransport
+from claude_parallel.engine.environment import Environment
+from claude_parallel.engine.session import Session
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.gate import Gate
+from claude_parallel.simulation.brain import EPOCH, Brain
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.transport import MemoryTransport
 
 HOST = "memory://simulator"
 
@@ -57,13 +57,13 @@ class World:
     seed: int = 0
     session: Session | None = None
 
-    def doors(self) -> Doors:
-        """Return the doors of a run in this world."""
+    def environment(self) -> Environment:
+        """Return the environment of a run in this world."""
 
         def open_transport(max_connections: int, timeout_seconds: float) -> MemoryTransport:
             return MemoryTransport(self.brain, timeout_seconds)
 
-        return Doors(
+        return Environment(
             host=HOST,
             open_transport=open_transport,
             gate=self.gate,
@@ -75,7 +75,7 @@ class World:
     def map(self, frame: Any, prompt: Any, *, out: str = "response", **options: Any) -> pd.DataFrame:
         """Run a map to its end on virtual time, and return the frame."""
         settings = {"journal": False, "progress": False, **options}
-        prepared = FrameMap(frame, prompt, out, settings, doors=self.doors())
+        prepared = FrameMap(frame, prompt, out, settings, environment=self.environment())
         result = run_virtual(prepared.arun)
         self.session = prepared.last_session
         return result

@@ -1,6 +1,6 @@
 """JupyterLab in headless Chromium: starts both, opens a notebook, runs it, reads what the page shows.
 
-What is expected of the page is for the tests. The recipe is that of ``docs/decisions/0004``.
+What is expected of the page is for the tests. The call is that of ``docs/decisions/0004``.
 """
 
 from __future__ import annotations

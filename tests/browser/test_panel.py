@@ -25,8 +25,8 @@ TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
 
 START = """import pandas as pd
 import claude_parallel as cp
-from claude_parallel.job import Job
-from claude_parallel.mapping import FrameMap
+from claude_parallel.background.job import Job
+from claude_parallel.frames.frame_map import FrameMap
 
 sim = cp.simulator(latency_seconds=0.6).start()
 reviews = pd.DataFrame({"review": [f"It lasted for {number} days." for number in range(300)]})"""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 import claude_parallel as cp
-from claude_parallel.runs import run_of
+from claude_parallel.report.run import run_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -50,7 +50,7 @@ class ApiProcess:
         )
 
     def serve(self, **profile: Any) -> Api:
-        """Return a new account on a port of its own; `profile` as in ``claude_parallel.simulator.profile``."""
+        """Return a new account on a port of its own; `profile` as in ``claude_parallel.simulation.profile``."""
         return Api(self, self.ask({"do": "serve", "profile": profile}))
 
     def ask(self, order: dict[str, Any]) -> Any:

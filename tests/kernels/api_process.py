@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from claude_parallel.simulator.brain import Brain
-from claude_parallel.simulator.profile import Profile
-from claude_parallel.simulator.server import serving
-from claude_parallel.simulator.wire import Exchange, Response
+from claude_parallel.simulation.brain import Brain
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.server import serving
+from claude_parallel.simulation.wire import Exchange, Response
 
 
 def echo(body: Mapping[str, Any]) -> str:

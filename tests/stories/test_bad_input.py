@@ -11,7 +11,7 @@ import pytest
 
 import claude_parallel as cp
 from claude_parallel.errors import CredentialsError, InputError
-from claude_parallel.mapping import FrameMap
+from claude_parallel.frames.frame_map import FrameMap
 
 from ..worlds import frame_of, world
 
@@ -225,7 +225,7 @@ def test_a_frame_that_failed_to_run_can_be_run_again() -> None:
     assert world().map(frame, "Say {t}")["response"].notna().all()
 
 
-def test_the_checks_need_no_doors() -> None:
+def test_the_checks_need_no_environment() -> None:
     """They come before credentials, journal and network are touched."""
     with pytest.raises(InputError, match="'reviw'"):
         FrameMap(FRAME, "{reviw}!", "response", {})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_parallel.records import Usage
-from claude_parallel.simulator.profile import Profile, tier_limits
+from claude_parallel.simulation.profile import Profile, tier_limits
 
 from ..worlds import frame_of, world
 
@@ -34,7 +34,7 @@ def test_exactly_one_row_writes() -> None:
     here = map_cached(Profile(latency_seconds=1.0, limits=tier_limits("scale")))
 
     assert writes_and_reads(here) == (1, 119)
-    assert here.session.tally.cache_hits == 119
+    assert here.session.stats.cache_hits == 119
 
 
 def test_waiting_for_the_first_costs_one_latency() -> None:
@@ -85,14 +85,14 @@ def test_the_templates_static_text_is_cached_as_well() -> None:
 
 
 def test_the_price_is_right_to_the_cent() -> None:
-    """Cost column, tally and the simulator's own ledger agree."""
+    """Cost column, stats and the simulator's own ledger agree."""
     here = world(Profile(latency_seconds=1.0))
     out = here.map(frame_of(40), "Say {t}", system=SYSTEM)
     session = here.session
     assert session is not None
     paid = sum((session.prices.cost("claude-haiku-5-5", usage_paid(p)) or Decimal(0)) for p in here.brain.ledger.paid)
 
-    assert session.tally.cost == paid
+    assert session.stats.cost == paid
     assert out["response_cost"].sum() == pytest.approx(float(paid), abs=1e-12)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.gate_cases import Case, Score
 from benchmarks.gate_virtual import play
-from claude_parallel.limits import Limits
+from claude_parallel.limits.gate import Limits
 
 RATIO, REFUSED = 1.05, 0.005
 """The targets: wall time over the bound that the server's buckets set, and share of calls answered 429."""

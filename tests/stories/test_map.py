@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import claude_parallel as cp
-from claude_parallel.frames import TEXT_DTYPE
-from claude_parallel.simulator.profile import Limits, Profile
+from claude_parallel.frames.rows import TEXT_DTYPE
+from claude_parallel.simulation.profile import Limits, Profile
 
 from ..worlds import World, frame_of, world
 
@@ -228,7 +228,7 @@ def test_a_function_that_raises_for_one_row_costs_that_row_only() -> None:
     assert out["response"].notna().tolist() == [True, False, True]
 
 
-# -- duplicates and draws --------------------------------------------------------------------------------------------
+# -- duplicates and samples --------------------------------------------------------------------------------------------
 
 
 def test_identical_rows_are_sent_once_and_paid_once() -> None:
@@ -238,7 +238,7 @@ def test_identical_rows_are_sent_once_and_paid_once() -> None:
     assert account.brain.ledger.requests == 2
     assert out["response"].tolist() == ["re: Say same"] * 50 + ["re: Say other"]
     assert (out["response_cost"] > 0).sum() == 2
-    assert math.isclose(out["response_cost"].sum(), float(account.session.tally.cost))  # type: ignore[union-attr]
+    assert math.isclose(out["response_cost"].sum(), float(account.session.stats.cost))  # type: ignore[union-attr]
 
 
 def test_identical_rows_share_a_failure_too() -> None:

@@ -1,0 +1,217 @@
+"""One HTTP response of the Messages API becomes a :class:`Reply` or a :class:`Failure`.
+
+Sources: errors, rate limits and headers of the Claude API, version 2026-10-21. What a failure means for the run is
+decided in ``retry``; whether a reply is a good answer, in ``answers``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ..errors import Kind
+from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
+
+_HEADER_NAMES: dict[Dimension, str] = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
+_SPEND_LIMIT_CODES = {
+    "enforced_spend_limit_reached",
+    "contract_spend_limit_reached",
+    "linked_organization_spend_limit_reached",
+}
+_BILLING_CODES = {"organization_on_hold", "linked_organization_billing_unavailable"}
+_KIND_OF_STATUS: dict[int, Kind] = {
+    400: "invalid",
+    401: "auth",
+    402: "billing",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    409: "server",
+    413: "too_large",
+    429: "rate_limit",
+    504: "timeout",
+    529: "overloaded",
+}
+
+
+def read_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
+    """Return what one HTTP response says.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status code.
+    headers : mapping of str to str
+        Response headers; names in lower case, or a case-insensitive mapping.
+    body : bytes, str or mapping
+        The response body, raw or already parsed.
+
+    Returns
+    -------
+    Reply or Failure
+        A 200 whose body is not a Message (cut off, HTML of a proxy) is a failure that may have been billed.
+    """
+    data = body if isinstance(body, Mapping) else parse_object(body)
+    if status == 200 and data is not None and isinstance(data.get("content"), list) and "usage" in data:
+        return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
+    if status == 200:
+        return Failure(
+            kind="server",
+            message="the answer was cut off or is not a Message",
+            status=status,
+            request_id=headers.get("request-id"),
+            perhaps_billed=True,
+        )
+    return _read_error(status, headers, data or {})
+
+
+def read_count(body: bytes | str) -> int | Failure:
+    """Return the number in a 200 of the counting endpoint; a proxy's page or anything else is a failure."""
+    tokens = (parse_object(body) or {}).get("input_tokens")
+    if isinstance(tokens, int) and not isinstance(tokens, bool):
+        return tokens
+    return Failure(kind="server", message="the token count is not a number", status=200)
+
+
+def read_batch_error(error: Mapping[str, Any]) -> Failure:
+    """Return the failure that the ``error`` object of an errored batch result describes.
+
+    Such a result has no HTTP status of its own; the error type stands in for it.
+    """
+    detail = error.get("error")
+    named = detail.get("type") if isinstance(detail, Mapping) else None
+    status = {
+        "invalid_request_error": 400,
+        "authentication_error": 401,
+        "billing_error": 402,
+        "permission_error": 403,
+        "not_found_error": 404,
+        "request_too_large": 413,
+        "rate_limit_error": 429,
+        "timeout_error": 504,
+        "overloaded_error": 529,
+    }.get(str(named), 500)
+    return _read_error(status, {"request-id": str(error.get("request_id") or "")}, error)
+
+
+def read_limits(headers: Mapping[str, str]) -> RateLimitStatuses:
+    """Return the limits that the ``anthropic-ratelimit-*`` headers tell, by dimension.
+
+    ``tokens-*`` repeats the sum or the tightest of the others, unless a workspace has a limit of its own: then it
+    differs from all of them and bounds input and output together; it is read as a bound on input tokens, the larger
+    part (source: rate limits page, "most restrictive limit currently in effect").
+    """
+    found: dict[Dimension, RateLimitStatus] = {}
+    for dimension, name in _HEADER_NAMES.items():
+        rate_limit = _reading(headers, name)
+        if rate_limit is not None:
+            found[dimension] = rate_limit
+    total = _reading(headers, "tokens")
+    if total is not None and _is_own_limit(total, found):
+        found["input"] = total
+    return found
+
+
+def _is_own_limit(total: RateLimitStatus, found: Mapping[Dimension, RateLimitStatus]) -> bool:
+    """Say whether a ``tokens`` rate_limit is a limit of its own, tighter than the one on input tokens."""
+    others = [found[d].limit for d in ("input", "output") if d in found]
+    if total.limit in others:
+        return False
+    return "input" not in found or total.limit < found["input"].limit
+
+
+def _reading(headers: Mapping[str, str], name: str) -> RateLimitStatus | None:
+    limit = _number(headers.get(f"anthropic-ratelimit-{name}-limit"))
+    if limit is None or limit <= 0:
+        return None
+    return RateLimitStatus(limit=limit, remaining=_number(headers.get(f"anthropic-ratelimit-{name}-remaining")))
+
+
+def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]) -> Failure:
+    error = data.get("error")
+    error = error if isinstance(error, Mapping) else {}
+    details = error.get("details")
+    code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
+    message = str(error.get("message") or f"HTTP status {status}")
+    should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    return Failure(
+        kind=_kind(status, code, message),
+        message=message,
+        status=status,
+        retry_after=_retry_after(headers),
+        should_retry=should_retry,
+        error_code=code,
+        request_id=headers.get("request-id") or _text(data.get("request_id")),
+        rate_limits=read_limits(headers),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _kind(status: int, code: str | None, message: str) -> Kind:
+    """Name the kind of an error answer; by code first, by message only where the API gives nothing better."""
+    text = message.lower()
+    if code in _SPEND_LIMIT_CODES:
+        return "spend_limit"
+    if code in _BILLING_CODES:
+        return "billing"
+    if status == 400 and "credit balance is too low" in text:
+        return "billing"
+    if status == 400 and "usage limit" in text and "reached your specified" in text:
+        return "spend_limit"
+    if status == 400 and "prompt is too long" in text:
+        return "context_window"
+    if status >= 500:
+        return _KIND_OF_STATUS.get(status, "server")
+    return _KIND_OF_STATUS.get(status, "invalid" if status >= 400 else "unknown")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the wait that the server names, in seconds; None where it names none that makes sense."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None and milliseconds > 0:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is None and text is not None:
+        seconds = _seconds_until(text, headers.get("date"))
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _seconds_until(text: str, server_date: str | None) -> float | None:
+    """Return the seconds between the server's own ``Date`` and the HTTP date in `text`."""
+    try:
+        return (parsedate_to_datetime(text) - parsedate_to_datetime(server_date or "")).total_seconds()
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
+    """Return the JSON object in a body; None where there is none.
+
+    pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
+    refuses: escapes of lone surrogates.
+    """
+    import pydantic_core  # at the first answer: loading it takes longer than half of this package
+
+    try:
+        data = pydantic_core.from_json(body)
+    except ValueError:
+        try:
+            data = json.loads(body)
+        except ValueError:
+            return None
+    return data if isinstance(data, dict) else None

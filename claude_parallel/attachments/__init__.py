@@ -1,0 +1,1 @@
+"""Pictures and documents of a row, as content blocks of its message."""

@@ -1,0 +1,293 @@
+"""Batches by their id, whoever submitted them: looked at, waited for, read into the journal, cancelled.
+
+The custom ids of our batches carry the keys of the journal, so a batch submitted on another machine can be collected
+here, and the cell that asked for it then costs nothing. Other batches are readable as well: id, text, error, cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from .. import bridge
+from ..api.answers import read_answer, usage_of
+from ..batch.api import BatchDoor
+from ..batch.collector import GROUP_RESULTS
+from ..batch.envelope import read_custom_id
+from ..batch.in_flight import poll_after
+from ..batch.records import EnvelopeBook, EnvelopeRecord
+from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchState
+from ..batch.session import BatchEnvironment, batch_environment
+from ..config import journal_path, resolve_settings
+from ..errors import ClaudeParallelError, InputError, row_error
+from ..frames.rows import text_array
+from ..options import Settings
+from ..pricing import PriceList
+from ..records import Failure, Reply
+from ..store.journal import Journal
+
+T = TypeVar("T")
+
+_COUNTS = ("succeeded", "errored", "canceled", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where batches are asked for, and where their answers go."""
+
+    settings: Settings
+    environment: BatchEnvironment
+
+    def journal(self) -> Journal:
+        """Return the journal, open."""
+        explicit = not isinstance(self.settings.journal, bool)
+        return Journal.open(journal_path(self.settings.journal), is_explicit=explicit)
+
+    def call(self, act: Callable[[BatchDoor], Awaitable[T]]) -> T:
+        """Run calls through a door of their own, blocking."""
+
+        async def work() -> T:
+            door = self.environment.open_batch_door(self.settings.timeout)
+            try:
+                return await act(door)
+            finally:
+                await door.aclose()
+
+        return bridge.run_blocking(work, bridge.Control(), lambda: None)
+
+
+class AdoptedBatch:
+    """One batch at the API, known by its id; made by ``Job.adopt``. Its results can be read for 29 days.
+
+    Parameters
+    ----------
+    id : str
+        The batch's id, or that of an envelope in the journal.
+    desk : object
+        Where to ask.
+    """
+
+    def __init__(self, id: str, desk: _Desk) -> None:
+        self.id = id
+        self._desk = desk
+
+    def __repr__(self) -> str:
+        return f"<batch {self.id}: .status(), .wait(), .result(), .cancel()>"
+
+    def status(self) -> BatchState:
+        """Return the batch as the API shows it now."""
+        return _good(self._desk.call(lambda door: door.retrieve(self._batch_id())), self.id)
+
+    def wait(self, timeout: float | None = None) -> BatchState:
+        """Wait until the batch has ended, or for `timeout` seconds, and return its state."""
+        began = time.monotonic()
+        while not (state := self.status()).has_ended:
+            waited = time.monotonic() - began
+            seconds = poll_after(waited) if timeout is None else min(poll_after(waited), timeout - waited)
+            if seconds <= 0:
+                break
+            time.sleep(seconds)
+        return state
+
+    def result(self) -> pd.DataFrame:
+        """Wait for the end, keep the answers in the journal, and return them.
+
+        Returns
+        -------
+        DataFrame
+            Index: custom id, in the order of the results; ``response``, ``response_error``, ``response_cost``. Run the
+            cell that submitted the batch to get its frame: answers that are in the journal cost nothing.
+        """
+        state = self.wait()
+        if state.is_archived:
+            raise InputError(f"the results of {self.id} are gone: they can be read for 29 days")
+        journal = self._desk.journal()
+        try:
+            return self._desk.call(lambda door: _collect(door, state, journal, self._desk.environment.host))
+        finally:
+            journal.close()
+
+    def partial(self) -> pd.DataFrame:
+        """Return the results if the batch has ended, else an empty frame: the API tells nothing before."""
+        return self.result() if self.status().has_ended else _frame([], [], [], [])
+
+    def cancel(self) -> None:
+        """Ask the API to cancel the batch; requests it has finished are kept and paid.
+
+        An envelope without a batch (its sender died) is given up: its rows may be sent again.
+        """
+        record = self._record()
+        if record is not None and record.batch_id is None:
+            journal = self._desk.journal()
+            EnvelopeBook(journal).close(record.id, "cancelled")
+            journal.close()
+            return
+        _good(self._desk.call(lambda door: door.cancel(self._batch_id())), self.id)
+
+    def _batch_id(self) -> str:
+        record = self._record()
+        if record is None:
+            return self.id
+        if record.batch_id is None:
+            raise InputError(f"no batch is known for the envelope {self.id}; run its cell again, or cancel() it")
+        return record.batch_id
+
+    def _record(self) -> EnvelopeRecord | None:
+        """Return the envelope that this id names; None where it is a batch's own id."""
+        if self.id.startswith("msgbatch"):
+            return None
+        journal = self._desk.journal()
+        try:
+            return EnvelopeBook(journal).get(self.id)
+        finally:
+            journal.close()
+
+
+def adopt(batch_id: str, options: Mapping[str, Any], *, environment: BatchEnvironment | None = None) -> AdoptedBatch:
+    """Return a batch by its id; see ``Job.adopt``."""
+    return AdoptedBatch(batch_id, _desk(options, environment))
+
+
+def list_batches(
+    limit: int, options: Mapping[str, Any], *, environment: BatchEnvironment | None = None
+) -> pd.DataFrame:
+    """Return the batches that the journal knows and those that the API lists; see ``jobs``."""
+    desk = _desk(options, environment)
+    journal = desk.journal()
+    known = [record for record in EnvelopeBook(journal).all() if record.host == desk.environment.host]
+    journal.close()
+    page: BatchPage = _good(desk.call(lambda door: door.list(limit)), "the list of batches")
+    records = {record.batch_id: record for record in known if record.batch_id}
+    rows = [_row(batch, records.pop(batch.id, None)) for batch in page.batches]
+    rows += [_row(None, record) for record in known if record.batch_id is None or record.batch_id in records]
+    table = pd.DataFrame(rows, columns=list(_ROW)).astype(_ROW).set_index("batch")
+    return table.sort_values("created", ascending=False, kind="stable")
+
+
+_TIME = "datetime64[s, UTC]"
+_ROW: dict[str, str] = {
+    "batch": "object",
+    "state": "object",
+    "rows": "Int64",
+    **dict.fromkeys(_COUNTS, "Int64"),
+    "created": _TIME,
+    "ended": _TIME,
+    "readable_until": _TIME,
+    "run": "object",
+    "envelope": "object",
+}
+
+
+def _row(batch: BatchState | None, record: EnvelopeRecord | None) -> dict[str, Any]:
+    run, envelope = (record.run, record.id) if record else (None, None)
+    if batch is None:
+        assert record is not None
+        state = {"batch": record.batch_id or record.id, "state": record.state, "rows": record.requests}
+        return {**state, "created": _moment(record.created), "run": run, "envelope": envelope}
+    return {
+        "batch": batch.id,
+        "state": batch.status,
+        "rows": batch.requests,
+        **{name: batch.counts[name] if batch.has_ended else None for name in _COUNTS},
+        "created": _moment(batch.created),
+        "ended": _moment(batch.ended),
+        "readable_until": _moment(batch.created + RESULTS_SECONDS),
+        "run": run,
+        "envelope": envelope,
+    }
+
+
+def _moment(seconds: float | None) -> pd.Timestamp | None:
+    return None if seconds is None else pd.Timestamp(int(seconds), unit="s", tz="UTC")
+
+
+async def _collect(door: BatchDoor, state: BatchState, journal: Journal, host: str) -> pd.DataFrame:
+    """Read all results, every group on disk before the next is read."""
+    prices, envelopes = PriceList(), set[str]()
+    ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()
+    group: list[tuple[bytes, str, Reply, float]] = []
+    answers = 0
+    async with aclosing(door.results(state)) as results:
+        async for item in results:
+            item = _good(item, state.id)
+            text, error, cost = _read(item, prices)
+            ids.append(item.custom_id)
+            texts.append(text)
+            errors.append(error)
+            costs.append(cost)
+            found = read_custom_id(item.custom_id)
+            if found is not None and isinstance(item.fate, Reply):
+                envelopes.add(found[0])
+                group.append((found[1], host, item.fate, time.time()))
+                answers += 1
+            if len(group) >= GROUP_RESULTS:
+                _keep(journal, group)
+                await asyncio.sleep(0)
+    _keep(journal, group)
+    _close(journal, envelopes, answers)
+    return _frame(ids, texts, errors, costs)
+
+
+def _keep(journal: Journal, group: list[tuple[bytes, str, Reply, float]]) -> None:
+    if journal.path is not None:
+        journal.keep_answers(group)
+    group.clear()
+
+
+def _close(journal: Journal, envelopes: set[str], answers: int) -> None:
+    """Close the envelope of a batch that is read now, where this journal knows it."""
+    book = EnvelopeBook(journal)
+    for envelope_id in envelopes:
+        record = book.get(envelope_id)
+        if record is not None and record.state in ("prepared", "submitted", "unclear"):
+            book.close_collected(envelope_id, answers)
+
+
+def _read(item: BatchResult, prices: PriceList) -> tuple[str | None, str | None, float | None]:
+    """Return text, error and cost of one result; typed values need the cell that asked."""
+    fate = item.fate
+    if isinstance(fate, Reply):
+        answer = read_answer(fate.message)
+        cost = prices.cost(str(fate.message.get("model")), usage_of(fate.message), is_batch=True)
+        error = row_error(answer.kind, answer.what) if answer.kind else None
+        return answer.text, error, None if cost is None else float(cost)
+    if isinstance(fate, Failure):
+        return None, row_error(fate.kind, fate.message), 0.0
+    if fate == "expired":
+        return None, row_error("expired", "the batch came to its end"), 0.0
+    return None, row_error("cancelled", "the batch was cancelled before this row's turn"), 0.0
+
+
+def _frame(
+    ids: list[str], texts: list[str | None], errors: list[str | None], costs: list[float | None]
+) -> pd.DataFrame:
+    columns = {
+        "response": text_array(texts),
+        "response_error": text_array(errors),
+        "response_cost": pd.array([float("nan") if cost is None else cost for cost in costs], dtype="float64"),
+    }
+    return pd.DataFrame(columns, index=pd.Index(ids, name="custom_id", dtype="object"))
+
+
+def _desk(options: Mapping[str, Any], environment: BatchEnvironment | None) -> _Desk:
+    settings = resolve_settings(options)
+    return _Desk(settings, environment or batch_environment(settings))
+
+
+def _good(value: T | Failure, what: str) -> T:
+    """Return a value, or raise what its failure says.
+
+    Raises
+    ------
+    ClaudeParallelError
+        In the words of the row errors.
+    """
+    if isinstance(value, Failure):
+        raise ClaudeParallelError(f"{what}: {row_error(value.kind, value.message)}")
+    return value

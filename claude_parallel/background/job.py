@@ -1,0 +1,239 @@
+"""Maps in the background: a live run beside the other cells, or batches that are waited for.
+
+A job of this process knows its frame. A batch of another process or machine is adopted by its id: its answers go into
+the journal, so that the cell that asked for them costs nothing when it is run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+import time
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from ..batch.responses import RESULTS_SECONDS, BatchState
+from ..batch.session import BatchSession
+from ..engine.results import Results
+from ..engine.session import Session
+from ..frames.frame_map import FrameMap, only_run
+from ..progress.panel import show_panel
+from ..progress.stats import RunStats
+from ..records import Outcome
+from ..text import format_usd
+from .batch_by_id import AdoptedBatch, adopt, list_batches
+
+ZERO = Decimal(0)
+_WAIT_SECONDS = 0.1
+_ON_ITS_WAY = Outcome(None, None, None, None, ZERO, "none")
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """How far a job has come.
+
+    Attributes
+    ----------
+    id : str
+        The run's id.
+    state : str
+        ``"running"``, ``"done"``, ``"stopped"`` or ``"failed"``.
+    rows, done, errors : int
+        Rows of the frame, rows with an outcome, rows with an error.
+    cost : Decimal
+        US dollars so far.
+    words : str
+        What it is doing, or why it failed.
+    batches : tuple of BatchState
+        Batches under way, as the API showed them last.
+    """
+
+    id: str
+    state: str
+    rows: int
+    done: int
+    errors: int
+    cost: Decimal
+    words: str = ""
+    batches: tuple[BatchState, ...] = ()
+
+    def __repr__(self) -> str:
+        words = [f"{self.state}, {self.done:,} of {self.rows:,} rows, {format_usd(self.cost)}"]
+        if self.errors:
+            words.append(f"{self.errors:,} errors")
+        if self.words:
+            words.append(self.words)
+        if self.batches:
+            until = min(batch.created for batch in self.batches) + RESULTS_SECONDS
+            words.append("results can be read until " + time.strftime("%d %B", time.localtime(until)))
+        return f"<job {self.id}: {'; '.join(words)}>"
+
+
+class Job:
+    """A map that runs in the background of this process; made by ``df.claude.submit``.
+
+    Should the process end, live answers are in the journal and batches go on at the API: running the same cell again
+    takes both up. Results of a batch can be read for 29 days.
+
+    Parameters
+    ----------
+    prepared : FrameMap
+        What to do.
+    panel : bool
+        Show a live panel in notebooks.
+
+    Attributes
+    ----------
+    id : str
+        The run's id, as in ``cp.runs()``.
+    """
+
+    def __init__(self, prepared: FrameMap, *, panel: bool = True) -> None:
+        self._prepared = prepared
+        self._guard = contextlib.ExitStack()
+        self._guard.enter_context(only_run(prepared.frame))
+        try:
+            self._session: Session = prepared.session()
+        except BaseException:
+            self._guard.close()
+            raise
+        self._session.has_own_display = not panel
+        self.id = self._session.run_id
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        context = contextvars.copy_context()  # so that warnings and logs land where the caller's do
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"job {self.id}", daemon=True)
+        self._thread.start()
+        if isinstance(self._session, BatchSession):
+            while not self._session.submitted.wait(_WAIT_SECONDS):
+                pass  # in short waits, so that an interrupt comes through
+        elif panel and prepared.settings.progress:
+            show_panel(self._session.stats, self._session.control, self._ended)
+
+    def __repr__(self) -> str:
+        return repr(self.status())
+
+    @staticmethod
+    def adopt(batch_id: str, **options: Any) -> AdoptedBatch:
+        """Return a batch by its id, whoever submitted it; see :class:`AdoptedBatch`.
+
+        Parameters
+        ----------
+        batch_id : str
+            Such as ``msgbatch_...``, from ``cp.jobs()`` or the Claude Console.
+        **options
+            ``journal``, ``client`` and ``timeout`` as in ``df.claude.map``.
+        """
+        return adopt(batch_id, options)
+
+    def status(self) -> JobStatus:
+        """Return how far the job has come; never waits."""
+        stats, session = self._session.stats, self._session
+        state = "running"
+        if self._ended.is_set():
+            state = "stopped" if session.control.is_stopping else "done"
+        words = stats.waiting_for if state == "running" else ""
+        if self._error is not None:
+            state, words = "failed", str(self._error)
+        batches = session.batches if isinstance(session, BatchSession) else ()
+        return JobStatus(self.id, state, stats.total, stats.done, stats.errors, stats.cost, words, batches)
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Wait until the job has ended, or for `timeout` seconds, and return its status; an interrupt ends the wait."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._ended.wait(_WAIT_SECONDS if until is None else min(_WAIT_SECONDS, _left(until))):
+            if until is not None and time.monotonic() >= until:
+                break
+        return self.status()
+
+    def result(self) -> pd.DataFrame:
+        """Wait for the end, and return what ``df.claude.map`` would have returned.
+
+        Raises
+        ------
+        RunStopped, RowFailed
+            As ``df.claude.map``.
+        """
+        self.wait()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._prepared.result(self._session)
+
+    def partial(self) -> pd.DataFrame:
+        """Return the frame as it is now; rows still on their way have neither a response nor an error."""
+        if self._ended.is_set() and self._error is None:
+            return self.result()
+        return self._prepared.result(_Snapshot(self._session))  # type: ignore[arg-type]  # has what result() reads
+
+    def stop(self) -> None:
+        """Send nothing more. Calls in flight may land; a batch goes on at the API, and the next run collects it."""
+        self._session.control.request_stop()
+
+    def cancel(self) -> None:
+        """Cancel what is under way: batches at the API (what they have finished is kept), calls in flight at once."""
+        if isinstance(self._session, BatchSession):
+            self._session.cancel()
+            return
+        self._session.control.request_stop()
+        self._session.control.request_stop()
+
+    def _run(self) -> None:
+        try:
+            self._session.run()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._guard.close()
+            self._ended.set()
+
+
+class _Snapshot:
+    """The results of a running session, complete for the moment.
+
+    Parameters
+    ----------
+    session : Session
+        A session that may be running in another thread.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.run_id = session.run_id
+        copies = dict(session.results.copies)
+        outcomes = [outcome or _ON_ITS_WAY for outcome in list(session.results.outcomes)]
+        for position, first in copies.items():
+            outcomes[position] = replace(outcomes[first], cost=ZERO)
+        self.results = Results(list(outcomes), list(session.results.fingerprints), RunStats(), copies)
+
+
+def submit(prepared: FrameMap, *, panel: bool = True) -> Job:
+    """Start a map in the background; see ``ClaudeFrame.submit``."""
+    return Job(prepared, panel=panel)
+
+
+def jobs(*, limit: int = 100, **options: Any) -> pd.DataFrame:
+    """Return the batches that the journal knows and those that the API lists, newest first.
+
+    Parameters
+    ----------
+    limit : int, default 100
+        How many of the API's batches to ask for; the API keeps results for 29 days and lists batches for longer.
+    **options
+        ``journal``, ``client`` and ``timeout`` as in ``df.claude.map``.
+
+    Returns
+    -------
+    DataFrame
+        Index: the batch's id (or the envelope's, where none is known). ``state`` (the API's word, else the journal's),
+        ``rows``, ``succeeded``, ``errored``, ``canceled``, ``expired``, ``created``, ``ended``, ``readable_until``,
+        ``run`` and ``envelope`` (missing for batches of another journal).
+    """
+    return list_batches(limit, options)
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())

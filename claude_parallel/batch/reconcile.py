@@ -1,0 +1,137 @@
+"""Did an interrupted `create` make a batch? Found out from what the API lists, without paying twice.
+
+The list of batches shows no custom ids, only times and numbers of requests. So, for an envelope without a batch id:
+
+1. Every listed batch with as many requests, created at most a day before the envelope (clocks may differ) and not known
+   to belong to another envelope, is a candidate.
+2. A candidate that has ended is read, up to its first result: the custom id there carries the envelope's id, or it is
+   a stranger for good. A candidate that still runs cannot be told apart; it is waited for, which costs only time.
+3. Only when no candidate is left, and the envelope's lease is over (the sender renews it while `create` is under way,
+   and after a lost answer a minute more is granted to the server), was nothing created: the requests go out anew.
+4. With another API key than the sender's, an empty list proves nothing (batches are seen by one workspace only): then
+   the rows say so, and nothing is sent.
+
+The decision to wait in 2 and 3 rather than to ask again is deliberate: at worst it costs minutes, the alternative costs
+the whole batch a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from ..records import Failure
+from .collector import BatchRun
+from .envelope import read_custom_id
+from .in_flight import LEASE_SECONDS, Parcel, is_before, may_be_ours, poll_after
+from .responses import BatchState
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The envelope became this batch."""
+
+    batch: BatchState
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing was created; the envelope is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Not known yet: ask again in `wait_seconds`."""
+
+    wait_seconds: float
+
+
+Finding = Found | Missing | Unknown | Failure
+
+
+async def reconcile(run: BatchRun, parcel: Parcel) -> Finding:
+    """Return what became of an envelope without a batch id."""
+    record = run.book.get(parcel.record.id)
+    if record is None or record.state in ("collected", "failed", "cancelled"):
+        return Missing()  # another process has settled it; answers that it collected are in the journal
+    parcel.record = record
+    if record.batch_id is not None:
+        return await _found(run, record.batch_id)
+    candidates = await _candidates(run, parcel)
+    if isinstance(candidates, Failure):
+        return candidates
+    for batch in candidates:
+        if batch.has_ended and not batch.is_archived:
+            is_ours = await _is_ours(run, parcel, batch)
+            if isinstance(is_ours, Failure):
+                return is_ours
+            if is_ours:
+                run.book.submitted(record.id, batch.id)
+                return Found(batch)
+            parcel.strangers.add(batch.id)
+    now = run.wall_clock()
+    if any(not batch.has_ended for batch in candidates):
+        return Unknown(poll_after(now - record.created))
+    if now < record.lease:
+        return Unknown(min(record.lease - now, poll_after(now - record.created)))
+    if record.owner != run.door.owner:
+        return _another_key(record.id)
+    run.book.close(record.id, "failed")
+    return Missing()
+
+
+async def _found(run: BatchRun, batch_id: str) -> Found | Failure:
+    state = await run.door.retrieve(batch_id)
+    return state if isinstance(state, Failure) else Found(state)
+
+
+async def _candidates(run: BatchRun, parcel: Parcel) -> list[BatchState] | Failure:
+    """Return the listed batches that may be the one, newest first."""
+    known = run.book.batch_ids(run.host) | parcel.strangers
+    found: list[BatchState] = []
+    after_id: str | None = None
+    while True:
+        page = await run.door.list(after_id=after_id)
+        if isinstance(page, Failure):
+            return page
+        found.extend(batch for batch in page.batches if may_be_ours(batch, parcel.record, known))
+        after_id = page.last_id
+        if after_id is None or any(is_before(batch, parcel.record) for batch in page.batches):
+            return found
+
+
+async def _is_ours(run: BatchRun, parcel: Parcel, batch: BatchState) -> bool | Failure:
+    """Say whether the first result of an ended batch carries the envelope's id."""
+    async with aclosing(run.door.results(batch)) as results:
+        async for item in results:
+            if isinstance(item, Failure):
+                return item
+            found = read_custom_id(item.custom_id)
+            return found is not None and found[0] == parcel.record.id
+    return False
+
+
+def _another_key(envelope_id: str) -> Failure:
+    what = (
+        f"an interrupted run may have created a batch for this row with another API key (envelope {envelope_id}); run "
+        f"the cell with that key, or give it up: claude-parallel jobs cancel {envelope_id}"
+    )
+    return Failure(kind="not_found", message=what, status=404)
+
+
+@asynccontextmanager
+async def leasing(run: BatchRun, envelope_id: str) -> AsyncGenerator[None, None]:
+    """Let other processes know, for the length of a block, that an envelope is still being sent."""
+
+    async def renew() -> None:
+        while True:
+            run.book.extend(envelope_id, run.wall_clock() + LEASE_SECONDS)
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    task = asyncio.ensure_future(renew())
+    try:
+        yield
+    finally:
+        task.cancel()

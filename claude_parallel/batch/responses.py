@@ -1,0 +1,146 @@
+"""What the Message Batches API answers: the state of a batch, and the lines of its results.
+
+Pure. Source: Message Batches API, version 2026-10-21. How the bytes travel, ``batch_transport`` knows; what they mean
+for a run, ``batches``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ..api.responses import read_batch_error, read_response
+from ..records import Failure, Reply
+
+RESULTS_SECONDS = 29 * 24 * 3_600.0
+"""How long results can be read, from the creation of the batch."""
+
+COUNTS = ("processing", "succeeded", "errored", "canceled", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """A batch as the API shows it.
+
+    Attributes
+    ----------
+    id : str
+        Such as ``msgbatch_...``.
+    status : str
+        ``"in_progress"``, ``"canceling"`` or ``"ended"``.
+    counts : mapping of str to int
+        Requests by what became of them; all of them are ``processing`` until the whole batch has ended.
+    created, expires, ended : float or None
+        Seconds since the epoch.
+    results_url : str or None
+        Where the results lie; None before the end, and once they are archived.
+    is_archived : bool
+        True when the results can be read no more.
+    """
+
+    id: str
+    status: str
+    counts: Mapping[str, int]
+    created: float
+    expires: float | None = None
+    ended: float | None = None
+    results_url: str | None = None
+    is_archived: bool = False
+
+    @property
+    def requests(self) -> int:
+        """How many requests it holds."""
+        return sum(self.counts.values())
+
+    @property
+    def has_ended(self) -> bool:
+        """True when all results are there."""
+        return self.status == "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """One page of the list of batches, newest first; `last_id` is None on the last page."""
+
+    batches: tuple[BatchState, ...]
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one request.
+
+    Attributes
+    ----------
+    custom_id : str
+        The id under which it travelled.
+    fate : Reply, Failure, "canceled" or "expired"
+        Only a reply is billed.
+    """
+
+    custom_id: str
+    fate: Reply | Failure | Literal["canceled", "expired"]
+
+
+def read_batch(data: Any) -> BatchState | Failure:
+    """Return the state that a parsed response body describes; a failure where it describes none."""
+    try:
+        counts = {name: int(data["request_counts"].get(name) or 0) for name in COUNTS}
+        created = read_time(data["created_at"])
+        if created is None:
+            raise ValueError("created_at")
+        return BatchState(
+            id=str(data["id"]),
+            status=str(data["processing_status"]),
+            counts=counts,
+            created=created,
+            expires=read_time(data.get("expires_at")),
+            ended=read_time(data.get("ended_at")),
+            results_url=data.get("results_url"),
+            is_archived=data.get("archived_at") is not None,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Failure(kind="server", message="the answer is not a message batch", perhaps_billed=True)
+
+
+def read_page(data: Any) -> BatchPage | Failure:
+    """Return one page of the list of batches; a failure where the body is none."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("data"), list):
+        return Failure(kind="server", message="the answer is not a list of message batches")
+    batches = [read_batch(item) for item in data["data"]]
+    last_id = data.get("last_id") if data.get("has_more") else None
+    return BatchPage(tuple(batch for batch in batches if isinstance(batch, BatchState)), last_id)
+
+
+def read_result(line: bytes | str) -> BatchResult | None:
+    """Return what one line of the results says; None for an empty line.
+
+    A line that cannot be understood becomes a failure of its request, as far as its id can be read.
+    """
+    if not line.strip():
+        return None
+    try:
+        data = json.loads(line)
+        name, result = str(data["custom_id"]), data["result"]
+        kind = result["type"]
+    except (KeyError, TypeError, ValueError):
+        return BatchResult("", Failure(kind="unknown", message="a line of the batch's results cannot be read"))
+    if kind == "succeeded":
+        return BatchResult(name, read_response(200, {}, result.get("message") or {}))
+    if kind == "errored":
+        error = result.get("error")
+        return BatchResult(name, read_batch_error(error if isinstance(error, Mapping) else {}))
+    if kind in ("canceled", "expired"):
+        return BatchResult(name, kind)
+    return BatchResult(name, Failure(kind="unknown", message=f"the batch gives a result of the unknown type {kind!r}"))
+
+
+def read_time(text: Any) -> float | None:
+    """Return an RFC 3339 time as seconds since the epoch; None for anything else."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None

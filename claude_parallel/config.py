@@ -1,0 +1,103 @@
+"""Configuration: the defaults of this process, the account that calls go to, and where the journal lies.
+
+The only place that reads the environment. What one run meets of the outside world stands in ``engine.environment``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from .api.messages import Account, open_account
+from .options import Settings, check_names, read_environment, resolve
+
+ZERO = Decimal(0)
+
+FILE_NAME = "journal.sqlite3"
+"""The journal's file, in :func:`home`."""
+
+_lock = threading.Lock()
+_configured: dict[str, Any] = {}
+_overrides: list[Mapping[str, Any]] = []
+
+
+# -- defaults --------------------------------------------------------------------------------------------------------
+
+
+def configure(*, api_key: str | None = None, base_url: str | None = None, **options: Any) -> None:
+    """Set defaults for this process; they win over ``CLAUDE_PARALLEL_*`` variables and lose to a call's own options.
+
+    Parameters
+    ----------
+    api_key, base_url : str, optional
+        Where to send and how to sign in; None = as the SDK finds them (``ANTHROPIC_API_KEY``, a profile, ...).
+    **options
+        Any option of ``df.claude.map``. Each call replaces what was configured before; call it without arguments to go
+        back to the built-in defaults.
+
+    Raises
+    ------
+    InputError
+        For an option that does not exist or cannot work.
+
+    Examples
+    --------
+    >>> import claude_parallel as cp
+    >>> cp.configure(model="claude-sonnet-4-6", max_concurrency=20)
+    >>> cp.configure()
+    """
+    resolve(options)
+    with _lock:
+        _configured.clear()
+        _configured.update({**options, "api_key": api_key, "base_url": base_url})
+
+
+@contextmanager
+def override(**options: Any) -> Iterator[None]:
+    """Set defaults for the length of a block, above what was configured (``simulator()`` uses it)."""
+    with _lock:
+        _overrides.append(options)
+    try:
+        yield
+    finally:
+        with _lock:
+            _overrides.remove(options)
+
+
+def resolve_settings(options: Mapping[str, Any]) -> Settings:
+    """Return the settings of one call, from its own options and the defaults of this process."""
+    check_names(options)
+    with _lock:
+        layers = [options, *reversed(_overrides), dict(_configured), read_environment(os.environ)]
+    return resolve(*({k: v for k, v in layer.items() if k not in ("api_key", "base_url")} for layer in layers))
+
+
+def sign_in(settings: Settings) -> Account:
+    """Return the account that a call goes to, from its client, the configured key and URL, or the environment."""
+    with _lock:
+        layers = [*reversed(_overrides), _configured]
+        api_key = next((layer["api_key"] for layer in layers if layer.get("api_key")), None)
+        base_url = next((layer["base_url"] for layer in layers if layer.get("base_url")), None)
+    return open_account(settings.client, api_key=api_key, base_url=base_url)
+
+
+def home() -> Path:
+    """Return the folder of the journal: ``CLAUDE_PARALLEL_HOME``, else the user's data folder."""
+    configured = os.environ.get("CLAUDE_PARALLEL_HOME")
+    if configured:
+        return Path(configured).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("claude_parallel", appauthor=False))
+
+
+def journal_path(setting: bool | str | Path) -> Path | None:
+    """Return the file that a ``journal=`` setting means; None = no journal."""
+    if isinstance(setting, bool):
+        return home() / FILE_NAME if setting else None
+    return Path(setting).expanduser()

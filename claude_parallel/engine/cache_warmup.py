@@ -1,0 +1,53 @@
+"""Which of the requests that share a cached prefix goes first.
+
+An entry of the prompt cache can be read only once the first response has begun (source: prompt caching of the Claude
+API, version 2026-10-21), so of all requests that share a prefix one leads, and the others hold until it is back. What
+is marked is decided by ``prompt.cache_marks``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Turn = Literal["lead", "follow", "hold"]
+
+
+@dataclass(slots=True)
+class Prefixes:
+    """Who may go, among requests that share a marked prefix.
+
+    Attributes
+    ----------
+    ttl_seconds : float
+        Lifetime of an entry, counted from the start of the request that wrote or read it last.
+    warm_until : dict
+        When each prefix goes cold again, in seconds of the engine's clock.
+    leaders : set
+        Prefixes whose leader is under way.
+    """
+
+    ttl_seconds: float
+    warm_until: dict[bytes, float] = field(default_factory=dict)
+    leaders: set[bytes] = field(default_factory=set)
+
+    def turn(self, prefix: bytes, now: float) -> Turn:
+        """Return whether a request with this prefix leads, follows at once, or has to hold."""
+        if self.warm_until.get(prefix, now) > now:
+            return "follow"
+        return "hold" if prefix in self.leaders else "lead"
+
+    def sent(self, prefix: bytes, turn: Turn, now: float) -> None:
+        """Take note that a request was sent; a read refreshes the entry for free."""
+        if turn == "lead":
+            self.leaders.add(prefix)
+        else:
+            self.warm_until[prefix] = now + self.ttl_seconds
+
+    def ended(self, prefix: bytes, turn: Turn, started: float, *, is_answered: bool) -> None:
+        """Take note that a request ended; after a failed leader another one leads."""
+        if turn != "lead":
+            return
+        self.leaders.discard(prefix)
+        if is_answered:
+            self.warm_until[prefix] = started + self.ttl_seconds

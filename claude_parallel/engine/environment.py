@@ -1,0 +1,96 @@
+"""What a run meets of the outside world: transport, gate, clocks and chance.
+
+Another environment makes the same run a test, or a rehearsal on virtual time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..api.messages import SdkTransport, most_connections
+from ..config import sign_in
+from ..limits.gate import Gate, model_group
+from ..limits.window import CEILING
+from ..options import Settings
+from ..records import Transport
+
+_lock = threading.Lock()
+_gates: dict[tuple[str, str], Gate] = {}
+
+
+def _forget_gates() -> None:
+    """A forked child has limits of its own to learn, and must not wait for a lock that no thread holds any more."""
+    global _lock
+    _lock = threading.Lock()
+    _gates.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_gates)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a run meets of the outside world.
+
+    Attributes
+    ----------
+    host : str
+        Base URL, part of every journal key.
+    open_transport : callable
+        (calls in flight, timeout in seconds) -> Transport; called on the run's own event loop.
+    gate : Gate
+        Of this account and model group.
+    clock, wall_clock : callable
+        Seconds, monotonic; seconds since the epoch.
+    rng : random.Random
+        Source of jitter.
+    most_in_flight : int
+        Calls that can be under way at once, whatever the limits allow.
+    """
+
+    host: str
+    open_transport: Callable[[int, float], Transport]
+    gate: Gate
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    rng: random.Random = field(default_factory=random.Random)
+    most_in_flight: int = CEILING
+
+
+def live_environment(settings: Settings) -> Environment:
+    """Return the environment to the real API (or to whatever the configured base URL serves).
+
+    Raises
+    ------
+    CredentialsError
+        When there is nothing to sign in with.
+    """
+    environment = observing_environment(settings)
+    environment.gate.restrict(settings.limits)
+    return environment
+
+
+def observing_environment(settings: Settings) -> Environment:
+    """Return the same environment without telling the gate of this call's limits: to look, not to send.
+
+    Raises
+    ------
+    CredentialsError
+        When there is nothing to sign in with.
+    """
+    account = sign_in(settings)
+
+    def open_transport(max_connections: int, timeout_seconds: float) -> Transport:
+        return SdkTransport(account, max_connections=max_connections, timeout_seconds=timeout_seconds)
+
+    key = (f"{account.host} {account.owner}", model_group(settings.model))
+    with _lock:
+        gate = _gates.setdefault(key, Gate())
+    most = min(CEILING, most_connections() or CEILING)
+    return Environment(host=account.host, open_transport=open_transport, gate=gate, most_in_flight=most)

@@ -1,0 +1,90 @@
+"""What is known of an account before a run: its limits, its speed, the way to it; looked at without leaving a trace.
+
+Knows where to look and what to assume instead. What follows from it for a workload, ``rehearsal`` plays.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+
+from ..config import journal_path
+from ..engine.environment import Environment, observing_environment
+from ..errors import CredentialsError
+from ..limits.gate import TIERS, Gate, Limits
+from ..limits.window import CEILING
+from ..options import Settings
+from ..records import Transport
+from ..store.journal import Journal
+from .latency import ASSUMED, Latency, measured_latency
+from .scenario import Conditions, Knowledge
+
+PUBLIC_HOST = "https://api.anthropic.com"
+"""Whose answers the journal is asked for where there are no credentials. Source: the SDK's default base URL."""
+
+ASSUMED_TIER = "start"
+
+
+def look(settings: Settings) -> Environment | None:
+    """Return the environment of the account as they are; None where there is nothing to sign in with."""
+    try:
+        return observing_environment(settings)
+    except CredentialsError:
+        return None
+
+
+def closed_environment() -> Environment:
+    """Return environment that lead nowhere: enough to know what would be sent."""
+
+    def open_transport(_max_connections: int, _timeout_seconds: float) -> Transport:
+        raise CredentialsError("without credentials nothing can be sent")
+
+    return Environment(host=PUBLIC_HOST, open_transport=open_transport, gate=Gate())
+
+
+def conditions_of(settings: Settings, environment: Environment | None, latency: Latency) -> Conditions:
+    """Return what a run with these settings would take place under.
+
+    Parameters
+    ----------
+    settings : Settings
+        The call's own.
+    environment : Environment or None
+        Whose gate may have learnt limits from earlier answers.
+    latency : Latency
+        How long calls take.
+    """
+    learnt = _learnt(environment)
+    limits = _tighter(settings.limits, learnt)
+    knowledge: Knowledge = "learnt" if learnt else "given" if limits else "none"
+    return Conditions(
+        limits=limits or TIERS[ASSUMED_TIER],
+        knowledge=knowledge,
+        latency=latency,
+        max_in_flight=CEILING if settings.max_concurrency == "auto" else settings.max_concurrency,
+        policy=settings.retries,
+        ttl="1h" if settings.prompt_cache == "1h" else "5m",
+    )
+
+
+def latency_of(settings: Settings, environment: Environment | None) -> Latency:
+    """Return the latency of earlier runs in the journal, else the assumed one; no journal is made for it."""
+    path = journal_path(settings.journal)
+    if path is None or not path.exists():
+        return ASSUMED
+    with closing(Journal.open(path)) as journal:
+        return measured_latency(journal, environment.host if environment else PUBLIC_HOST, settings.model) or ASSUMED
+
+
+def _learnt(environment: Environment | None) -> Limits | None:
+    """Return the limits that the process has learnt of the account; None where there are none yet."""
+    found = environment.gate.status(environment.clock()).limits if environment is not None else {}
+    return Limits(found.get("requests"), found.get("input"), found.get("output")) if found else None
+
+
+def _tighter(one: Limits | None, other: Limits | None) -> Limits | None:
+    if one is None or other is None:
+        return one or other
+    first, second = one.by_dimension(), other.by_dimension()
+    both = {d: min(first.get(d, math.inf), second.get(d, math.inf)) for d in {*first, *second}}
+    return Limits(both.get("requests"), both.get("input"), both.get("output"))

@@ -1,0 +1,260 @@
+"""What a map will cost and how long it will take, before anything is paid: four strategies side by side.
+
+Puts the survey of the frame, the token counts, the prices and the rehearsals together. No call that costs money is
+made; the free counting endpoint is asked about a few rows at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..config import resolve_settings
+from ..errors import InputError
+from ..frames.frame_map import FrameMap
+from ..limits.gate import Limits
+from ..options import Settings
+from ..pricing import PriceList
+from .assumptions import closed_environment, conditions_of, latency_of, look
+from .latency import ASSUMED, given_latency, measured_latency
+from .notes import caching_note, estimate_notes, why_not_cached
+from .scenario import Conditions, Script
+from .simulate import Rehearsal, rehearse
+from .strategies import NAMES, Name, Strategy, Tokens, advise, batch_seconds, can_cache, price_strategy, read_price
+from .token_counts import InputCount, Interval, count_input, exact_input, expect_output
+from .workload import Workload, plain_workload, survey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What a map will cost and how long it will take, for four strategies.
+
+    Attributes
+    ----------
+    model : str
+        The model.
+    workload : Workload
+        Rows, distinct requests, and what the journal answers already.
+    tokens : Tokens
+        Input and output tokens.
+    strategies : tuple of Strategy
+        Dollars, seconds and advice: live, live + caching, batch, batch + caching.
+    rehearsals : mapping of str to Rehearsal
+        Of the live strategies.
+    limits : Limits
+        What was rehearsed under.
+    notes : tuple of str
+        Assumptions and their sources, one sentence each.
+    """
+
+    model: str
+    workload: Workload
+    tokens: Tokens
+    strategies: tuple[Strategy, ...]
+    rehearsals: Mapping[Name, Rehearsal]
+    limits: Limits
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        from .text import estimate_text
+
+        return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        from .text import estimate_html
+
+        return estimate_html(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per strategy.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by strategy: rows, unique (distinct requests), in_journal (of these), skipped, input_tokens,
+            output_tokens_low, output_tokens_likely, output_tokens_high (of all requests to be sent), usd_low,
+            usd_likely, usd_high (NaN without a known price), seconds, when, recommended.
+        """
+        work, outputs = self.workload, self.tokens.total_output()
+        records = []
+        for strategy in self.strategies:
+            dollars = [float(usd) for usd in strategy.usd] if strategy.usd else [float("nan")] * 3
+            records.append(
+                {
+                    "strategy": strategy.name,
+                    "rows": work.rows,
+                    "unique": work.unique,
+                    "in_journal": work.in_journal,
+                    "skipped": work.skipped,
+                    "input_tokens": round(float(self.tokens.inputs.sum())),
+                    **_named("output_tokens", [round(tokens) for tokens in outputs]),
+                    **_named("usd", dollars),
+                    "seconds": strategy.seconds,
+                    "when": strategy.when,
+                    "recommended": strategy.recommended,
+                }
+            )
+        return pd.DataFrame(records).set_index("strategy")
+
+    def plot(self) -> Any:
+        """Return the expected throughput over time and the limits it meets as a figure (extra ``[plot]``).
+
+        Raises
+        ------
+        InputError
+            When nothing would be sent, or matplotlib is not installed.
+        """
+        from ..report.figures import plot_throughput
+
+        name: Name = "live + caching" if self.strategies[1].usd != self.strategies[0].usd else "live"
+        found = self.rehearsals[name]
+        if found.data is None:
+            raise InputError("nothing would be sent, so there is nothing to draw")
+        shown = "" if found.played == found.calls else f", the first {found.played:,}"
+        return plot_throughput(found.data, f"Expected: {found.calls:,} requests {name}{shown}")
+
+
+def estimate_frame(frame_map: FrameMap, likely_output_tokens: float | None = None) -> Estimate:
+    """Return the estimate of a prepared map; see ``ClaudeFrame.estimate``.
+
+    Parameters
+    ----------
+    frame_map : FrameMap
+        The map, as its run would get it.
+    likely_output_tokens : float, optional
+        Expected output tokens of one answer, thinking included.
+
+    Raises
+    ------
+    InputError
+        For everything that would make the map fail before its first call.
+    """
+    _check_positive("likely_output_tokens", likely_output_tokens)
+    settings = frame_map.settings
+    environment = frame_map.environment or look(settings)
+    session = frame_map.prepare(environment or closed_environment())
+    with closing(session.journal):
+        workload = survey(session)
+        latency = measured_latency(session.journal, session.environment.host, settings.model) or ASSUMED
+    counted = count_input(workload, environment)
+    schema_format = frame_map.schema.format if frame_map.schema else None
+    output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)
+    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+
+
+def estimate(
+    rows: int = 100_000,
+    input_tokens: float = 2_000,
+    output_tokens: float = 500,
+    *,
+    model: str | None = None,
+    cached_tokens: float = 0,
+    limits: Limits | str | Mapping[str, float] | None = None,
+    latency_seconds: float | None = None,
+    max_concurrency: int | None = None,
+    prompt_cache: str | None = None,
+) -> Estimate:
+    """Estimate a workload without a frame: so many requests of so many tokens.
+
+    Parameters
+    ----------
+    rows : int
+        Requests, all different.
+    input_tokens, output_tokens : float
+        Tokens of each request and of its answer.
+    model : str, optional
+        Default: as for ``map``.
+    cached_tokens : float
+        How many of the input tokens are a prefix that all requests share.
+    limits : Limits, str or mapping, optional
+        The account's limits or its tier's name; without them, what the process has learnt, else tier "start".
+    latency_seconds : float, optional
+        Seconds of one call; default: measured on earlier runs in the journal, else assumed.
+    max_concurrency : int, optional
+        The most calls in flight.
+    prompt_cache : {"5m", "1h"}, optional
+        Lifetime of the cache's entries; default five minutes.
+
+    Returns
+    -------
+    Estimate
+        Dollars and wall time of four strategies.
+
+    Examples
+    --------
+    >>> import claude_parallel as cp
+    >>> figures = cp.estimate(rows=1_000, input_tokens=2_000, output_tokens=500, model="claude-sonnet-4-6")
+    >>> figures.to_frame().loc[["live", "batch"], "usd_likely"].tolist()
+    [13.5, 6.75]
+    """
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+        raise InputError(f"rows must be a whole number of at least 0, not {rows!r}")
+    for name, value in {"input_tokens": input_tokens, "output_tokens": output_tokens}.items():
+        _check_positive(name, value)
+    _check_positive("latency_seconds", latency_seconds)
+    if not 0 <= cached_tokens <= input_tokens:
+        raise InputError(f"cached_tokens must lie between 0 and input_tokens ({input_tokens:g}), not {cached_tokens!r}")
+    options = {"model": model, "limits": limits, "max_concurrency": max_concurrency, "prompt_cache": prompt_cache}
+    settings = resolve_settings(options)
+    environment = look(settings)
+    workload = plain_workload(rows, input_tokens, cached_tokens, {"model": settings.model})
+    latency = latency_of(settings, environment) if latency_seconds is None else given_latency(latency_seconds)
+    output = Interval(output_tokens, output_tokens, output_tokens, "as given")
+    counted = exact_input(workload)
+    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+
+
+def _conclude(
+    workload: Workload, counted: InputCount, output: Interval, settings: Settings, conditions: Conditions
+) -> Estimate:
+    """Return the estimate from what is known of the workload, the account and its speed."""
+    model, prices = str(workload.fields["model"]), PriceList()
+    tokens = Tokens(workload.loads * counted.ratio, counted.error, counted.prefix_tokens, output)
+    is_cacheable = can_cache(tokens, workload.prefix_load, model)
+    ttl = conditions.ttl if is_cacheable else None
+    usd = {name: price_strategy(name, tokens, workload.fields, prices, ttl) for name in NAMES}
+    rehearsals = _rehearse(workload, tokens, conditions, is_cacheable=is_cacheable)
+    in_batches = batch_seconds(workload.calls)
+    seconds: dict[Name, float] = {
+        name: rehearsals[name].seconds if name in rehearsals else in_batches for name in NAMES
+    }
+    strategies = advise(
+        usd,
+        seconds,
+        calls=workload.calls,
+        caching=None if is_cacheable else why_not_cached(tokens.prefix, model),
+        read_price=read_price(prices.card(model)),
+    )
+    notes = estimate_notes(workload, counted, output, settings, conditions, rehearsals["live"])
+    if is_cacheable:
+        notes.append(caching_note(tokens.prefix))
+    if usd["live"] is None:
+        notes.append(f"No price is known for {model!r}.")
+    elif settings.budget is not None and usd["live"][1] > settings.budget:
+        notes.append(f"The budget of ${settings.budget:,.2f} would stop a live run before its end.")
+    return Estimate(model, workload, tokens, tuple(strategies), rehearsals, conditions.limits, tuple(notes))
+
+
+def _rehearse(
+    workload: Workload, tokens: Tokens, conditions: Conditions, *, is_cacheable: bool
+) -> dict[Name, Rehearsal]:
+    live = rehearse(Script(tokens.inputs, workload.loads, tokens.output.likely), conditions)
+    if not is_cacheable:
+        return {"live": live, "live + caching": live}
+    cached = Script(tokens.inputs, workload.loads, tokens.output.likely, tokens.prefix)
+    return {"live": live, "live + caching": rehearse(cached, conditions)}
+
+
+def _named(name: str, values: list[Any]) -> dict[str, Any]:
+    return dict(zip((f"{name}_low", f"{name}_likely", f"{name}_high"), values, strict=True))
+
+
+def _check_positive(name: str, value: float | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise InputError(f"{name} must be a number above 0, not {value!r}")

@@ -1,0 +1,250 @@
+"""A run before it is run: the real engine against the in-memory simulator, on virtual time.
+
+Knows how to rehearse calls of known sizes under known limits, and how long that took. What the calls weigh and what
+the limits are, ``estimate`` finds out. The gate of a rehearsal is always a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..bridge import Control
+from ..engine.budget import Budget
+from ..engine.cache_warmup import Prefixes
+from ..engine.context import Pending, Rules, Run
+from ..engine.dispatcher import Engine
+from ..limits.gate import Gate, Ticket
+from ..limits.load import LoadEstimator
+from ..progress.stats import RunStats
+from ..prompt.cache_marks import SECONDS
+from ..records import Answer, Load, Outcome, Request
+from ..report.run import Run as RunRecord
+from ..report.timeline import RunData
+from ..simulation.clock import run_virtual
+from ..simulation.profile import Profile
+from ..simulation.stage import EPOCH, TokenTransport
+from ..store.journal import Journal
+from .scenario import ANSWERS, Conditions, Script, account_limits, burst_of
+
+ZERO = Decimal(0)
+
+HEAD_CALLS = 4_000
+"""Beyond what the first minute's burst takes, so many calls are played; then the pace is steady."""
+
+MOST_CALLS = 20_000
+_BURST_FACTOR = 1.25
+_CHUNK = 500
+_PREFIX = b"prefix"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsal:
+    """What a rehearsal showed.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time of the whole run.
+    calls : int
+        Calls of the whole run.
+    played : int
+        Calls that were played; the others follow at the pace reached.
+    bound_by : str
+        What holds the run back most: a limit, or the time that answers take.
+    data : RunData or None
+        The record of the played calls, as a real run leaves it; None where nothing has to be sent.
+    """
+
+    seconds: float
+    calls: int
+    played: int
+    bound_by: str
+    data: RunData | None
+
+    def __repr__(self) -> str:
+        return f"<Rehearsal of {self.calls:,} calls: {self.seconds:.1f} s, held back by {self.bound_by}>"
+
+
+def rehearse(script: Script, conditions: Conditions) -> Rehearsal:
+    """Rehearse a run, on a thread of its own so that it works inside a running event loop, too.
+
+    Parameters
+    ----------
+    script : Script
+        The calls.
+    conditions : Conditions
+        Limits, latencies and the run's own options.
+    """
+    if not len(script):
+        return Rehearsal(0.0, 0, 0, ANSWERS, None)
+    burst, bound_by = burst_of(script, conditions.limits)
+    played = int(min(len(script), HEAD_CALLS + _BURST_FACTOR * burst, MOST_CALLS))
+    control = Control()
+    play = _Play(script, conditions, played, control)
+    _on_thread(lambda: run_virtual(play.run), control)
+    # What the bucket holds at the beginning goes at once, the rest cannot be quicker than the limit refills it.
+    refilling_seconds = max(0.0, 60.0 * (len(script) - burst) / burst) if burst else 0.0
+    seconds = max(_whole_seconds(play, len(script), burst), refilling_seconds)
+    is_bound = refilling_seconds > seconds / 2
+    return Rehearsal(seconds, len(script), played, bound_by if is_bound else ANSWERS, play.data())
+
+
+def _whole_seconds(play: _Play, calls: int, burst: float) -> float:
+    """Return the wall time of all calls: the played ones, and the rest at the pace that they reached."""
+    left = calls - play.played
+    if not left:
+        return play.seconds
+    steady = max(2, int((play.played - burst) / 2))
+    sent = play.sent_at[-steady:]
+    pace = float(np.polyfit(np.arange(len(sent)), sent, 1)[0])
+    return play.seconds + left * pace
+
+
+class _Play:
+    """One rehearsal while it goes on."""
+
+    def __init__(self, script: Script, conditions: Conditions, played: int, control: Control) -> None:
+        self.played = played
+        self.seconds = 0.0
+        self.sent_at: list[float] = []
+        self._script = script
+        self._conditions = conditions
+        self._control = control
+        self._journal = Journal.open(None)
+        self._clock = _LoopClock()
+
+    async def run(self) -> None:
+        """Play the calls to their end."""
+        limits = self._conditions.limits.by_dimension()
+        settings = {"model": "rehearsal", "rows": self.played}
+        self._journal.begin_run("rehearsal", EPOCH, "rehearsal", settings)
+        engine = Engine(self._assemble(), self._calls(), _ignore)
+        await engine.run()
+        self.seconds = self._clock()
+        totals = {"rows": self.played, "limits": limits, "waited_seconds": dict(engine.waited)}
+        self._journal.end_run("rehearsal", EPOCH + self.seconds, totals)
+
+    def data(self) -> RunData:
+        """Return the record of the rehearsal."""
+        return RunRecord("rehearsal", self._journal).data()
+
+    def _assemble(self) -> Run:
+        conditions = self._conditions
+        return Run(
+            run_id="rehearsal",
+            host="rehearsal",
+            transport=self._stage(),
+            gate=_fresh_gate(conditions),
+            journal=self._journal,
+            rules=Rules(
+                read=lambda _message: Answer("rehearsal"),
+                price=lambda _model, _usage: ZERO,
+                worst_cost=lambda _request: ZERO,
+                with_breakpoint=self._note_sent,
+                repair=lambda _pending, _answer: None,
+            ),
+            policy=conditions.policy,
+            budget=Budget(cap=None),
+            estimator=LoadEstimator(),
+            prefixes=Prefixes(SECONDS[conditions.ttl]) if self._script.cached_tokens else None,
+            control=self._control,
+            stats=RunStats(total=self.played),
+            clock=self._clock,
+            wall_clock=lambda: EPOCH + self._clock(),
+            rng=random.Random(0),
+            max_in_flight=conditions.max_in_flight,
+        )
+
+    def _stage(self) -> TokenTransport:
+        latency = self._conditions.latency
+        profile = Profile(
+            limits=account_limits(self._conditions.limits),
+            latency_seconds=latency.begin_seconds,
+            seconds_per_output_token=latency.seconds_per_output_token,
+            jitter_sigma=latency.sigma,
+        )
+        return TokenTransport(profile, random.Random(1))
+
+    def _note_sent(self, request: Request) -> Mapping[str, Any]:
+        self.sent_at.append(self._clock())
+        return request.body
+
+    def _calls(self) -> Iterator[list[Pending]]:
+        script = self._script
+        cached, output = round(script.cached_tokens), max(1, round(script.output_tokens))
+        prefix = _PREFIX if cached else None
+        for start in range(0, self.played, _CHUNK):
+            stop = min(start + _CHUNK, self.played)
+            pairs = zip(script.input_tokens[start:stop].tolist(), script.loads[start:stop].tolist(), strict=True)
+            yield [
+                Pending(
+                    start + offset,
+                    Request(
+                        {"model": "rehearsal", "input": max(round(tokens), cached), "cached": cached, "output": output},
+                        b"",
+                        Load(load),
+                        prefix,
+                    ),
+                )
+                for offset, (tokens, load) in enumerate(pairs)
+            ]
+
+
+class _LoopClock:
+    """The running loop's time, and the last one seen where no loop runs."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def __call__(self) -> float:
+        try:
+            self._seconds = asyncio.get_running_loop().time()
+        except RuntimeError:
+            return self._seconds
+        return self._seconds
+
+
+def _fresh_gate(conditions: Conditions) -> Gate:
+    """Return a gate that knows as much as the run's own would; never that one itself."""
+    gate = Gate(None if conditions.knowledge == "none" else conditions.limits)
+    if conditions.knowledge == "learnt":
+        ticket = gate.admit(Load(0.0), 0.0)
+        assert isinstance(ticket, Ticket)
+        gate.settle(ticket, Load(0.0), {}, 0.0)
+    return gate
+
+
+def _on_thread(work: Callable[[], None], control: Control) -> None:
+    """Run blocking work on a daemon thread and wait for it; an interrupt stops it and is raised."""
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=target, name="claude_parallel rehearsal", daemon=True).start()
+    try:
+        done.wait()
+    except BaseException:
+        control.request_stop()
+        control.request_stop()
+        raise
+    if errors:
+        raise errors[0]
+
+
+def _ignore(_pending: Pending, _outcome: Outcome) -> None:
+    return None

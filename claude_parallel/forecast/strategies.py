@@ -1,0 +1,242 @@
+"""The four ways to send the same requests, live or as batches, with prompt caching or without: dollars, and when which.
+
+Knows prices times tokens, and the advice that follows from them. Tokens come from ``token_counts``, seconds from
+``rehearsal``; how all of it is shown, ``estimate`` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..pricing import PriceList, RateCard
+from ..prompt.cache_marks import TimeToLive, minimum_tokens
+from ..records import Usage
+from .token_counts import Interval
+
+FloatArray = npt.NDArray[np.float64]
+Name = Literal["live", "live + caching", "batch", "batch + caching"]
+NAMES: tuple[Name, ...] = ("live", "live + caching", "batch", "batch + caching")
+
+BATCH_SECONDS = 3_600.0
+"""Most batches end within an hour, all within 24. Source: Message Batches docs, read 2026-11-22."""
+
+BATCH_QUEUE = 200_000
+"""Requests that may wait in batches at once on the lowest tier. Source: rate limits, read 2026-11-22."""
+
+BATCH_HITS = Interval(0.3, 0.65, 0.98, "best effort: 30 to 98 % of a batch's rows read the cache, 65 % taken as likely")
+"""Source: Message Batches docs, prompt caching, read 2026-11-22; the middle is our assumption."""
+
+_WORTH_USD = Decimal(5)
+_LONG_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """What a workload weighs.
+
+    Attributes
+    ----------
+    inputs : array
+        Likely input tokens of each request.
+    input_error : float
+        Bound of the relative error of their sum.
+    prefix : float
+        Tokens of the prefix that all requests share.
+    output : Interval
+        Output tokens of one answer.
+    """
+
+    inputs: FloatArray
+    input_error: float
+    prefix: float
+    output: Interval
+
+    def total_output(self) -> tuple[float, float, float]:
+        """Return all output tokens: low, likely, high."""
+        count = len(self.inputs)
+        return count * self.output.low, count * self.output.likely, count * self.output.high
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way to send the requests.
+
+    Attributes
+    ----------
+    name : str
+        ``live``, ``live + caching``, ``batch`` or ``batch + caching``.
+    usd : tuple of Decimal or None
+        US dollars: low, likely, high; None where no price is known.
+    seconds : float
+        Expected wall time.
+    when : str
+        When it is the one to use.
+    recommended : bool
+        True for one of the four.
+    """
+
+    name: Name
+    usd: tuple[Decimal, Decimal, Decimal] | None
+    seconds: float
+    when: str
+    recommended: bool
+
+
+def can_cache(tokens: Tokens, guessed_prefix: float, model: str) -> bool:
+    """Say whether the shared prefix is long enough to be cached, both by the engine's guess and as counted."""
+    return len(tokens.inputs) > 1 and min(tokens.prefix, guessed_prefix) >= minimum_tokens(model)
+
+
+def price_strategy(
+    name: Name, tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None
+) -> tuple[Decimal, Decimal, Decimal] | None:
+    """Return what all requests cost in one strategy, US dollars low, likely, high; None without a known price.
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+    tokens : Tokens
+        What the requests weigh.
+    fields : mapping
+        The wire body; model, speed and inference_geo count.
+    prices : PriceList
+        The only source of prices.
+    ttl : "5m", "1h" or None
+        Lifetime of the cache's entries; None = the prefix is not cached, whatever the strategy's name.
+    """
+    is_batch = name.startswith("batch")
+    card = prices.card(fields["model"], is_batch=is_batch, is_fast=not is_batch and fields.get("speed") == "fast")
+    if card is None:
+        return None
+    error, output = tokens.input_error, tokens.output
+    low, likely, high = (
+        sum(
+            (
+                _band_cost(band, inputs, tokens, outputs, share, fields, ttl if name.endswith("caching") else None)
+                for band, inputs in _bands(card, tokens.inputs * scale)
+            ),
+            Decimal(0),
+        )
+        for scale, outputs, share in (
+            (1 - error, output.low, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.high)),
+            (1.0, output.likely, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.likely)),
+            (1 + error, output.high, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.low)),
+        )
+    )
+    return low, likely, high
+
+
+def batch_seconds(calls: int) -> float:
+    """Return how long batches of so many requests usually take, in seconds; a full queue makes rounds."""
+    return BATCH_SECONDS * -(-calls // BATCH_QUEUE)
+
+
+def advise(
+    usd: Mapping[Name, tuple[Decimal, Decimal, Decimal] | None],
+    seconds: Mapping[Name, float],
+    *,
+    calls: int,
+    caching: str | None,
+    read_price: float,
+) -> list[Strategy]:
+    """Return the four strategies with their advice; one of them is recommended.
+
+    Parameters
+    ----------
+    usd, seconds : mapping
+        Dollars and wall time by strategy.
+    calls : int
+        Requests to be sent.
+    caching : str or None
+        Why caching does not apply; None where it does.
+    read_price : float
+        What a cached token costs, as a share of the price of an input token.
+    """
+    best = _recommended(usd, seconds, calls, is_cacheable=caching is None)
+    shared = (
+        f"where all rows share a long prompt: its cached part costs {read_price:g}x" if caching is None else caching
+    )
+    when: dict[Name, str] = {
+        "live": "where latency matters: answers come at once",
+        "live + caching": shared,
+        "batch": "where it can wait: half the price, mostly within an hour, at most 24 hours",
+        "batch + caching": f"{shared} of half the price, best effort" if caching is None else caching,
+    }
+    return [Strategy(name, usd[name], seconds[name], when[name], name == best) for name in NAMES]
+
+
+def read_price(card: RateCard | None) -> float:
+    """Return what a cached token costs as a share of the price of an input token."""
+    if card is None or not card.bands[0][1][0]:
+        return 0.1
+    prices = card.bands[0][1]
+    return float(prices[4] / prices[0])
+
+
+def _recommended(
+    usd: Mapping[Name, tuple[Decimal, Decimal, Decimal] | None],
+    seconds: Mapping[Name, float],
+    calls: int,
+    *,
+    is_cacheable: bool,
+) -> Name:
+    """Batch where that saves some dollars or a live run would take as long anyway; caching where it saves anything."""
+    live = _cheaper("live", "live + caching", usd) if is_cacheable else "live"
+    batch = _cheaper("batch", "batch + caching", usd) if is_cacheable else "batch"
+    one, other = usd[live], usd[batch]
+    if not calls or one is None or other is None:
+        return live
+    saved = one[1] - other[1]
+    return batch if saved >= _WORTH_USD or (saved > 0 and seconds[live] >= _LONG_SECONDS) else live
+
+
+def _cheaper(plain: Name, cached: Name, usd: Mapping[Name, tuple[Decimal, Decimal, Decimal] | None]) -> Name:
+    one, other = usd[plain], usd[cached]
+    return cached if one is not None and other is not None and other[1] < one[1] else plain
+
+
+def _hit_share(is_batch: bool, calls: int, batch_share: float) -> float:
+    """Return the share of requests that read the cache: live all but the first, in batches what luck gives."""
+    best = max(0, calls - 1) / max(1, calls)
+    return min(batch_share, best) if is_batch else best
+
+
+def _bands(card: RateCard, inputs: FloatArray) -> Iterator[tuple[RateCard, FloatArray]]:
+    """Yield the requests of each band of prices, with a card that holds for this band alone."""
+    starts: Sequence[int] = [start for start, _ in card.bands]
+    band = np.searchsorted(np.asarray(starts[1:], dtype=np.float64), inputs, side="left")
+    for index, (_, prices) in enumerate(card.bands):
+        chosen = inputs[band == index]
+        if len(chosen):
+            yield RateCard(((0, prices),), card.per_search), chosen
+
+
+def _band_cost(
+    card: RateCard,
+    inputs: FloatArray,
+    tokens: Tokens,
+    outputs: float,
+    hit_share: float,
+    fields: Mapping[str, Any],
+    ttl: TimeToLive | None,
+) -> Decimal:
+    count, total = len(inputs), float(inputs.sum())
+    cached = min(tokens.prefix * count, total) if ttl else 0.0
+    written = cached * (1 - hit_share)
+    return card.cost(
+        Usage(
+            input_tokens=round(total - cached),
+            output_tokens=round(count * outputs),
+            cache_write_5m_tokens=round(written) if ttl == "5m" else 0,
+            cache_write_1h_tokens=round(written) if ttl == "1h" else 0,
+            cache_read_tokens=round(cached) - round(written),
+            inference_geo=fields.get("inference_geo"),
+        )
+    )

@@ -1,0 +1,75 @@
+"""How an estimate is written: as text for a terminal, as a table for a notebook.
+
+Knows columns and formats; the figures come from ``estimate``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from ..text import elapsed, escaped, format_usd
+from .strategies import BATCH_SECONDS, Strategy
+
+if TYPE_CHECKING:
+    from .estimate import Estimate
+
+_WIDTH = 110
+_HEADS = ("strategy", "US dollars", "low to high", "time", "when")
+
+
+def estimate_text(figures: Estimate) -> str:
+    """Return an estimate as text."""
+    rows = [_cells(strategy) for strategy in figures.strategies]
+    marks = [" ", *("*" if strategy.recommended else " " for strategy in figures.strategies)]
+    table = [_HEADS, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADS))]
+    lines = [
+        f"{mark} " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for mark, row in zip(marks, table, strict=True)
+    ]
+    notes = [textwrap.fill(note, _WIDTH, subsequent_indent="  ") for note in figures.notes]
+    return "\n".join([_headline(figures), "", *lines, "", *notes])
+
+
+def estimate_html(figures: Estimate) -> str:
+    """Return an estimate as HTML for a notebook."""
+    left = 'style="text-align:left"'
+    heads = "".join(f"<th {left}>{escaped(head)}</th>" for head in _HEADS)
+    rows = "".join(_html_row(strategy, left) for strategy in figures.strategies)
+    notes = "<br>".join(escaped(note, 1_000) for note in figures.notes)
+    return (
+        f"<div><p><b>{escaped(_headline(figures), 1_000)}</b></p>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<p style="opacity:.75">{notes}</p></div>'
+    )
+
+
+def _headline(figures: Estimate) -> str:
+    work = figures.workload
+    repeated = work.rows - work.skipped - work.invalid - work.unique
+    apart = {
+        "answered by the journal": work.in_journal,
+        "repeated": repeated,
+        "skipped": work.skipped,
+        "invalid": work.invalid,
+    }
+    others = "".join(f", {count:,} {what}" for what, count in apart.items() if count)
+    return f"{work.rows:,} rows with {figures.model}: {work.calls:,} requests to send{others}"
+
+
+def _cells(strategy: Strategy) -> tuple[str, str, str, str, str]:
+    time = elapsed(strategy.seconds) if strategy.seconds else "-"
+    if strategy.name.startswith("batch"):
+        time = f"about {round(strategy.seconds / BATCH_SECONDS)} h"
+    if strategy.usd is None:
+        return strategy.name, "unknown", "", time, strategy.when
+    low, likely, high = strategy.usd
+    bounds = "" if low == high else f"{format_usd(low)} to {format_usd(high)}"
+    return strategy.name, format_usd(likely), bounds, time, strategy.when
+
+
+def _html_row(strategy: Strategy, style: str) -> str:
+    cells = "".join(f"<td {style}>{escaped(cell, 1_000)}</td>" for cell in _cells(strategy)[1:])
+    name = f"<b>{strategy.name}</b> ★" if strategy.recommended else strategy.name
+    return f"<tr><td {style}>{name}</td>{cells}</tr>"

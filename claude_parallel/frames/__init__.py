@@ -1,0 +1,1 @@
+"""Frames and series in, frames and series out."""

@@ -1,0 +1,254 @@
+"""Frames, series and lists become rows to ask; outcomes become columns on the frame's own index.
+
+Everything goes by position, so that duplicate labels, a MultiIndex or an unsorted index do no harm; columns are built
+once, never cell by cell. What a prompt makes of a row, ``prompt`` knows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
+from ..engine.results import Results
+from ..errors import InputError
+from ..prompt.template import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
+from ..report.recent_runs import RUN_ATTRIBUTE
+from ..schema.schema import Schema
+from .typed_columns import typed_columns
+
+_ROWS_OF_TEXT = 500
+_ROWS_WITH_FILES = 8
+_IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
+
+
+class FrameRows:
+    """The rows of a frame, as a prompt asks them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The input; never changed.
+    prompt : Prompt
+        A prompt checked against the frame's columns.
+    images, documents : sequence of str
+        Columns whose cells are attached to the message, before its text.
+    max_pixels : int, optional
+        Longest edge of an image; larger ones are scaled down.
+    """
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        prompt: Prompt,
+        *,
+        images: Sequence[str] = (),
+        documents: Sequence[str] = (),
+        max_pixels: int | None = None,
+    ) -> None:
+        self._frame = frame
+        self._prompt = prompt
+        self._places = [_place(frame, name) for name in prompt.columns] if prompt.function is None else []
+        self._attached = [
+            *((_place(frame, name), name, lambda cell: image_blocks(cell, max_pixels)) for name in images),
+            *((_place(frame, name), name, document_blocks) for name in documents),
+        ]
+        self.rows_at_once = _ROWS_WITH_FILES if self._attached else _ROWS_OF_TEXT
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+        """Return what the rows from `start` to `stop` ask; attached files are read here, and nowhere kept."""
+        texts = self._texts(start, stop)
+        if not self._attached:
+            return texts
+        columns = [(name, make, _cells(self._frame.iloc[start:stop, place])) for place, name, make in self._attached]
+        return [
+            _attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
+            for offset, text in enumerate(texts)
+        ]
+
+    def _texts(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+        if self._prompt.function is not None:
+            rows = (self._frame.iloc[position] for position in range(start, stop))
+            return [_call(self._prompt.function, row) for row in rows]
+        cells = [_cells(self._frame.iloc[start:stop, place]) for place in self._places]
+        return [self._prompt.fill(values) for values in zip(*cells, strict=True)]
+
+
+class SeriesRows:
+    """The values of a series, as a prompt asks them; see :class:`FrameRows`."""
+
+    rows_at_once = 500
+
+    def __init__(self, series: pd.Series[Any], prompt: Prompt) -> None:
+        self._series = series
+        self._prompt = prompt
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+        """Return what the values from `start` to `stop` ask."""
+        cells = _cells(self._series.iloc[start:stop])
+        if self._prompt.function is None:
+            return [self._prompt.fill((value,)) for value in cells]
+        function = self._prompt.function
+        return [Skipped("the value is missing") if value is None else _call(function, value) for value in cells]
+
+
+def column_names(frame: pd.DataFrame) -> list[str]:
+    """Return the frame's column labels as a template can name them."""
+    return [str(label) for label in frame.columns]
+
+
+def check_prompt_cells(frame: pd.DataFrame, column: str) -> None:
+    """Refuse a column of prompts in which a cell is not text.
+
+    Raises
+    ------
+    InputError
+        Naming the first such cell.
+    """
+    values = frame.iloc[:, _place(frame, column)]
+    for position, value in enumerate(_cells(values)):
+        if value is not None and not isinstance(value, str):
+            raise InputError(
+                f"column {column!r} is the prompt, but row {position} holds {type(value).__name__}, not text; "
+                f'convert it with astype("string"), or use a template such as "... {{{column}}}"'
+            )
+
+
+def check_first_row(prompt: Prompt, rows: FrameRows | SeriesRows) -> None:
+    """Try a prompt function on the first row, so that a mistake in it shows before anything is paid.
+
+    Raises
+    ------
+    InputError
+        Caused by what the function raised, or naming what is wrong with its result.
+    """
+    if prompt.function is None or len(rows) == 0:
+        return
+    first = rows.contents(0, 1)[0]
+    if isinstance(first, RowProblem):
+        raise InputError(f"on the first row, {first.message}")
+
+
+def check_output_names(taken: Sequence[str], read: Sequence[str], made: Iterable[str]) -> None:
+    """Refuse an output column that the prompt reads, or that stands several times in the frame.
+
+    Raises
+    ------
+    InputError
+        Naming the column.
+    """
+    for name in made:
+        if name in read:
+            raise InputError(
+                f"the output column {name!r} is read by the prompt and would be replaced; choose another out="
+            )
+        if list(taken).count(name) > 1:
+            raise InputError(f"the frame has several columns {name!r}, so it cannot be replaced; choose another out=")
+
+
+def output_columns(out: str, results: Results, samples: int, schema: Schema | None = None) -> dict[str, Any]:
+    """Return the text, error, cost and typed columns of a run.
+
+    Parameters
+    ----------
+    out : str
+        Name of the first text column; sample 2 and later get ``<out>_2`` and so on.
+    results : Results
+        Complete results.
+    samples : int
+        Draws per row.
+    schema : Schema, optional
+        A bare type replaces the text column, fields follow with columns of their own.
+
+    Returns
+    -------
+    dict of str to array
+        In the order in which they stand in the frame.
+    """
+    columns: dict[str, Any] = {}
+    for sample in range(samples):
+        name = sample_name(out, sample)
+        outcomes = [outcome for outcome in results.outcomes[sample::samples] if outcome is not None]
+        columns[name] = text_array([outcome.text for outcome in outcomes])
+        columns[f"{name}_error"] = text_array([outcome.error for outcome in outcomes])
+        costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
+        columns[f"{name}_cost"] = pd.array(costs, dtype="float64")
+        if schema is not None:
+            typed = typed_columns(schema, [outcome.values for outcome in outcomes])
+            columns.update({sample_name(column, sample): values for column, values in typed.items()})
+    return columns
+
+
+def sample_name(out: str, sample: int) -> str:
+    """Return the name of the column of one sample, counted from 0."""
+    return out if sample == 0 else f"{out}_{sample + 1}"
+
+
+def attach(frame: pd.DataFrame, columns: Mapping[str, Any], run_id: str) -> pd.DataFrame:
+    """Return a new frame with the columns added or replaced, which knows its run."""
+    result = frame.assign(**columns)
+    result.attrs = {**frame.attrs, RUN_ATTRIBUTE: run_id}
+    return result
+
+
+def text_array(values: list[str | None]) -> Any:
+    """Return text as pandas text; as objects where it holds lone surrogates, which Arrow cannot store."""
+    try:
+        return pd.array(values, dtype=TEXT_DTYPE)  # type: ignore[call-overload]  # a name that depends on the version
+    except UnicodeEncodeError:
+        return pd.array(values, dtype=object)
+
+
+def _place(frame: pd.DataFrame, name: str) -> int:
+    places = [place for place, label in enumerate(frame.columns) if str(label) == name]
+    if len(places) > 1:
+        raise InputError(
+            f"the frame has {len(places)} columns named {name!r}; rename them before using one in a prompt"
+        )
+    return places[0]
+
+
+def _cells(values: pd.Series[Any]) -> list[Any]:
+    """Return cells as Python values, missing ones as None."""
+    missing = values.isna()
+    cells: list[Any] = values.tolist()
+    if missing.any():
+        return [None if is_missing else cell for cell, is_missing in zip(cells, missing.tolist(), strict=True)]
+    return cells
+
+
+def _attach(
+    text: Content | Skipped | RowProblem, attachments: list[tuple[str, Callable[[Any], list[dict[str, Any]]], Any]]
+) -> Content | Skipped | RowProblem:
+    """Return the row's content with its files before the text; a missing or broken file is this row's problem alone."""
+    if isinstance(text, Skipped | RowProblem):
+        return text
+    blocks: list[dict[str, Any]] = []
+    for name, make, cell in attachments:
+        try:
+            found = [] if cell is None else make(cell)
+            blocks.extend(found)
+            check_blocks(blocks)
+        except AttachmentError as error:
+            return RowProblem(f"column {name!r}: {error}")
+        if not found:
+            return Skipped(f"column {name!r} is missing")
+    return attach_blocks(blocks, text)
+
+
+def _call(function: Callable[[Any], Any], row: Any) -> Content | Skipped | RowProblem:
+    """Return what a prompt function gives for a row; what it raises is this row's problem alone."""
+    try:
+        return check_content(function(row))
+    except Exception as error:
+        return RowProblem(f"the prompt function raised {type(error).__name__}: {error}")

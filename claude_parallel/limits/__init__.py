@@ -1,0 +1,1 @@
+"""How much may be sent, and when: the gate and what it believes about the account's limits."""

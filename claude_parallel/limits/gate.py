@@ -1,0 +1,331 @@
+"""The gate: may one more request go now, and if not, when.
+
+One gate serves one account and model group, and is shared by all runs of the process. It keeps a token bucket for
+requests, input and output tokens, a window of calls in flight, and the pause that a 429 asks for; it learns from
+every response. It knows no network and no clock: callers bring the time (seconds, monotonic).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..records import Dimension, Failure, Load, RateLimitStatuses
+from .bucket import Bucket, settled
+from .pacing import Pace, Pause
+from .tiers import TIERS, Limits, model_group, resolve_limits
+from .window import Window
+
+__all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
+
+_NAMES: dict[Dimension, str] = {
+    "requests": "requests per minute",
+    "input": "input tokens per minute",
+    "output": "output tokens per minute",
+}
+_BLIND_PER_SECOND = 30.0
+_BLIND_WINDOW = 200
+_LATENCY_WEIGHT = 0.05
+_LEARN_EVERY_SECONDS = 0.01
+
+Amounts = tuple[float, float, float]
+"""Requests, input tokens, output tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The leave to send one request; hand it back with what came of it.
+
+    Attributes
+    ----------
+    sent_at : float
+        When it was given, in seconds of the gate's clock.
+    amounts : tuple of float
+        What was charged.
+    counted : tuple of float
+        What the server had counted of ours by then, this request included.
+    """
+
+    sent_at: float
+    amounts: Amounts
+    counted: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: ask again in `seconds`, because of `reason`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What the gate knows, for progress and reports.
+
+    Attributes
+    ----------
+    window : int
+        Calls that may be in flight.
+    in_flight : int
+        Calls that are.
+    limits : mapping of str to float
+        Limits per minute in force by dimension.
+    pause_seconds : float
+        Seconds until the pause ends; 0 without a pause.
+    pause_reason : str
+        Why it pauses.
+    """
+
+    window: int
+    in_flight: int
+    limits: Mapping[Dimension, float]
+    pause_seconds: float
+    pause_reason: str
+
+
+class Gate:
+    """Admission control for one account and model group. Thread-safe.
+
+    Parameters
+    ----------
+    limits : Limits, optional
+        Limits to keep below whatever the headers say; None = learn them from the responses.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._lock = threading.Lock()
+        self._requests = Bucket("requests")
+        self._input = Bucket("input", rounding=500.0)
+        self._output = Bucket("output", rounding=500.0, counts_at_end=True)
+        self._buckets = (self._requests, self._input, self._output)
+        self._window = Window()
+        self._in_flight = 0
+        self._has_answer = False
+        self._latency = 1.0
+        self._blind_since: float | None = None
+        self._blind_at = 0.0
+        self._learnt_at = -math.inf
+        self._pace = Pace()
+        self._pause = Pause()
+        self._listeners: set[Callable[[], None]] = set()
+        self.restrict(limits)
+
+    def __repr__(self) -> str:
+        limits = ", ".join(
+            f"{bucket.limit:,.0f} {_NAMES[bucket.dimension]}" for bucket in self._buckets if bucket.is_known
+        )
+        return f"<Gate: {self._in_flight} of {int(self._window.size)} in flight, {limits or 'no limits known'}>"
+
+    def restrict(self, limits: Limits | None) -> None:
+        """Keep below `limits` from now on; None lifts what was given before."""
+        given = limits.by_dimension() if limits else {}
+        with self._lock:
+            for bucket in self._buckets:
+                bucket.given = given.get(bucket.dimension, math.inf)
+                bucket.set_limit(bucket.stamp)
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""
+        with self._lock:
+            self._listeners.add(wake)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners.discard(wake)
+
+        return unsubscribe
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way, of all runs."""
+        return self._in_flight
+
+    def pause(self, now: float) -> tuple[float, str]:
+        """Return the seconds until the pause ends (0 without one), and why it pauses."""
+        return self._pause.seconds(now), self._pause.reason
+
+    def status(self, now: float) -> GateStatus:
+        """Return what the gate knows at `now`."""
+        with self._lock:
+            seconds, reason = self.pause(now)
+            return GateStatus(
+                window=int(self._window.size),
+                in_flight=self._in_flight,
+                limits={bucket.dimension: bucket.limit for bucket in self._buckets if bucket.is_known},
+                pause_seconds=seconds,
+                pause_reason=reason,
+            )
+
+    def admit(self, load: Load, now: float) -> Ticket | Wait:
+        """Return a ticket when the request may go at `now`, and charge it; else how long to wait."""
+        amounts = (1.0, load.input_tokens, load.output_tokens)
+        with self._lock:
+            return self._wait(amounts, now) or self._take(amounts, now)
+
+    def settle(self, ticket: Ticket, real: Load, rate_limits: RateLimitStatuses, now: float) -> None:
+        """Hand back a ticket after an answer: real weight for estimate, limits from the headers.
+
+        Parameters
+        ----------
+        ticket : Ticket
+            What :meth:`admit` gave.
+        real : Load
+            Uncached input and output tokens of the answer.
+        rate_limits : mapping
+            The limits in the response's headers.
+        now : float
+            The present, same clock as in :meth:`admit`.
+        """
+        weight = (1.0, real.input_tokens, real.output_tokens)
+        with self._lock:
+            if not self._has_answer:
+                self._window.size = max(self._window.size, float(self._in_flight))
+                self._has_answer = True
+                self._latency = now - ticket.sent_at
+                self._pace.faster_at = now
+            self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
+            self._output.lag = self._latency
+            self._pause.answered()
+            self._window.good(self._in_flight)
+            self._in_flight -= 1
+            for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
+                bucket.land(charged, weighed)
+            if now - self._learnt_at >= _LEARN_EVERY_SECONDS:
+                self._learn(rate_limits, ticket, now)
+        self._tell()
+
+    def fail(self, ticket: Ticket, failure: Failure, now: float) -> None:
+        """Hand back a ticket after a failure.
+
+        A 429 has used nothing up, nor has a call that never arrived. Any other has been counted when it arrived,
+        though it wrote nothing.
+        """
+        is_uncounted = failure.kind == "rate_limit" or (failure.status is None and not failure.perhaps_billed)
+        with self._lock:
+            self._in_flight -= 1
+            for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
+                if is_uncounted or bucket.counts_at_end:
+                    bucket.cancel(charged, ticket.sent_at)
+            if failure.status is not None:
+                self._learn(failure.rate_limits or {}, ticket, now)
+            if failure.kind == "rate_limit":
+                self._refused(ticket, failure, now)
+            elif failure.kind in ("overloaded", "server", "timeout", "connection"):
+                self._window.bad(ticket.sent_at, now)
+        self._tell()
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Hand back a ticket of a call that was cancelled; what it used up is unknown and stays charged."""
+        with self._lock:
+            self._in_flight -= 1
+            self._output.land(ticket.amounts[2], ticket.amounts[2])
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._listeners:
+            for listener in tuple(self._listeners):
+                listener()
+
+    # -- admitting -------------------------------------------------------------------------------------------------
+
+    def _wait(self, amounts: Amounts, now: float) -> Wait | None:
+        seconds = self._pause.seconds(now)
+        if seconds:
+            return Wait(seconds, self._pause.reason)
+        if not self._has_answer:
+            wait = self._blind_wait(now)
+            if wait is not None:
+                return wait
+        elif self._in_flight >= int(self._window.size):
+            self._window.refuse()
+            return Wait(math.inf, "answers")
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            if bucket.limit != math.inf and not bucket.is_ready(amount, now):
+                return self._bucket_wait(amounts, now)
+        return None
+
+    def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
+        longest, reason = 0.0, ""
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            if bucket.is_known:
+                bucket.refill(now)
+                seconds = bucket.level_wait(amount)
+                if seconds > longest:
+                    longest, reason = seconds, _NAMES[bucket.dimension]
+        if longest:
+            return Wait(longest, reason)
+        seconds = self._pace.wait(self._buckets, now, self._latency)
+        return Wait(seconds, "an even pace") if seconds else None
+
+    def _blind_wait(self, now: float) -> Wait | None:
+        """Before the first answer little is known: begin gently, so that no answer can be a storm of 429s."""
+        since = self._blind_since if self._blind_since is not None else now
+        allowed = min(_BLIND_WINDOW, self._window.size + _BLIND_PER_SECOND * (now - since))
+        if self._in_flight >= allowed:
+            return Wait(1.0 / _BLIND_PER_SECOND, "the first answers")
+        if settled(self._blind_at - now):
+            return Wait(self._blind_at - now, "the first answers")
+        return None
+
+    def _take(self, amounts: Amounts, now: float) -> Ticket:
+        if self._blind_since is None:
+            self._blind_since = now
+            self._pace.faster_at = now
+        self._blind_at = now + 1.0 / _BLIND_PER_SECOND
+        self._in_flight += 1
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            bucket.take(amount, now, self._pace.speed)
+        counted = (self._requests.counted, self._input.counted, self._output.counted)
+        return Ticket(sent_at=now, amounts=amounts, counted=counted)
+
+    # -- learning --------------------------------------------------------------------------------------------------
+
+    def _learn(self, rate_limits: RateLimitStatuses, ticket: Ticket, now: float) -> None:
+        self._learnt_at = now
+        for bucket, counted_then in zip(self._buckets, ticket.counted, strict=True):
+            rate_limit = rate_limits.get(bucket.dimension)
+            if rate_limit is not None:
+                bucket.learn(rate_limit, ticket.sent_at, counted_then, now)
+
+    def _refused(self, ticket: Ticket, failure: Failure, now: float) -> None:
+        """Pause everyone for as long as the server says, and learn why it refused."""
+        bucket = self._blamed(failure)
+        is_new_episode = ticket.sent_at > self._pace.refused_at
+        is_ramp = failure.error_code == "ramp_limit_exceeded"
+        seconds = self._pause.begin(now, failure.retry_after, _reason(failure, bucket), is_new_episode=is_new_episode)
+        for each in self._buckets:
+            each.pace_at = max(each.pace_at, now + seconds)
+        if bucket is not None:
+            rate_limit = (failure.rate_limits or {}).get(bucket.dimension)
+            amount = ticket.amounts[self._buckets.index(bucket)]
+            bucket.refused(rate_limit, amount, seconds, now, is_new_episode=is_new_episode)
+        elif is_ramp and failure.retry_after is not None:
+            self._window.is_slow_start = False
+        else:
+            self._window.cut(ticket.sent_at, now)
+        if is_new_episode:
+            self._pace.refused(now, is_ramp=is_ramp)
+
+    def _blamed(self, failure: Failure) -> Bucket | None:
+        """Return the bucket that a 429 is about: the one that its message names, else the emptiest."""
+        text = failure.message.lower()
+        if failure.error_code is not None:
+            return None
+        for bucket, words in (
+            (self._input, "input token"),
+            (self._output, "output token"),
+            (self._requests, "requests per"),
+        ):
+            if words in text and bucket.is_known:
+                return bucket
+        left = {d: r.remaining / r.limit for d, r in (failure.rate_limits or {}).items() if r.remaining is not None}
+        return min((b for b in self._buckets if b.dimension in left), key=lambda b: left[b.dimension], default=None)
+
+
+def _reason(failure: Failure, bucket: Bucket | None) -> str:
+    if failure.error_code == "ramp_limit_exceeded":
+        return "the account's growth limit"
+    return "the account's rate limit" if bucket is None else _NAMES[bucket.dimension]

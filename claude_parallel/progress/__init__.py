@@ -1,0 +1,1 @@
+"""What a run shows while it goes on: counts, reasons to wait, bars and the panel."""

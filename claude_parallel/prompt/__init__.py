@@ -1,0 +1,1 @@
+"""Prompts: templates and functions become messages, and messages become requests."""

@@ -1,0 +1,90 @@
+"""Cache breakpoints: which prefix to mark, and how a marked body looks.
+
+Source: prompt caching of the Claude API, version 2026-10-21. Who goes first is decided by ``engine.cache_warmup``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..records import Body
+
+TimeToLive = Literal["5m", "1h"]
+SECONDS: Mapping[TimeToLive, float] = {"5m": 300.0, "1h": 3600.0}
+
+MOST_MARKS = 4
+"""How many marks one request may have; one more is a 400."""
+
+_MINIMUM_TOKENS = (
+    (("claude-sonnet-5-5",), 512),
+    (("claude-haiku-4-5", "claude-opus-4-5", "claude-opus-4-6"), 4096),
+    (("claude-opus-4-7", "claude-mythos-preview"), 2048),
+    (("claude-opus-4-8", "claude-sonnet-5", "claude-sonnet-4"), 1024),
+)
+
+
+def minimum_tokens(model: str) -> int:
+    """Return the shortest prefix that `model` caches, in tokens; shorter ones are silently not cached."""
+    for names, minimum in _MINIMUM_TOKENS:
+        if any(name in model for name in names):
+            return minimum
+    return 512
+
+
+def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> Body:
+    """Return `body` with a cache mark at the end of what all rows share; as it is, where there is no room for one.
+
+    Parameters
+    ----------
+    body : mapping
+        The wire body without marks.
+    static_text : str
+        Text before the template's first placeholder; becomes a block of its own. The concatenated text of the
+        message stays the same.
+    lead_messages : int
+        How many messages at the start are the same for every row (few-shot examples).
+    ttl : "5m" or "1h"
+        Lifetime of the entry.
+    """
+    if _marks(body) >= MOST_MARKS:
+        return body
+    control = {"type": "ephemeral", "ttl": ttl}
+    messages = list(body["messages"])
+    last = messages[-1]["content"]
+    if static_text.strip() and isinstance(last, str) and last.startswith(static_text) and len(messages) > lead_messages:
+        messages[-1] = {**messages[-1], "content": _split(last, static_text, control)}
+        return {**body, "messages": messages}
+    if lead_messages and _takes_a_mark(messages[lead_messages - 1]["content"]):
+        shared = messages[lead_messages - 1]
+        messages[lead_messages - 1] = {**shared, "content": _mark_last(shared["content"], control)}
+        return {**body, "messages": messages}
+    if body.get("system") and _takes_a_mark(body["system"]):
+        return {**body, "system": _mark_last(body["system"], control)}
+    if body.get("tools"):
+        return {**body, "tools": [*body["tools"][:-1], {**body["tools"][-1], "cache_control": control}]}
+    return body
+
+
+def _split(text: str, static_text: str, control: Mapping[str, str]) -> list[dict[str, Any]]:
+    rest = text[len(static_text) :]
+    shared: dict[str, Any] = {"type": "text", "text": static_text, "cache_control": control}
+    return [shared, {"type": "text", "text": rest}] if rest.strip() else [{**shared, "text": text}]
+
+
+def _mark_last(content: str | list[dict[str, Any]], control: Mapping[str, str]) -> list[dict[str, Any]]:
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    return [*blocks[:-1], {**blocks[-1], "cache_control": control}]
+
+
+def _takes_a_mark(content: str | list[dict[str, Any]]) -> bool:
+    """Say whether the last block may be marked; the API refuses a mark on empty text."""
+    last = content if isinstance(content, str) else content[-1].get("text", "x")
+    return bool(last and last.strip())
+
+
+def _marks(part: Any) -> int:
+    """Count the marks that the user has set."""
+    if isinstance(part, Mapping):
+        return ("cache_control" in part) + sum(_marks(value) for value in part.values())
+    return sum(_marks(item) for item in part) if isinstance(part, list | tuple) else 0

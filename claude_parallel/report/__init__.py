@@ -1,0 +1,1 @@
+"""What a run did, afterwards: tables, figures and the report."""

@@ -1,0 +1,194 @@
+"""A run for people: a page that opens offline, a short form for notebooks, a few lines of text.
+
+Knows what is shown and in which order; each section is made in ``report_sections``, the look is in ``page.html``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from ..errors import InputError
+from ..pricing import PriceList
+from ..text import elapsed, escaped, figure, format_usd, moment, percent
+from . import sections
+from .svg import sparkline
+from .timeline import RunData, Timeline, timeline
+from .token_costs import CacheUse, cache_use, cost_by_kind
+from .totals import Summary, failure_groups, latency, slowest, summarize, waits_by_reason
+
+_SPARK_BINS = 40
+
+
+def write_report(data: RunData, path: str | Path) -> Path:
+    """Write a run as one HTML file that needs nothing else: no network, no scripts, no other file.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        When the file's folder does not exist.
+    """
+    target = Path(path).expanduser()
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {str(target.parent)!r} to write the report to; make it first")
+    target.write_text(_page(data), encoding="utf-8")
+    return target
+
+
+def run_text(data: RunData) -> str:
+    """Return a run in a few lines of text, for ``repr``."""
+    found = summarize(data)
+    lines = [
+        f"Run {data.run_id} ({data.settings.get('model', 'no model')})",
+        f"  {found.answered:,} of {found.rows:,} rows answered in {elapsed(found.seconds)}"
+        f" ({figure(found.rows_per_second)} rows/s){'' if found.is_finished else '; not finished'}",
+        f"  {format_usd(found.cost)} paid{_saved(found)}; {found.calls:,} calls, {found.retries:,} of them repeated",
+    ]
+    if found.errors:
+        lines.append("  errors: " + _kinds(found))
+    return "\n".join(lines)
+
+
+def run_html(data: RunData) -> str:
+    """Return a run as a small table for notebooks; it takes its colours from the notebook."""
+    found, line = summarize(data), timeline(data, _SPARK_BINS)
+    rows = [
+        ("rows", f"{found.answered:,} of {found.rows:,} answered"),
+        ("errors", _kinds(found) or "none"),
+        ("cost", format_usd(found.cost) + _saved(found)),
+        ("time", f"{elapsed(found.seconds)}, {figure(found.rows_per_second)} rows/s"),
+        ("calls", f"{found.calls:,}, {found.retries:,} of them repeated"),
+    ]
+    cells = "".join(
+        f'<tr><th style="text-align:left">{escaped(name)}</th><td style="text-align:left">{escaped(text)}</td></tr>'
+        for name, text in rows
+    )
+    spark = ""
+    if found.calls:
+        drawn = sparkline(line.per_second(line.answered).tolist())
+        spark = (
+            f'<tr><th style="text-align:left">answers/s</th><td style="text-align:left;color:#0072b2">{drawn}</td></tr>'
+        )
+    state = "" if found.is_finished else ", not finished"
+    model = data.settings.get("model", "no model")
+    return (
+        f"<div><div><strong>Run {escaped(data.run_id)}</strong> ({escaped(model)}{state})</div>"
+        f"<table><tbody>{cells}{spark}</tbody></table></div>"
+    )
+
+
+def _page(data: RunData) -> str:
+    prices = PriceList()
+    found, line, cache = summarize(data), timeline(data), cache_use(data, prices)
+    template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
+    model = data.settings.get("model", "")
+    return template.substitute(
+        title=escaped(f"Run {data.run_id}"),
+        heading=escaped(f"Run {data.run_id}"),
+        subtitle=escaped(f"{model} · {moment(data.started)} · {_state(found)}"),
+        verdict=escaped(_verdict(data, found, line)),
+        tiles=_tiles(found, cache),
+        sections="\n".join(_sections(data, found, line, cache, prices)),
+        footer="Made by claude_parallel. Times count from the start of the run; point at a chart for its numbers.",
+    )
+
+
+def _sections(data: RunData, found: Summary, line: Timeline, cache: CacheUse | None, prices: PriceList) -> list[str]:
+    limits = _limits(data)
+    pages = _charts(data, line, limits) if found.calls else []
+    pages.append(sections.waits(waits_by_reason(data), line.pauses, found.seconds))
+    pages.append(sections.failures(failure_groups(data), found.calls, found.retries))
+    pages.append(sections.costs(cost_by_kind(data, prices), found.cost, found.saved))
+    if cache is not None:
+        pages.append(sections.cache(cache))
+    slow = slowest(data)
+    if slow:
+        pages.append(sections.slow_rows(slow))
+    pages.append(sections.settings(data.settings, limits))
+    return pages
+
+
+def _charts(data: RunData, line: Timeline, limits: dict[str, float]) -> list[str]:
+    took = latency(data)
+    charts = [sections.throughput(line), sections.in_flight(line), *sections.usage(line, limits)]
+    return [*charts, sections.latencies(took)] if took else charts
+
+
+def _tiles(found: Summary, cache: CacheUse | None) -> str:
+    errors = sum(found.errors.values())
+    tiles = [
+        sections.tile(f"{found.rows:,}", "rows"),
+        sections.tile(f"{found.answered:,}", "answered"),
+        sections.tile(f"{errors:,}", "errors", is_bad=errors > 0),
+        sections.tile(format_usd(found.cost), "paid"),
+        sections.tile(elapsed(found.seconds), "duration"),
+        sections.tile(figure(found.rows_per_second), "rows per second"),
+        sections.tile(f"{found.retries:,}", "calls repeated"),
+    ]
+    if found.skipped:
+        tiles.append(sections.tile(f"{found.skipped:,}", "skipped"))
+    if found.from_journal or found.saved:
+        tiles.append(sections.tile(f"{found.from_journal:,}", "from the journal"))
+        tiles.append(sections.tile(format_usd(found.saved), "saved by the journal"))
+    if found.duplicates:
+        tiles.append(sections.tile(f"{found.duplicates:,}", "duplicates, asked once"))
+    if cache is not None:
+        tiles.append(sections.tile(percent(cache.hit_rate), "cache hits"))
+        tiles.append(sections.tile(format_usd(cache.saved), "saved by caching"))
+    return "".join(tiles)
+
+
+def _verdict(data: RunData, found: Summary, line: Timeline) -> str:
+    """Say in one or two sentences what set the pace."""
+    if not found.calls:
+        return "No call was sent, so there is nothing to show over time."
+    waits = waits_by_reason(data)
+    share = min(1.0, sum(part.seconds for part in waits) / max(found.seconds, 1e-3))
+    if share < 0.1:
+        return f"Sending was hardly held back ({percent(share)} of the time): the API's own speed set the pace."
+    most = waits[0]
+    words = f"Sending was held back {percent(share)} of the time, mostly by: {most.reason} ({elapsed(most.seconds)})."
+    return words + _nearest_limit(line, _limits(data))
+
+
+def _nearest_limit(line: Timeline, limits: Mapping[str, float]) -> str:
+    """Name the limit of which most was used at one time."""
+    series = {"requests": line.requests, "input": line.input_tokens, "output": line.output_tokens}
+    used = {name: float(line.per_minute(series[name]).max()) / limits[name] for name in series if limits.get(name)}
+    if not used:
+        return ""
+    name = max(used, key=lambda one: used[one])
+    words = "requests" if name == "requests" else f"{name} tokens"
+    share = "used in full" if used[name] > 0.95 else f"at most {percent(used[name])} used"
+    return f" The nearest limit: {words} per minute, {share}."
+
+
+def _limits(data: RunData) -> dict[str, float]:
+    return {str(name): float(limit) for name, limit in (data.totals.get("limits") or {}).items()}
+
+
+def _state(found: Summary) -> str:
+    return f"took {elapsed(found.seconds)}" if found.is_finished else "not finished: stopped, or still under way"
+
+
+def _saved(found: Summary) -> str:
+    return f", {format_usd(found.saved)} saved by the journal" if found.saved else ""
+
+
+def _kinds(found: Summary) -> str:
+    ranked = sorted(found.errors.items(), key=lambda item: -item[1])
+    return ", ".join(f"{kind} {count:,}" for kind, count in ranked)

@@ -1,0 +1,1 @@
+"""Typed answers: schemas for the API, and values from its texts."""

@@ -1,0 +1,39 @@
+"""Reads answers by a schema, and asks again for those that do not fit.
+
+What a schema is, ``schema`` knows; what becomes of the values, ``typed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..api.answers import read_answer
+from ..prompt.request import Shared, build
+from ..records import Answer, Request
+from .schema import Problem, Schema
+
+
+def typed_reader(schema: Schema) -> Callable[[Mapping[str, Any]], Answer]:
+    """Return a reader of Messages that also reads the values; a cut or refused answer is never half-parsed."""
+
+    def read(message: Mapping[str, Any]) -> Answer:
+        answer = read_answer(message)
+        if answer.kind is not None:
+            return answer
+        found = schema.read(answer.text)
+        if isinstance(found, Problem):
+            return Answer(answer.text, kind="schema", what=found.message)
+        return Answer(answer.text, values=found)
+
+    return read
+
+
+def repair_request(shared: Shared, asked: Request, answer: Answer) -> Request:
+    """Return the request that shows Claude its answer, says what is wrong, and asks for another one."""
+    turns = [
+        *asked.body["messages"][len(shared.examples) :],
+        {"role": "assistant", "content": answer.text},
+        {"role": "user", "content": f"That answer does not fit: {answer.what}. Answer again, so that it fits."},
+    ]
+    return build(shared, turns, has_breakpoint=asked.prefix is not None)

@@ -1,0 +1,76 @@
+"""The simulator's second mouth: in memory, on the running loop's own time.
+
+Plays the brain's exchanges to the engine without a socket; on a virtual loop, hours pass in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..api.responses import read_response
+from ..records import Body, Failure, Reply
+from .brain import Brain
+from .wire import Exchange
+
+_HEADERS = {"authorization": "Bearer simulator", "anthropic-version": "2026-10-21"}
+
+
+class MemoryTransport:
+    """A :class:`~claude_parallel.records.Transport` that asks a brain.
+
+    Parameters
+    ----------
+    brain : Brain
+        The simulated account; may be shared by several transports.
+    timeout_seconds : float
+        Time for one call.
+    """
+
+    def __init__(self, brain: Brain, timeout_seconds: float = 600.0) -> None:
+        self._brain = brain
+        self._timeout_seconds = timeout_seconds
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Send one Messages request to the brain."""
+        return await self._exchange("/v1/messages", body)
+
+    async def count_tokens(self, body: Body) -> int | Failure:
+        """Ask the brain for the input tokens of a body."""
+        counted = {name: value for name, value in body.items() if name != "max_tokens"}
+        exchange = self._brain.open("POST", "/v1/messages/count_tokens", _HEADERS, counted, self._now())
+        await asyncio.sleep(exchange.end_seconds)
+        response = self._brain.close(exchange, self._now())
+        if response.status != 200 or not isinstance(response.body, dict):
+            failure = read_response(response.status, response.headers, response.body or "")
+            assert isinstance(failure, Failure)
+            return failure
+        return int(response.body["input_tokens"])
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def _exchange(self, path: str, body: Body) -> Reply | Failure:
+        exchange = self._brain.open("POST", path, _HEADERS, body, self._now())
+        if exchange.end_seconds > self._timeout_seconds:
+            return await self._time_out(exchange)
+        try:
+            await asyncio.sleep(exchange.end_seconds)
+        except asyncio.CancelledError:
+            self._brain.abandon(exchange, self._now())
+            raise
+        return self._read(self._brain.close(exchange, self._now()))
+
+    async def _time_out(self, exchange: Exchange) -> Failure:
+        await asyncio.sleep(self._timeout_seconds)
+        self._brain.abandon(exchange, self._now())
+        return Failure(kind="timeout", message="no answer in time", perhaps_billed=True)
+
+    def _read(self, response: Any) -> Reply | Failure:
+        if response.cut == "reset":
+            return Failure(kind="connection", message="the connection was reset", perhaps_billed=True)
+        body = "" if response.cut == "truncated" else response.body
+        return read_response(response.status, response.headers, body if body is not None else "")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""The journal: every paid answer, on disk before anyone judges it."""

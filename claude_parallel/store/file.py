@@ -1,0 +1,257 @@
+"""The journal's file: where it lies, its tables, and what happens when it cannot be used.
+
+Knows SQLite files, permissions and schema versions; what is written into the tables is the business of ``journal``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import warnings
+from pathlib import Path
+
+from ..errors import InputError
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+_BUSY_POLL_SECONDS = 0.01
+
+_MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE answers (
+        fingerprint BLOB NOT NULL PRIMARY KEY,
+        host TEXT NOT NULL,
+        message TEXT NOT NULL,
+        request_id TEXT,
+        created REAL NOT NULL
+    );
+    CREATE INDEX answers_created ON answers (created);
+    CREATE TABLE runs (
+        id TEXT NOT NULL PRIMARY KEY,
+        started REAL NOT NULL,
+        ended REAL,
+        host TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        totals TEXT
+    );
+    CREATE TABLE run_rows (
+        run TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        fingerprint BLOB,
+        source TEXT NOT NULL,
+        kind TEXT,
+        error TEXT,
+        cost TEXT,
+        attempts INTEGER NOT NULL,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE attempts (
+        run TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        started REAL NOT NULL,
+        ended REAL NOT NULL,
+        kind TEXT,
+        status INTEGER,
+        detail TEXT,
+        request_id TEXT,
+        model TEXT,
+        stop_reason TEXT,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        cache_write_5m_tokens INTEGER,
+        cache_write_1h_tokens INTEGER,
+        cache_read_tokens INTEGER,
+        thinking_tokens INTEGER,
+        cost TEXT
+    );
+    CREATE INDEX attempts_run ON attempts (run);
+    CREATE TABLE waits (
+        run TEXT NOT NULL,
+        started REAL NOT NULL,
+        ended REAL NOT NULL,
+        reason TEXT NOT NULL
+    );
+    CREATE INDEX waits_run ON waits (run);
+    CREATE TABLE envelopes (
+        id TEXT NOT NULL PRIMARY KEY,
+        run TEXT NOT NULL,
+        host TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        created REAL NOT NULL,
+        requests INTEGER NOT NULL,
+        lease REAL NOT NULL,
+        batch_id TEXT,
+        state TEXT NOT NULL
+    );
+    CREATE INDEX envelopes_run ON envelopes (run);
+    CREATE TABLE envelope_rows (
+        envelope TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        PRIMARY KEY (envelope, fingerprint)
+    ) WITHOUT ROWID;
+    CREATE INDEX envelope_rows_fingerprint ON envelope_rows (fingerprint);
+    """,
+)
+"""One script per schema version; a file moves forward one script at a time, each in one transaction."""
+
+
+class NewerFile(Exception):
+    """The file was written by a newer version of this package."""
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open a journal file, make or migrate its tables, and return the connection.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None = in memory, for runs without a journal.
+
+    Raises
+    ------
+    NewerFile
+        When the file's schema is newer than this package.
+    sqlite3.Error, OSError
+        When the file is damaged or cannot be opened.
+    """
+    if path is not None:
+        _create_private(path)
+    connection = sqlite3.connect(
+        str(path) if path else ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _check_version(connection)
+        if path is not None:
+            _use_wal(connection)
+        # With WAL, NORMAL survives the death of the process at any moment; only a power cut can cost the last instants.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connection, Path | None]:
+    """Open the journal whatever state its file is in; a run is never blocked by a bad file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    is_explicit : bool
+        True when the user named this very file: then a folder that cannot be written is the user's error.
+
+    Returns
+    -------
+    connection, path
+        `path` is None where only memory is left.
+
+    Warns
+    -----
+    UserWarning
+        When the file was damaged (it is renamed, not deleted), is newer than this package (it is left alone, another
+        one beside it is used), or cannot be written (the run goes on without a journal on disk).
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"journal= must be a file, but {path} is a folder; name a file in it")
+        return connect(path), path
+    except NewerFile as error:
+        beside = path.with_name(f"{path.stem}.v{SCHEMA_VERSION}{path.suffix}")
+        _warn(f"the journal {path} {error}; it is left alone and {beside.name} is used. Upgrade claude-parallel.")
+        return open_or_set_aside(beside, is_explicit=is_explicit)
+    except (sqlite3.Error, OSError) as error:
+        if is_damage(error):
+            return begin_bypass_cache(path, error)
+        return _without_file(path, error, is_explicit)
+
+
+def is_damage(error: Exception) -> bool:
+    """Say whether an error means that the file itself is broken, and not that it is locked, full or out of reach."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # the low byte is the primary code
+
+
+def begin_bypass_cache(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
+    """Set a damaged file aside and begin a new one in its place, with a warning; in memory where that fails, too."""
+    try:
+        aside = set_aside(path)
+        connection = connect(path)
+    except (sqlite3.Error, OSError) as second:
+        return _without_file(path, second, is_explicit=False)
+    _warn(f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun.")
+    return connection, path
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file and its companions to a free name, and return that name."""
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
+        number += 1
+    for companion in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + companion)
+        if source.exists():
+            source.rename(aside.with_name(aside.name + companion))
+    return aside
+
+
+def _without_file(path: Path, error: Exception, is_explicit: bool) -> tuple[sqlite3.Connection, None]:
+    if is_explicit:
+        raise InputError(f"the journal {path} cannot be used: {error}") from None
+    _warn(
+        f"the journal {path} cannot be used ({error}). The run goes on WITHOUT it: a second run would pay again. "
+        "Name another file with journal= or CLAUDE_PARALLEL_HOME."
+    )
+    return connect(None), None
+
+
+def _create_private(path: Path) -> None:
+    """Make the folder (0700) and the file (0600) if they are not there yet."""
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # another process may make it at this very moment
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging; SQLite does not wait by itself for another process that does the same."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_POLL_SECONDS)
+
+
+def _check_version(connection: sqlite3.Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise NewerFile(f"has schema version {version}, this package knows {SCHEMA_VERSION}")
+    return version
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = _check_version(connection)
+    for number in range(version, SCHEMA_VERSION):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have migrated while we waited for the lock.
+            if connection.execute("PRAGMA user_version").fetchone()[0] == number:
+                for statement in _MIGRATIONS[number].split(";"):
+                    if statement.strip():
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=2)

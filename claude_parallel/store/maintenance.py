@@ -1,0 +1,140 @@
+"""``cp.journal``: where the journal lies, how large it is, and how to make it smaller.
+
+Acts on the user's journal only when asked to; runs use ``journal`` directly.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+from ..config import journal_path
+from ..errors import InputError, JournalError
+from .journal import Journal
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+class JournalKeeper:
+    """The user's journal of paid answers.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Another file than the default one.
+
+    Examples
+    --------
+    >>> import claude_parallel as cp
+    >>> cp.journal.path.name
+    'journal.sqlite3'
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def __repr__(self) -> str:
+        if not self.path.exists():
+            return f"<journal {self.path}: nothing in it yet>"
+        return f"<journal {self.path}: {self.answers:,} answers, {self.size / 1e6:,.1f} MB>"
+
+    def __call__(self, path: str | Path) -> JournalKeeper:
+        """Return the keeper of another journal file: ``cp.journal("answers.sqlite3").prune(...)``."""
+        return JournalKeeper(Path(path).expanduser())
+
+    @property
+    def path(self) -> Path:
+        """The file; ``CLAUDE_PARALLEL_HOME`` moves its folder."""
+        return self._path or journal_path(True) or Path()
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, companions included; 0 where there is no file yet."""
+        companions = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in companions if file.exists())
+
+    @property
+    def answers(self) -> int:
+        """How many answers it holds."""
+        if not self.path.exists():
+            return 0
+        with self._open() as journal:
+            return int(journal.query("SELECT count(*) FROM answers")[0][0])
+
+    def clear(self, *, run: str | None = None) -> int:
+        """Delete all answers and run records, or those of one run; returns how many answers were deleted.
+
+        What is deleted will be paid for when it is asked again.
+
+        Parameters
+        ----------
+        run : str, optional
+            Id of a run: its answers and its record.
+        """
+        if not self.path.exists():
+            return 0
+        with self._open() as journal:
+            if run is None:
+                deleted = journal.execute("DELETE FROM answers")
+                for table in ("run_rows", "attempts", "waits", "runs"):
+                    journal.execute(f"DELETE FROM {table}")
+            else:
+                deleted = journal.execute(
+                    "DELETE FROM answers WHERE fingerprint IN (SELECT fingerprint FROM run_rows WHERE run = ?)", (run,)
+                )
+                _delete_records(journal, "= ?", (run,))
+            journal.execute("VACUUM")
+            return deleted
+
+    def prune(self, *, older_than: str | float | timedelta) -> int:
+        """Delete answers and run records older than an age; returns how many answers were deleted.
+
+        Parameters
+        ----------
+        older_than : str, float or timedelta
+            Such as ``"90d"``, ``"12h"``, seconds, or a timedelta.
+
+        Raises
+        ------
+        InputError
+            For an age that makes no sense.
+        """
+        before = time.time() - _seconds(older_than)
+        if not self.path.exists():
+            return 0
+        with self._open() as journal:
+            deleted = journal.execute("DELETE FROM answers WHERE created < ?", (before,))
+            _delete_records(journal, "IN (SELECT id FROM runs WHERE started < ?)", (before,))
+            journal.execute("VACUUM")
+            return deleted
+
+    def _open(self) -> closing[Journal]:
+        journal = Journal.open(self.path)
+        if journal.path is None:
+            raise JournalError(f"the journal {self.path} cannot be opened")
+        return closing(journal)
+
+
+def _delete_records(journal: Journal, condition: str, parameters: tuple[str | float, ...]) -> None:
+    for table in ("run_rows", "attempts", "waits"):
+        journal.execute(f"DELETE FROM {table} WHERE run {condition}", parameters)
+    journal.execute(f"DELETE FROM runs WHERE id {condition}", parameters)
+
+
+def _seconds(age: str | float | timedelta) -> float:
+    if isinstance(age, timedelta):
+        age = age.total_seconds()
+    if isinstance(age, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", age)
+        if match is None:
+            raise InputError(f"older_than={age!r} is no age; write such as '90d', '12h' or '30m'")
+        age = float(match[1]) * _UNITS[match[2]]
+    if isinstance(age, bool) or not isinstance(age, int | float) or age < 0:
+        raise InputError(f"older_than={age!r} is no age; write such as '90d', or seconds")
+    return float(age)
+
+
+journal = JournalKeeper()

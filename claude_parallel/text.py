@@ -1,0 +1,89 @@
+"""Numbers, times and foreign text, written for people.
+
+Knows formats only; what is shown is decided by whoever shows it.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import time
+import unicodedata
+from datetime import datetime
+from decimal import Decimal
+
+_REPLACED = frozenset({"Cc", "Cs"})
+_UNITS: tuple[tuple[float, float, str], ...] = (
+    (120.0, 1.0, "s"),
+    (9_000.0, 60.0, "min"),
+    (259_200.0, 3_600.0, "h"),
+    (math.inf, 86_400.0, "d"),
+)
+"""Up to so many seconds: seconds per unit, and its name."""
+
+
+def escaped(value: object, longest: int = 300) -> str:
+    """Return a value as text that is safe inside HTML elements and quoted attributes, shortened when very long."""
+    text = str(value)
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    plain = "".join(" " if unicodedata.category(letter) in _REPLACED else letter for letter in text)
+    return html.escape(plain)
+
+
+def time_unit(span_seconds: float) -> tuple[float, str]:
+    """Return the unit that suits an axis over so many seconds: its length in seconds, and its name."""
+    return next((length, name) for longest, length, name in _UNITS if span_seconds <= longest)
+
+
+def elapsed(seconds: float) -> str:
+    """Return a duration for people: ``0.42 s``, ``12.3 s``, ``4 min 05 s``, ``3 h 20 min``."""
+    if seconds < 1:
+        return f"{seconds:.2g} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 2_880:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1_440} d {minutes % 1_440 // 60} h"
+
+
+def compact(number: float) -> str:
+    """Return a number for an axis: ``0.25``, ``12``, ``1.2k``, ``2M``."""
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{suffix}"
+    return f"{number:.3g}"
+
+
+def figure(number: float) -> str:
+    """Return a rate or a mean: whole from 100 on, else with three significant digits."""
+    return f"{number:,.0f}" if abs(number) >= 99.5 or number == round(number) else f"{number:.3g}"
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent: ``0.4 %``, ``12 %``."""
+    return f"{share:.1%}".replace("%", " %") if 0 < share < 0.0995 else f"{share:.0%}".replace("%", " %")
+
+
+def moment(epoch_seconds: float) -> str:
+    """Return a time with its zone, such as ``2026-11-23 14:03:20 +0100``."""
+    return datetime.fromtimestamp(epoch_seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def local_time(epoch_seconds: float) -> str:
+    """Return the time of day, such as ``14:03:20``."""
+    return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))
+
+
+def format_usd(amount: Decimal) -> str:
+    """Return dollars to the cent, and small sums to two significant digits."""
+    if amount < 0:
+        return f"-{format_usd(-amount)}"
+    if amount == 0 or abs(amount) >= Decimal("0.1"):
+        return f"${amount:,.2f}"
+    digits = 2 - amount.adjusted() - 1
+    return f"${amount:.{min(digits, 8)}f}"

@@ -1,0 +1,226 @@
+"""Jobs: maps in the background, live and by batch, and batches known by nothing but their id."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import claude_parallel as cp
+from claude_parallel.background.job import Job, jobs
+from claude_parallel.bridge import Control
+from claude_parallel.cli.jobs import jobs_app
+from claude_parallel.errors import ClaudeParallelError, InputError, RunStopped
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.progress.panel import WidgetPanel, show_panel
+from claude_parallel.progress.stats import RunStats
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.server import SimulatorServer
+
+from ..batch_worlds import BatchMap, frame_of
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    """Serve a simulator whose batches take three tenths of a second, and send this process there."""
+    with SimulatorServer(Profile(batch_seconds=0.3)) as running:
+        cp.configure(base_url=running.url, api_key="any")
+        yield running
+
+
+def by_batch(frame: pd.DataFrame, **options: Any) -> Job:
+    """Submit a map by batch."""
+    return Job(BatchMap(frame, "Say {t}", "response", {"batch": True, "progress": False, **options}))
+
+
+def live(frame: pd.DataFrame, **options: Any) -> Job:
+    """Submit a live map."""
+    return Job(FrameMap(frame, "Say {t}", "response", {"progress": False, **options}), panel=False)
+
+
+def test_a_batch_job_is_submitted_when_it_is_returned(server: SimulatorServer) -> None:
+    """The batch exists already; its result is the frame with its columns."""
+    frame = frame_of(30)
+    job = by_batch(frame)
+    submitted = server.ledger.batch_rows
+    early = job.partial()
+    status = job.status()
+    out = job.result()
+
+    assert submitted == 30
+    assert status.state == "running"
+    assert early["response"].isna().all()
+    assert early["response_error"].isna().all()
+    assert list(out["t"]) == list(frame["t"])
+    assert out["response_error"].isna().all()
+    assert job.status().state == "done"
+    assert "done, 30 of 30 rows" in repr(job)
+
+
+def test_a_job_says_what_it_waits_for_and_how_long_results_last(server: SimulatorServer) -> None:
+    """No percentage, but the batch, its rows, and the day until which it can be read."""
+    job = by_batch(frame_of(30))
+    words = repr(job.wait(timeout=0.05))
+    job.result()
+
+    assert "30 rows submitted, processing since" in words
+    assert "results can be read until" in words
+
+
+def test_waiting_has_an_end(server: SimulatorServer) -> None:
+    """``wait(timeout=)`` returns in time with a job that still runs."""
+    job = by_batch(frame_of(3))
+    began = time.monotonic()
+    status = job.wait(timeout=0.05)
+
+    assert status.state == "running"
+    assert time.monotonic() - began < 0.3
+    assert job.wait().state == "done"
+
+
+def test_a_cancelled_batch_job_keeps_what_is_done() -> None:
+    """Rows that the API has finished are there, the others are cancelled, and the batch has ended at the API."""
+    with SimulatorServer(Profile(batch_seconds=20.0)) as server:
+        cp.configure(base_url=server.url, api_key="any")
+        job = by_batch(frame_of(200))
+        time.sleep(1.0)
+        job.cancel()
+        out = job.result()
+    error = out["response_error"].dropna()
+
+    assert 0 < len(error) < 200
+    assert error.str.startswith("cancelled").all()
+
+
+def test_a_live_job_runs_beside_other_work_and_can_be_stopped() -> None:
+    """``partial`` shows what is there at any time; ``stop`` lets calls in flight land."""
+    with SimulatorServer(Profile(latency_seconds=0.1)) as server:
+        cp.configure(base_url=server.url, api_key="any")
+        job = live(frame_of(2_000), max_concurrency=5)
+        while job.status().done < 10:
+            time.sleep(0.02)
+        partial = job.partial()
+        job.stop()
+        out = job.result()
+
+    assert 0 < partial["response"].notna().sum() < 2_000
+    assert job.status().state == "stopped"
+    assert out["response_error"].dropna().str.startswith("cancelled").all()
+    assert server.ledger.billed_but_lost == 0
+
+
+def test_the_same_frame_is_not_mapped_twice_at_once(server: SimulatorServer) -> None:
+    """While a job has the frame, a second one would pay for the same rows; afterwards it may go."""
+    frame = frame_of(5)
+    job = by_batch(frame)
+    with pytest.raises(InputError, match="being mapped already"):
+        by_batch(frame)
+    job.result()
+
+    assert by_batch(frame).result()["response_cost"].sum() == 0
+
+
+def test_what_stops_a_job_is_raised_by_its_result() -> None:
+    """A wrong key: submit returns, status tells, result raises."""
+    with SimulatorServer(Profile(api_keys=frozenset({"other"}))) as server:
+        cp.configure(base_url=server.url, api_key="any")
+        job = by_batch(frame_of(3))
+        status = job.wait()
+        with pytest.raises(RunStopped, match="auth"):
+            job.result()
+
+    assert status.state == "failed"
+
+
+def test_jobs_lists_what_the_journal_and_the_api_know(server: SimulatorServer, tmp_path: Path) -> None:
+    """Ours with their run, and those of another machine without one."""
+    mine = by_batch(frame_of(4))
+    other = by_batch(frame_of(6, start=100), journal=tmp_path / "other.sqlite3")
+    mine.result()
+    other.result()
+    table = jobs()
+
+    assert table["rows"].tolist() == [6, 4]
+    assert table["succeeded"].tolist() == [6, 4]
+    assert table["run"].tolist() == [None, mine.id] or pd.isna(table["run"].iloc[0])
+    assert (table["readable_until"] - table["created"] == pd.Timedelta(days=29)).all()
+
+
+def test_a_batch_of_another_machine_is_adopted_by_its_id(server: SimulatorServer, tmp_path: Path) -> None:
+    """Its answers go into this journal, so the cell that asked for them costs nothing here."""
+    frame = frame_of(12)
+    expected = by_batch(frame, journal=tmp_path / "other.sqlite3").result()
+    batch_id = str(jobs().index[0])
+    adopted = Job.adopt(batch_id)
+    answers = adopted.result()
+    out = by_batch(frame_of(12)).result()
+
+    assert adopted.status().has_ended
+    assert sorted(answers["response"]) == sorted(expected["response"])
+    assert answers["response_cost"].sum() == pytest.approx(expected["response_cost"].sum())
+    assert out["response"].tolist() == expected["response"].tolist()
+    assert (out["response_cost"] == 0).all()
+    assert server.ledger.batch_rows == 12
+
+
+def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) -> None:
+    """The API's own words, and what to do."""
+    with pytest.raises(ClaudeParallelError, match="not_found"):
+        Job.adopt("msgbatch_none").status()
+
+
+def test_the_command_line_lists_shows_fetches_and_cancels(server: SimulatorServer, tmp_path: Path) -> None:
+    """One round through all commands; the fetched file holds the answers."""
+    runner, target = CliRunner(), tmp_path / "out.parquet"
+    by_batch(frame_of(7)).result()
+    batch_id = str(jobs().index[0])
+    listed = runner.invoke(jobs_app, [], catch_exceptions=False)
+    shown = runner.invoke(jobs_app, ["show", batch_id], catch_exceptions=False)
+    fetched = runner.invoke(jobs_app, ["fetch", batch_id, "-o", str(target)], catch_exceptions=False)
+    refused = runner.invoke(jobs_app, ["cancel", batch_id])
+    wrong = runner.invoke(jobs_app, ["fetch", batch_id, "-o", str(tmp_path / "out.xyz")])
+
+    assert batch_id in listed.output
+    assert "succeeded: 7" in shown.output
+    assert "7 results" in fetched.output
+    assert len(pd.read_parquet(target)) == 7
+    assert isinstance(refused.exception, ClaudeParallelError)
+    assert wrong.exit_code == 2
+
+
+def test_the_panel_shows_counts_and_its_button_stops() -> None:
+    """Bar, rate, dollars, errors by kind; the first click stops sending, the second cancels."""
+    stats, control = RunStats(total=200, done=50), Control()
+    stats.kinds["refusal"] = 3
+    panel = WidgetPanel(stats, control, lambda: 10.0)
+    panel.paint()
+    panel._stop.click()
+    stopping, cancelling = control.is_stopping, control.is_cancelling
+    panel._stop.click()
+    panel.close()
+
+    assert panel._bar.value == 50
+    assert "50 of 200 rows" in panel._count.value
+    assert panel._kinds.value == "refusal: 3"
+    assert (stopping, cancelling) == (True, False)
+    assert control.is_cancelling
+    assert panel._stop.disabled
+
+
+def test_without_a_notebook_lines_of_text_take_the_panels_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job in a script says how it ended."""
+    stream, ended = io.StringIO(), threading.Event()
+    monkeypatch.setattr("sys.stderr", stream)
+    ended.set()
+    show_panel(RunStats(total=3, done=3), Control(), ended).join()
+
+    assert "3 of 3 rows" in stream.getvalue()

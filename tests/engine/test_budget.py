@@ -1,0 +1,246 @@
+"""The hard cap: its arithmetic, and whole runs that never pass it, whatever happens to the calls."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import genai_prices
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claude_parallel.engine.budget import Budget
+from claude_parallel.errors import InputError
+from claude_parallel.pricing import PriceList
+from claude_parallel.simulation.ledger import Ledger
+from claude_parallel.simulation.profile import Profile
+
+from ..worlds import frame_of, world
+
+DOLLAR = Decimal(1)
+PROMPTS = ("Say {t}", "A long beginning that all rows share. " * 120 + "{t}")
+MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-4-5")
+
+
+def billed(ledger: Ledger) -> Decimal:
+    """Return what everything that the simulator bills costs, by genai-prices itself."""
+    return sum((_price(paid) for paid in ledger.paid), Decimal(0))
+
+
+def _price(paid: Any) -> Decimal:
+    writes = paid.cache_write_5m_tokens + paid.cache_write_1h_tokens
+    usage = genai_prices.Usage(
+        input_tokens=paid.input_tokens + writes + paid.cache_read_tokens,
+        cache_write_tokens=writes,
+        cache_write_1h_tokens=paid.cache_write_1h_tokens,
+        cache_read_tokens=paid.cache_read_tokens,
+        output_tokens=paid.output_tokens,
+    )
+    return genai_prices.calc_price(usage, paid.model, provider_id="anthropic").total_price
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Let runs say that they stopped early."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the run stopped early")
+        warnings.filterwarnings("ignore", "prompt caching was asked for")
+        yield
+
+
+# -- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def test_a_reservation_that_fits_exactly_is_granted() -> None:
+    """The cap may be reached, not passed."""
+    budget = Budget(cap=DOLLAR)
+    assert budget.reserve(DOLLAR)
+    assert not budget.reserve(Decimal("0.000001"))
+
+
+def test_a_settled_call_frees_what_it_did_not_need() -> None:
+    """The worst case is set aside, the real cost stays."""
+    budget = Budget(cap=DOLLAR)
+    assert budget.reserve(DOLLAR)
+    budget.settle(DOLLAR, Decimal("0.25"))
+    assert budget.reserve(Decimal("0.75"))
+
+
+def test_a_failed_call_is_free_unless_it_may_have_been_billed() -> None:
+    """A lost answer may be on the bill: it counts in full."""
+    budget = Budget(cap=DOLLAR)
+    assert budget.reserve(DOLLAR)
+    budget.release(DOLLAR, perhaps_billed=False)
+    assert budget.reserve(DOLLAR)
+    budget.release(DOLLAR, perhaps_billed=True)
+    assert not budget.reserve(Decimal("0.01"))
+
+
+def test_without_a_cap_everything_is_granted() -> None:
+    """No cap, no refusal."""
+    assert Budget().reserve(Decimal(10) ** 9)
+
+
+# -- whole runs ------------------------------------------------------------------------------------------------------
+
+CHANCES = st.sampled_from((0.0, 0.02, 0.1, 0.3))
+FAULTS = st.fixed_dictionaries({"reset": CHANCES, "truncated": CHANCES, "not_json": st.sampled_from((0.0, 0.1))}).map(
+    lambda losing: {**losing, "overloaded": 0.05, "gateway_timeout": 0.02, "hang": 0.02, "refusal": 0.02}
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    model=st.sampled_from(MODELS),
+    prompt=st.sampled_from(PROMPTS),
+    prompt_cache=st.sampled_from(("auto", "1h", False)),
+    max_tokens=st.sampled_from((64, 1_000, 8_192)),
+    calls=st.floats(0.5, 120.0),
+    latency=st.sampled_from((0.0, 0.5, 20.0)),
+    jitter=st.sampled_from((0.0, 1.0)),
+    timeout=st.sampled_from((5.0, 60.0)),
+    faults=FAULTS,
+    max_concurrency=st.sampled_from(("auto", 1, 50)),
+)
+def test_what_is_billed_never_passes_the_cap(
+    seed: int,
+    model: str,
+    prompt: str,
+    prompt_cache: Any,
+    max_tokens: int,
+    calls: float,
+    latency: float,
+    jitter: float,
+    timeout: float,
+    faults: Any,
+    max_concurrency: Any,
+) -> None:
+    """For any seed, latencies and faults: answers that were billed and lost on the way are on the bill as well."""
+    profile = Profile(latency_seconds=latency, jitter_sigma=jitter, faults=faults, thinking_share=0.3)
+    account = world(profile, seed=seed)
+    cap = _worst_call(model, prompt, max_tokens) * Decimal(repr(calls))
+    out = account.map(
+        frame_of(150),
+        prompt,
+        model=model,
+        prompt_cache=prompt_cache,
+        max_tokens=max_tokens,
+        timeout=timeout,
+        max_concurrency=max_concurrency,
+        budget=cap,
+    )
+    assert billed(account.brain.ledger) <= cap
+    assert len(out) == 150
+    assert Decimal(repr(float(out["response_cost"].sum()))) <= cap * Decimal("1.0000001")
+
+
+def _worst_call(model: str, prompt: str, max_tokens: int) -> Decimal:
+    tokens = len(prompt) // 3 + 100
+    usage = genai_prices.Usage(input_tokens=tokens, cache_write_tokens=tokens, output_tokens=max_tokens)
+    return genai_prices.calc_price(usage, model, provider_id="anthropic").total_price
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    latency=st.sampled_from((0.0, 1.0, 5.0)),
+    max_concurrency=st.sampled_from(("auto", 7)),
+    prompt_cache=st.sampled_from(("auto", False)),
+    prompt=st.sampled_from(PROMPTS),
+)
+def test_nearly_all_of_the_cap_is_used_when_rows_are_small_against_it(
+    seed: int, latency: float, max_concurrency: Any, prompt_cache: Any, prompt: str
+) -> None:
+    """At least 96 % of the cap, when no answer is lost and no call can cost more than a fiftieth of it."""
+    account = world(Profile(latency_seconds=latency, jitter_sigma=0.5, output_tokens=(20, 60)), seed=seed)
+    cap = _bound(prompt, 64) * 50
+    out = account.map(
+        frame_of(1_500),
+        prompt,
+        max_tokens=64,
+        budget=cap,
+        max_concurrency=max_concurrency,
+        prompt_cache=prompt_cache,
+    )
+    assert out["response_error"].notna().any(), "the cap was not reached, so this case says nothing"
+    assert cap * Decimal("0.96") <= billed(account.brain.ledger) <= cap
+
+
+def _bound(prompt: str, max_tokens: int) -> Decimal:
+    """Return the most that a call can cost when each byte is a token: what has to be set aside."""
+    tokens = len(prompt) + 700
+    usage = genai_prices.Usage(input_tokens=tokens, cache_write_tokens=tokens, output_tokens=max_tokens)
+    return genai_prices.calc_price(usage, "claude-haiku-5-5", provider_id="anthropic").total_price
+
+
+def test_the_rest_says_budget_and_costs_nothing() -> None:
+    """What is done is returned, the rest is marked and the run says so once."""
+    account = world()
+    with pytest.warns(UserWarning, match=r"stopped early \(budget.*spent"):
+        out = account.map(frame_of(200), "Say {t}", max_tokens=100, budget=0.001)
+    kinds = out["response_error"].str.split(":").str[0].value_counts(dropna=False)
+    assert kinds["budget"] + out["response_error"].isna().sum() == 200
+    assert 0 < kinds["budget"] < 200
+    rest = out[out["response_error"].notna()]
+    assert rest["response"].isna().all()
+    assert (rest["response_cost"] == 0).all()
+
+
+def test_a_budget_too_small_for_one_call_sends_nothing() -> None:
+    """No call can be sure to stay below it: the frame comes back, all marked."""
+    account = world()
+    out = account.map(frame_of(5), "Say {t}", budget=1e-9)
+    assert account.brain.ledger.requests == 0
+    assert out["response_error"].str.startswith("budget: ").all()
+
+
+def test_the_next_run_goes_on_where_the_budget_ended(tmp_path: Any) -> None:
+    """The same cell with a higher budget asks only what is missing, and pays for nothing again."""
+    path, account, frame = tmp_path / "j.sqlite3", world(), frame_of(200)
+    account.map(frame, "Say {t}", max_tokens=100, budget=0.001, journal=path)
+    asked = account.brain.ledger.answered
+    out = account.map(frame, "Say {t}", max_tokens=100, budget=10.0, journal=path)
+    assert 0 < asked < 200
+    assert account.brain.ledger.answered == 200
+    assert account.brain.ledger.paid_twice == 0
+    assert out["response_error"].isna().all()
+
+
+def test_rows_in_the_journal_come_back_also_when_the_budget_is_used_up(tmp_path: Any) -> None:
+    """They cost nothing, so no budget holds them back, wherever in the frame they are."""
+    path, account = tmp_path / "j.sqlite3", world()
+    frame = frame_of(300)
+    account.map(frame[150:], "Say {t}", journal=path)
+    out = account.map(frame, "Say {t}", journal=path, budget=1e-9)
+    assert out["response_error"][:150].str.startswith("budget: ").all()
+    assert out["response"][150:].notna().all()
+
+
+@pytest.mark.parametrize("how", [{"model": "claude-unheard-of"}, {"request": {"model": "claude-unheard-of"}}])
+def test_a_model_without_a_known_price_and_a_budget_is_refused_before_the_first_call(how: Any) -> None:
+    """A cap that cannot be kept is an error, however the model was named."""
+    account = world()
+    with pytest.raises(InputError, match="no price is known"):
+        account.map(frame_of(3), "Say {t}", budget=1.0, **how)
+    assert account.brain.ledger.requests == 0
+
+
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+def test_marks_that_the_user_set_are_reserved_at_the_price_of_a_write(ttl: str) -> None:
+    """A mark of the user's own makes a write dearer than plain input, also with prompt_cache=False."""
+    system = [{"type": "text", "text": "shared words " * 400, "cache_control": {"type": "ephemeral", "ttl": ttl}}]
+    account = world()
+    options: dict[str, Any] = {"request": {"system": system}, "prompt_cache": False, "max_tokens": 1}
+    account.map(pd.DataFrame({"t": ["one"]}), "Say {t}", **options)
+    cost = billed(account.brain.ledger)
+    fields = {"model": "claude-haiku-5-5", "max_tokens": 1, "system": system}
+    tokens = account.brain.ledger.total("input_tokens") + account.brain.ledger.total(f"cache_write_{ttl}_tokens")
+    worst = PriceList().worst_cost(fields, tokens, None)
+    assert account.brain.ledger.total(f"cache_write_{ttl}_tokens") > 0
+    assert worst is not None
+    assert worst >= cost

@@ -1,0 +1,50 @@
+"""Few-shot pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from claude_parallel.errors import InputError
+from claude_parallel.prompt.examples import example_pairs
+from claude_parallel.prompt.template import compile_prompt
+
+ONE = compile_prompt("Classify: {text}", ["text", "other"])
+TWO = compile_prompt("{text} about {other}", ["text", "other"])
+
+
+@pytest.mark.parametrize(
+    ("examples", "prompt", "expected"),
+    [
+        ([("fine", "good")], ONE, (("Classify: fine", "good"),)),
+        ([({"text": "a", "other": "b"}, "c")], TWO, (("a about b", "c"),)),
+        ([("as it is", "c")], TWO, (("as it is", "c"),)),
+        ([("x", {"tone": "good", "n": 1})], ONE, (("Classify: x", '{"tone": "good", "n": 1}'),)),
+        (pd.DataFrame({"q": ["x"], "a": ["y"]}), ONE, (("Classify: x", "y"),)),
+        (pd.DataFrame({"text": ["x"], "other": ["z"], "a": [3]}), TWO, (("x about z", "3"),)),
+        (None, ONE, ()),
+    ],
+)
+def test_pairs_are_written_as_the_rows_are(examples: Any, prompt: Any, expected: Any) -> None:
+    """Inputs fill the template, outputs that are not text become JSON."""
+    assert example_pairs(examples, prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [
+        ("text", "list of"),
+        ([("a",)], "pair"),
+        ([({"text": "a"}, "b")], "'other'"),
+        ([("", "b")], "empty"),
+        ([("a", "")], "empty"),
+        ([("a", object())], "JSON"),
+        (pd.DataFrame({"only": ["x"]}), "two columns"),
+    ],
+)
+def test_what_is_not_a_pair_is_refused(examples: Any, words: str) -> None:
+    """A mistake in the examples is told before the first call."""
+    with pytest.raises(InputError, match=words):
+        example_pairs(examples, TWO if words == "'other'" else ONE)

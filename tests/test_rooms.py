@@ -1,0 +1,255 @@
+"""The house: which room may import which, what rules must not touch, and how large their parts may be."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import claude_parallel as cp
+
+PACKAGE = Path(cp.__file__).parent
+ROOT = PACKAGE.parent
+
+WORDS = {"errors", "records", "retry", "text"}
+"""Everyone may use the words."""
+
+ARROWS: dict[str, str] = {
+    "api": "",
+    "attachments": "",
+    "bridge": "",
+    "limits": "",
+    "pricing": "",
+    "simulation": "api batch config",
+    "prompt": "attachments",
+    "schema": "api prompt",
+    "progress": "bridge",
+    "options": "limits",
+    "config": "api options",
+    "store": "api config",
+    "engine": "api bridge config limits options pricing progress prompt schema store",
+    "batch": "api bridge config engine limits options progress prompt store",
+    "report": "config pricing store",
+    "frames": "api attachments batch config engine options progress prompt report schema",
+    "forecast": "bridge config engine frames limits options pricing progress prompt report simulation store",
+    "background": "api batch bridge config engine frames options pricing progress store",
+    "series": "background forecast frames options prompt",
+    "accessor": "background forecast frames limits options prompt report series",
+    "cli": "background forecast frames pricing report simulation store",
+    "__init__": "accessor bridge config limits report series simulation store",
+    "__main__": "cli",
+}
+"""Room -> the rooms that it may import, beside the words. This table is the only one; docs/architecture.md shows it."""
+
+JUDGED = {"limits", "engine", "store"}
+"""Rooms that the simulator judges, so it shares no code with them."""
+
+SDK_DOORS = {"api/messages.py", "batch/api.py"}
+"""The only modules that may import the SDK and its HTTP library."""
+
+PURE_ROOMS = {"limits", "prompt", "schema"}
+PURE_MODULES = {
+    "api/answers.py",
+    "api/responses.py",
+    "attachments/sniffing.py",
+    "attachments/token_estimates.py",
+    "batch/envelope.py",
+    "batch/in_flight.py",
+    "batch/responses.py",
+    "engine/budget.py",
+    "engine/cache_warmup.py",
+    "engine/results.py",
+    "errors.py",
+    "options.py",
+    "progress/stats.py",
+    "records.py",
+    "report/svg.py",
+    "retry.py",
+}
+"""Rules: no network, no disk, no clock, no frames. Time and chance are arguments."""
+
+IMPURE = {
+    "aiohttp",
+    "anthropic",
+    "asyncio",
+    "httpx2",
+    "logging",
+    "os",
+    "pandas",
+    "signal",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "time",
+    "urllib.request",
+}
+
+MOSTLY_DOCUMENTATION = {"accessor.py"}
+"""Modules above the house's measure, because users read three lines in four of them."""
+
+MOST_MODULE_LINES = 350
+MOST_FUNCTION_LINES = 50
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def room_of(path: Path) -> str:
+    """Return the room that a module stands in: a folder of the package, or the module itself."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """Return a module's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """Yield what a module runs; what stands below ``if TYPE_CHECKING`` is for the type checker alone."""
+    waiting: list[ast.AST] = [tree(path)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        waiting.extend(node.orelse if is_for_types and isinstance(node, ast.If) else ast.iter_child_nodes(node))
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the rooms of this package that a module imports, at its top or inside a function."""
+    found: set[str] = set()
+    folders = path.relative_to(PACKAGE).parts[:-1]
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = folders[: len(folders) - node.level + 1]
+            target = (*base, *(node.module.split(".") if node.module else ()))
+            found |= {target[0]} if target else {alias.name for alias in node.names}
+    return found
+
+
+def foreign_imports(path: Path) -> set[str]:
+    """Return the modules that a module imports from elsewhere."""
+    found: set[str] = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module)
+    return found | {name.split(".")[0] for name in found}
+
+
+def arrows() -> dict[str, set[str]]:
+    """Return the arrows that the code draws."""
+    drawn: dict[str, set[str]] = {room_of(path): set() for path in MODULES}
+    for path in MODULES:
+        drawn[room_of(path)] |= own_imports(path) - WORDS - {room_of(path), "__init__"}
+    return drawn
+
+
+def test_every_room_stands_in_the_table() -> None:
+    """A new room is given its arrows with thought."""
+    assert {room_of(path) for path in MODULES} - WORDS == set(ARROWS)
+
+
+@every_module
+def test_a_module_imports_allowed_rooms_only(path: Path) -> None:
+    """The table says which."""
+    room = room_of(path)
+    allowed = WORDS | {room} | set(ARROWS.get(room, "").split())
+    assert own_imports(path) <= allowed, f"{room} may not import {sorted(own_imports(path) - allowed)}"
+
+
+def test_the_table_allows_no_more_than_there_is() -> None:
+    """A permission that nobody needs any more is taken back."""
+    drawn = arrows()
+    unused = {
+        f"{room} -> {other}" for room, others in ARROWS.items() for other in others.split() if other not in drawn[room]
+    }
+    assert unused == set()
+
+
+def test_rooms_do_not_know_each_other_in_a_circle() -> None:
+    """One of two rooms can always be read without the other."""
+    left = {room: set(others.split()) for room, others in ARROWS.items()}
+    while free := [room for room, others in left.items() if not others & set(left)]:
+        for room in free:
+            del left[room]
+    assert left == {}
+
+
+def test_the_architecture_page_shows_the_table() -> None:
+    """Word for word."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for room, others in ARROWS.items():
+        shown = ", ".join(f"`{other}`" for other in others.split()) or "words only"
+        assert f"| `{room}` | {shown} |" in page
+
+
+def test_no_room_bears_a_public_name() -> None:
+    """Importing a submodule binds its name in the package, and would hide the public one."""
+    rooms = {room_of(path) for path in MODULES} - {"__init__", "__main__"}
+    assert rooms & set(cp.__all__) == set()
+
+
+def test_the_simulator_shares_no_code_with_what_it_judges() -> None:
+    """Only the values that travel through the doors."""
+    assert arrows()["simulation"] & JUDGED == set()
+
+
+@every_module
+def test_rules_are_pure(path: Path) -> None:
+    """No network, no disk, no clock, no frames: time and chance are arguments."""
+    if room_of(path) in PURE_ROOMS or str(path.relative_to(PACKAGE)) in PURE_MODULES:
+        assert foreign_imports(path) & IMPURE == set()
+
+
+def test_the_list_of_rules_names_modules_that_exist() -> None:
+    """A moved rule takes its promise along."""
+    assert {name for name in PURE_MODULES if not (PACKAGE / name).is_file()} == set()
+
+
+@every_module
+def test_only_the_doors_know_the_sdk(path: Path) -> None:
+    """Vendor names stop there."""
+    if str(path.relative_to(PACKAGE)) not in SDK_DOORS:
+        assert foreign_imports(path) & {"anthropic", "httpx2"} == set()
+
+
+@every_module
+def test_only_known_packages_are_imported(path: Path) -> None:
+    """A new dependency is a decision, not an accident."""
+    known = {"aiohttp", "anthropic", "genai_prices", "httpx2", "numpy", "pandas", "platformdirs", "pydantic", "tqdm"}
+    known |= {"pydantic_core", "typer", "typing_extensions"}
+    optional = {"IPython", "PIL", "dask", "ipywidgets", "matplotlib", "nest_asyncio2", "polars", "pyarrow"}
+    tops = {name.split(".")[0] for name in foreign_imports(path)}
+    assert tops <= known | optional | set(sys.stdlib_module_names)
+
+
+@every_module
+def test_a_module_is_not_too_long(path: Path) -> None:
+    """One noun each."""
+    if str(path.relative_to(PACKAGE)) not in MOSTLY_DOCUMENTATION:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_MODULE_LINES
+
+
+@every_module
+def test_no_function_is_too_long(path: Path) -> None:
+    """What it says about itself does not count."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            has_words = ast.get_docstring(node) is not None
+            words = (first.end_lineno or first.lineno) - first.lineno + 1 if has_words else 0
+            length = (node.end_lineno or node.lineno) - node.lineno + 1 - words
+            assert length <= MOST_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@every_module
+def test_a_module_says_what_it_knows(path: Path) -> None:
+    """A docstring of at least a sentence."""
+    words = ast.get_docstring(tree(path)) or ""
+    assert "." in words or path.stem == "__main__"
