@@ -165,7 +165,7 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
         return open_or_set_aside(beside, is_explicit=is_explicit)
     except (sqlite3.Error, OSError) as error:
         if is_damage(error):
-            return begin_bypass_cache(path, error)
+            return start_new_file(path, error)
         return _without_file(path, error, is_explicit)
 
 
@@ -175,7 +175,7 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # the low byte is the primary code
 
 
-def begin_bypass_cache(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
+def start_new_file(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
     """Set a damaged file aside and begin a new one in its place, with a warning; in memory where that fails, too."""
     try:
         aside = set_aside(path)

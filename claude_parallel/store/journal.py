@@ -20,7 +20,7 @@ from typing import Any
 from ..api.answers import usage_of
 from ..api.responses import parse_object
 from ..records import Attempt, Failure, Outcome, Reply
-from .file import begin_bypass_cache, connect, is_damage, open_or_set_aside
+from .file import start_new_file, connect, is_damage, open_or_set_aside
 
 _CHUNK = 500
 
@@ -96,7 +96,7 @@ class Journal:
                     if message is not None:
                         found[key] = Reply(message=message, request_id=request_id, rate_limits={})
         except sqlite3.Error as error:
-            if not self._begin_bypass_cache(error):
+            if not self._start_new_file(error):
                 self._warn("read", f"the journal cannot be read ({error}); rows may be asked again")
         return found
 
@@ -196,17 +196,17 @@ class Journal:
         try:
             self.execute_many(self._pending)
         except sqlite3.Error as error:
-            if not self._begin_bypass_cache(error):
+            if not self._start_new_file(error):
                 raise
             self.execute_many(self._pending)
         self._pending = []
 
-    def _begin_bypass_cache(self, error: sqlite3.Error) -> bool:
+    def _start_new_file(self, error: sqlite3.Error) -> bool:
         """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
         if self.path is None or not is_damage(error):
             return False
         self._connection.close()
-        self._connection, self.path = begin_bypass_cache(self.path, error)
+        self._connection, self.path = start_new_file(self.path, error)
         return True
 
     def _warn(self, occasion: str, message: str) -> None:
