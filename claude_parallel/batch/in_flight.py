@@ -92,7 +92,7 @@ class Parcel:
     failures : list of str
         Kinds of failure since the last good answer.
     told : set of bytes
-        Fingerprints whose result was read already (a broken stream begins bypass_cache).
+        Fingerprints whose result was read already (a broken stream begins from the start).
     answers : int
         How many of these were answers.
     again : list of Ticket

@@ -150,7 +150,7 @@ def test_a_batch_that_this_key_cannot_see_is_not_paid_again(tmp_path: Path) -> N
     assert world.brain.ledger.batch_rows == 0
 
 
-def test_results_that_are_gone_are_asked_for_bypass_cache(tmp_path: Path) -> None:
+def test_results_that_are_gone_are_asked_for_again(tmp_path: Path) -> None:
     """After 29 days nobody can read the answers any more, and the rows go out again."""
     world = batch_world()
     lives = Lives(world, tmp_path)

@@ -33,7 +33,7 @@ def test_retry_with_another_limit_completes_the_frame(cut: Any) -> None:
     assert out["response_error"].notna().all()
 
 
-def test_retry_with_the_same_settings_asks_bypass_cache(cut: Any) -> None:
+def test_retry_with_the_same_settings_asks_again(cut: Any) -> None:
     """An answer that was the reason for asking again is not served from the journal."""
     sim, out = cut
     out.claude.retry()
