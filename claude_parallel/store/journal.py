@@ -20,7 +20,7 @@ from typing import Any
 from ..api.answers import usage_of
 from ..api.responses import parse_object
 from ..records import Attempt, Failure, Outcome, Reply
-from .file import start_new_file, connect, is_damage, open_or_set_aside
+from .file import connect, is_damage, open_or_set_aside, start_new_file
 
 _CHUNK = 500
 
