@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .api.messages import Account, open_account
+from .api.account import Account, open_account
 from .options import Settings, check_names, read_environment, resolve
 
 ZERO = Decimal(0)

@@ -7,16 +7,13 @@ the SDK, there is one owner of them, in ``retry``. One transport belongs to one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from ..errors import CredentialsError, InputError
 from ..records import Body, Failure, Reply
+from .account import Account
 from .responses import read_count, read_response
 
 if TYPE_CHECKING:
-    import anthropic
     import httpx2
 
 CONNECT_SECONDS = 15.0
@@ -25,130 +22,6 @@ _COUNTED_FIELDS = frozenset(
     ("messages", "model", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
 )
 """What the counting endpoint takes of a Messages body. Source: the SDK's MessageCountTokensParams, 2.12."""
-
-_NO_KEY = (
-    "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
-    "to try without a key, run inside `with cp.simulator():`"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Where requests go and who pays, without a connection.
-
-    Attributes
-    ----------
-    host : str
-        The base URL.
-    owner : str
-        Tells two accounts on one host apart without telling the key (a short hash of it).
-    make_client : callable
-        ``http_client -> AsyncAnthropic``: a new client with the user's settings and no retries.
-    """
-
-    host: str
-    owner: str
-    make_client: Callable[[Any], Any]
-
-
-def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> Account:
-    """Return the account that a user's client, or the environment, stands for.
-
-    Parameters
-    ----------
-    client : AsyncAnthropic, Anthropic, cloud client, callable or None
-        Its settings are taken over; its connections are never used, since they belong to another event loop. A
-        callable must return a new async client at each call (the way to keep a custom HTTP client, such as a proxy).
-    api_key, base_url : str, optional
-        Override key and URL where no client is given.
-
-    Raises
-    ------
-    CredentialsError
-        When there is nothing to sign in with.
-    InputError
-        When the client cannot be taken over.
-    """
-    import anthropic
-
-    if client is None:
-        client = _client_of_environment(api_key, base_url)
-        _check_credentials(client)
-        return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
-    if _is_async_client(client):
-        _check_http_client(client)
-        _check_credentials(client)
-        return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
-    if isinstance(client, anthropic.Anthropic):
-        _check_http_client(client)
-        twin = _async_twin(client)
-        _check_credentials(twin)
-        return _account(twin, lambda http: twin.with_options(http_client=http, max_retries=0))
-    if callable(client):
-        first = client()
-        if not _is_async_client(first):
-            raise InputError("client= as a callable must return a new anthropic.AsyncAnthropic at each call")
-        return _account(first, lambda _http: client().with_options(max_retries=0))
-    raise InputError(f"client= must be an anthropic client or a callable that makes one, not {type(client).__name__}")
-
-
-def _client_of_environment(api_key: str | None, base_url: str | None) -> anthropic.AsyncAnthropic:
-    import anthropic
-
-    try:
-        return anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0)
-    except anthropic.AnthropicError as error:  # a profile that is not there, or cannot be read
-        raise CredentialsError(f"{_NO_KEY}. The SDK says: {error}") from None
-
-
-def _is_async_client(client: object) -> bool:
-    """Say whether this is an async client of the SDK, the cloud platforms' included."""
-    return any(cls.__name__ == "AsyncAPIClient" for cls in type(client).__mro__)
-
-
-def _account(client: anthropic.AsyncAnthropic, make_client: Callable[[Any], Any]) -> Account:
-    import hashlib
-
-    secret = client.api_key or client.auth_token or type(client.credentials).__name__
-    host = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")  # it is written into the journal
-    return Account(
-        host=host, owner=hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12], make_client=make_client
-    )
-
-
-def _async_twin(client: anthropic.Anthropic) -> anthropic.AsyncAnthropic:
-    """Return an async client with the settings of a sync one."""
-    import anthropic
-
-    credentials: dict[str, Any] = {"api_key": client.api_key}
-    if client.api_key is None:
-        credentials = {"auth_token": client.auth_token} if client.auth_token else {"credentials": client.credentials}
-    return anthropic.AsyncAnthropic(
-        **credentials,
-        base_url=client.base_url,
-        default_headers=dict(client._custom_headers),
-        default_query=dict(client._custom_query),
-        max_retries=0,
-    )
-
-
-def _check_http_client(client: Any) -> None:
-    """Refuse to drop a custom HTTP client (proxy, certificates) silently."""
-    name = type(client._client).__name__
-    if name not in ("AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"):
-        raise InputError(
-            f"this client has an HTTP client of its own ({name}), which belongs to one event loop and cannot be "
-            "shared. Give a callable that makes a new one: client=lambda: anthropic.AsyncAnthropic(http_client=...)"
-        )
-
-
-def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
-    own_headers = {name.lower() for name in client._custom_headers}
-    if client.api_key or client.auth_token or client.credentials or own_headers & {"x-api-key", "authorization"}:
-        return
-    if hasattr(client, "api_key") and type(client).__name__ not in ("AsyncAnthropic",):
-        return  # the cloud clients sign each request in their own way
-    raise CredentialsError(_NO_KEY)
 
 
 def most_connections() -> int | None:

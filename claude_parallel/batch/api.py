@@ -12,7 +12,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
-from ..api.messages import CONNECT_SECONDS, Account, read_exception
+from ..api.account import Account
+from ..api.messages import CONNECT_SECONDS, read_exception
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result

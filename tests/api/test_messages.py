@@ -19,7 +19,8 @@ import anthropic
 import pytest
 
 import claude_parallel as cp
-from claude_parallel.api.messages import Account, SdkTransport, open_account
+from claude_parallel.api.account import Account, open_account
+from claude_parallel.api.messages import SdkTransport
 from claude_parallel.errors import CredentialsError, InputError
 from claude_parallel.records import Body, Failure, Reply
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from claude_parallel.api.messages import open_account
+from claude_parallel.api.account import open_account
 from claude_parallel.batch.api import SdkBatchDoor
 from claude_parallel.batch.envelope import Envelope, encode
 from claude_parallel.batch.in_flight import may_exist
