@@ -14,7 +14,8 @@ caller's mistakes and for runs that cannot begin or must not go on::
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 Kind = Literal[
@@ -44,9 +45,19 @@ Kind = Literal[
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Fate = Literal["answered", "failed", "skipped", "cancelled"]
+"""What a row came to: the four words of every count, in bar, panel, run, ``cp.runs()``, ``.claude.cost`` and report.
+
+``skipped``: nothing was to be asked. ``cancelled``: the run did not come to it or did not let it finish, because it was
+stopped or its budget was used up. ``failed``: every other row with an error. Only failed rows are "errors".
+"""
+
+_FATES: Mapping[str, Fate] = {"skipped": "skipped", "cancelled": "cancelled", "budget": "cancelled"}
+"""The kinds that are no failure; every other kind is one."""
+
 HINTS: dict[Kind, str] = {
     "skipped": "a cell that the prompt uses is missing or empty; fill it, or leave the row out",
-    "invalid": "the request was refused as it stands; mend what the message names, then retry()",
+    "invalid": "mend what the message names, then retry()",
     "too_large": "the request is above the API's size limit (32 MB); send less in one row",
     "rate_limit": "the account's limit held for too long; retry(), or set a lower max_concurrency",
     "overloaded": "the API was overloaded; retry() in a few minutes",
@@ -68,6 +79,38 @@ HINTS: dict[Kind, str] = {
     "unknown": "the API answered in an unforeseen way; see the run's attempts()",
 }
 """What the user can do about each kind; one clause, ready to stand behind a semicolon."""
+
+
+def fate_of(kind: str | None) -> Fate:
+    """Return what a row came to, from its kind of error (None = it has none)."""
+    return "answered" if kind is None else _FATES.get(kind, "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class FateCounts:
+    """Rows by what they came to; see :data:`Fate`. Their sum is the number of rows."""
+
+    answered: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+
+
+def count_fates(kinds: Mapping[str, int], rows: int) -> FateCounts:
+    """Count the fates of rows.
+
+    Parameters
+    ----------
+    kinds : mapping of str to int
+        Rows by kind of error.
+    rows : int
+        All rows that have an outcome; those without an error are answered.
+    """
+    counts: dict[Fate, int] = {"answered": max(0, rows - sum(kinds.values()))}
+    for kind, count in kinds.items():
+        fate = fate_of(kind)
+        counts[fate] = counts.get(fate, 0) + count
+    return FateCounts(**counts)
 
 
 def row_error(kind: Kind, what: str) -> str:

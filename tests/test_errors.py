@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claude_parallel import errors
 from claude_parallel.errors import (
@@ -12,6 +14,8 @@ from claude_parallel.errors import (
     InputError,
     RowFailed,
     RunStopped,
+    count_fates,
+    fate_of,
     nearest,
     row_error,
 )
@@ -39,6 +43,26 @@ def test_each_kind_has_a_hint_that_says_what_to_do(kind: errors.Kind) -> None:
 def test_there_is_no_hint_without_a_kind() -> None:
     """Nothing is left over from an older list."""
     assert set(HINTS) == set(KINDS)
+
+
+def test_a_row_without_an_error_is_answered_and_only_failures_are_errors() -> None:
+    """Skipped and cancelled rows are counted by their own words, everywhere."""
+    assert fate_of(None) == "answered"
+    others = {kind: fate_of(kind) for kind in KINDS if fate_of(kind) != "failed"}
+    assert others == {"skipped": "skipped", "cancelled": "cancelled", "budget": "cancelled"}
+
+
+@given(st.dictionaries(st.sampled_from(KINDS), st.integers(0, 9)), st.integers(0, 9))
+def test_the_fates_of_the_rows_add_up_to_the_rows(kinds: dict[errors.Kind, int], answered: int) -> None:
+    """Every row is counted once."""
+    counts = count_fates(kinds, sum(kinds.values()) + answered)
+    assert (counts.answered, counts.skipped) == (answered, kinds.get("skipped", 0))
+    assert counts.answered + counts.failed + counts.skipped + counts.cancelled == sum(kinds.values()) + answered
+
+
+def test_an_invalid_row_is_not_said_to_have_been_refused() -> None:
+    """The same kind marks rows that never left: a prompt function that raised, a file that is missing."""
+    assert "refused" not in row_error("invalid", "the prompt function raised KeyError: 'x'")
 
 
 @pytest.mark.parametrize("kind", KINDS)
