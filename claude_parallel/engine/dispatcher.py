@@ -19,6 +19,7 @@ from typing import cast
 from ..api.answers import usage_of
 from ..errors import Kind, row_error
 from ..limits.gate import Ticket, Wait
+from ..progress.waits import WaitReason
 from ..records import Answer, Attempt, Failure, Outcome, Reply
 from ..retry import Again, Stop, judge_failure
 from .cache_warmup import Turn
@@ -59,7 +60,7 @@ class Engine:
         self._stopped_at: float | None = None
         self._bug: BaseException | None = None
         self.stop: tuple[Kind, str] | None = None
-        self.waited: dict[str, float] = {}
+        self.waited: dict[WaitReason, float] = {}
 
     def __repr__(self) -> str:
         return (
@@ -102,12 +103,12 @@ class Engine:
         if pending is None:
             if not self._workers and not self._retries_wanted():
                 return False
-            await self._sleep(self._until_retry(now), "")
+            await self._sleep(self._until_retry(now), WaitReason.ANSWERS if self._workers else WaitReason.RETRY)
             return True
         wait = self._start(pending, now)
         if wait is not None:
             self._put_back(pending)
-            if wait.reason == "budget":
+            if wait.reason is WaitReason.BUDGET and not self._workers:
                 self._give_up_on_budget()
             else:
                 await self._sleep(wait.seconds, wait.reason)  # what one is refused, the others are refused too
@@ -155,7 +156,7 @@ class Engine:
         else:
             self._fresh.appendleft(pending)
 
-    async def _sleep(self, seconds: float, reason: str) -> None:
+    async def _sleep(self, seconds: float, reason: WaitReason) -> None:
         """Sleep until the time is over, a worker has ended, or a flag was set."""
         run = self._run
         started, loop = run.clock(), asyncio.get_running_loop()
@@ -184,15 +185,15 @@ class Engine:
         control = self._run.control
         return control.is_cancelling or (control.is_stopping and self._stopped_at is None)
 
-    def _show_wait(self, now: float, reason: str) -> None:
+    def _show_wait(self, now: float, reason: WaitReason) -> None:
         stats, status = self._run.stats, self._run.gate.status(now)
         stats.in_flight = len(self._workers)
         stats.waiting_for = status.pause_reason if status.pause_seconds else reason
         stats.paused_until = self._run.wall_clock() + status.pause_seconds if status.pause_seconds else None
 
-    def _note_wait(self, started: float, reason: str) -> None:
+    def _note_wait(self, started: float, reason: WaitReason) -> None:
         run, now = self._run, self._run.clock()
-        if reason and reason != "answers":
+        if reason is not WaitReason.ANSWERS:
             self.waited[reason] = self.waited.get(reason, 0.0) + now - started
             if run.stats.paused_until is not None:
                 wall = run.wall_clock()
@@ -205,13 +206,13 @@ class Engine:
         """Start a worker for the request, or return why it has to wait."""
         run, request = self._run, pending.request
         if len(self._workers) >= run.max_in_flight:
-            return Wait(math.inf, "answers")
+            return Wait(math.inf, WaitReason.ANSWERS)
         turn = run.prefixes.turn(request.prefix, now) if run.prefixes and request.prefix else "follow"
         if turn == "hold":
-            return Wait(math.inf, "the first answer, which fills the prompt cache")
+            return Wait(math.inf, WaitReason.CACHE_WARMUP)
         worst = run.rules.worst_cost(request)
         if not run.budget.reserve(worst):
-            return Wait(math.inf, "answers" if self._workers else "budget")
+            return Wait(math.inf, WaitReason.BUDGET)
         ticket = run.gate.admit(run.estimator.weigh(request.load), now)
         if isinstance(ticket, Wait):
             run.budget.release(worst, perhaps_billed=False)

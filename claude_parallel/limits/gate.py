@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..progress.waits import WaitReason
 from ..records import Dimension, Failure, Load, RateLimitStatuses
 from .bucket import Bucket, settled
 from .pacing import Pace, Pause
@@ -20,10 +21,10 @@ from .window import Window
 
 __all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
 
-_NAMES: dict[Dimension, str] = {
-    "requests": "requests per minute",
-    "input": "input tokens per minute",
-    "output": "output tokens per minute",
+_NAMES: dict[Dimension, WaitReason] = {
+    "requests": WaitReason.REQUESTS,
+    "input": WaitReason.INPUT_TOKENS,
+    "output": WaitReason.OUTPUT_TOKENS,
 }
 _BLIND_PER_SECOND = 30.0
 _BLIND_WINDOW = 200
@@ -58,7 +59,7 @@ class Wait:
     """Not now: ask again in `seconds`, because of `reason`."""
 
     seconds: float
-    reason: str
+    reason: WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,15 @@ class GateStatus:
         Limits per minute in force by dimension.
     pause_seconds : float
         Seconds until the pause ends; 0 without a pause.
-    pause_reason : str
-        Why it pauses.
+    pause_reason : WaitReason
+        Why it pauses, or paused last.
     """
 
     window: int
     in_flight: int
     limits: Mapping[Dimension, float]
     pause_seconds: float
-    pause_reason: str
+    pause_reason: WaitReason
 
 
 class Gate:
@@ -143,7 +144,7 @@ class Gate:
         """Calls under way, of all runs."""
         return self._in_flight
 
-    def pause(self, now: float) -> tuple[float, str]:
+    def pause(self, now: float) -> tuple[float, WaitReason]:
         """Return the seconds until the pause ends (0 without one), and why it pauses."""
         return self._pause.seconds(now), self._pause.reason
 
@@ -241,14 +242,14 @@ class Gate:
                 return wait
         elif self._in_flight >= int(self._window.size):
             self._window.refuse()
-            return Wait(math.inf, "answers")
+            return Wait(math.inf, WaitReason.ANSWERS)
         for bucket, amount in zip(self._buckets, amounts, strict=True):
             if bucket.limit != math.inf and not bucket.is_ready(amount, now):
                 return self._bucket_wait(amounts, now)
         return None
 
     def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
-        longest, reason = 0.0, ""
+        longest, reason = 0.0, WaitReason.PACE
         for bucket, amount in zip(self._buckets, amounts, strict=True):
             if bucket.is_known:
                 bucket.refill(now)
@@ -258,16 +259,16 @@ class Gate:
         if longest:
             return Wait(longest, reason)
         seconds = self._pace.wait(self._buckets, now, self._latency)
-        return Wait(seconds, "an even pace") if seconds else None
+        return Wait(seconds, WaitReason.PACE) if seconds else None
 
     def _blind_wait(self, now: float) -> Wait | None:
         """Before the first answer little is known: begin gently, so that no answer can be a storm of 429s."""
         since = self._blind_since if self._blind_since is not None else now
         allowed = min(_BLIND_WINDOW, self._window.size + _BLIND_PER_SECOND * (now - since))
         if self._in_flight >= allowed:
-            return Wait(1.0 / _BLIND_PER_SECOND, "the first answers")
+            return Wait(1.0 / _BLIND_PER_SECOND, WaitReason.FIRST_ANSWERS)
         if settled(self._blind_at - now):
-            return Wait(self._blind_at - now, "the first answers")
+            return Wait(self._blind_at - now, WaitReason.FIRST_ANSWERS)
         return None
 
     def _take(self, amounts: Amounts, now: float) -> Ticket:
@@ -325,7 +326,7 @@ class Gate:
         return min((b for b in self._buckets if b.dimension in left), key=lambda b: left[b.dimension], default=None)
 
 
-def _reason(failure: Failure, bucket: Bucket | None) -> str:
+def _reason(failure: Failure, bucket: Bucket | None) -> WaitReason:
     if failure.error_code == "ramp_limit_exceeded":
-        return "the account's growth limit"
-    return "the account's rate limit" if bucket is None else _NAMES[bucket.dimension]
+        return WaitReason.GROWTH
+    return WaitReason.RATE_LIMIT if bucket is None else _NAMES[bucket.dimension]

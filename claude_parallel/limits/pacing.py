@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..progress.waits import WaitReason
 from .bucket import UNPACED, Bucket, settled
 
 _FASTER = 1.3
@@ -78,21 +79,21 @@ class Pause:
     ----------
     until : float
         Its end, in seconds of the gate's clock.
-    reason : str
+    reason : WaitReason
         What it is for.
     unnamed_seconds : float
         Length of the next pause for which the server names none; doubles from episode to episode.
     """
 
     until: float = -math.inf
-    reason: str = ""
+    reason: WaitReason = WaitReason.RATE_LIMIT
     unnamed_seconds: float = _UNNAMED_SECONDS
 
     def seconds(self, now: float) -> float:
         """Return the seconds until it ends; 0 without one."""
         return settled(max(0.0, self.until - now))
 
-    def begin(self, now: float, retry_after: float | None, reason: str, *, is_new_episode: bool) -> float:
+    def begin(self, now: float, retry_after: float | None, reason: WaitReason, *, is_new_episode: bool) -> float:
         """Pause for as long as the server says, and return these seconds; never shortens a pause."""
         seconds = self.unnamed_seconds if retry_after is None else retry_after
         if retry_after is None and is_new_episode:

@@ -11,23 +11,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ..progress.waits import meaning_of
 from ..text import compact, elapsed, escaped, figure, format_usd, percent
 from .svg import Line, Mark, Shade, histogram, time_chart
 from .timeline import FloatArray, Pause, Timeline
 from .token_costs import CacheUse, Costs
 from .totals import FailureGroup, Latency, SlowRow, WaitPart
-
-WAIT_MEANINGS: Mapping[str, str] = {
-    "requests per minute": "the account's limit; a higher tier lifts it, batches have limits of their own",
-    "input tokens per minute": "the account's limit; shorter prompts or prompt caching help (cache reads do not count)",
-    "output tokens per minute": "the account's limit; shorter answers help",
-    "an even pace": "calls are spread evenly below the limits, so that no burst is refused",
-    "the first answers": "the limits are not known before the first answer; sending begins gently",
-    "the first answer, which fills the prompt cache": "the others then read the shared prefix from it, far cheaper",
-    "the account's rate limit": "a refusal (429) that did not say which limit",
-    "the account's growth limit": "the API wants traffic to grow more slowly",
-}
-"""What a reason to wait means for the reader."""
 
 _BURST = " (a rested account may send one more minute's worth at once, so a run can begin above it)"
 _EXAMPLE_LETTERS = 160
@@ -139,7 +128,7 @@ def waits(found: Sequence[WaitPart], pauses: Sequence[Pause], seconds: float) ->
             part.reason,
             elapsed(part.seconds),
             Gauge(part.seconds / max(seconds, part.seconds)),
-            WAIT_MEANINGS.get(part.reason, ""),
+            meaning_of(part.reason),
         ]
         for part in found
     ]
