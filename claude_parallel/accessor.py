@@ -54,6 +54,7 @@ class ClaudeFrame:
         system: str | None = None,
         examples: Any = None,
         schema: Any = None,
+        keep_text: bool | None = None,
         images: str | Sequence[str] | None = None,
         documents: str | Sequence[str] | None = None,
         model: str | None = None,
@@ -103,6 +104,9 @@ class ClaudeFrame:
             types the ``out`` column, the fields of a model or mapping become columns of their own. A field whose name
             is taken by another column becomes ``<out>_<field>``. An answer that does not fit has the error kind
             ``schema``.
+        keep_text : bool, optional
+            With a schema: keep the raw JSON in a column, too: in ``out``, or in ``<out>_text`` for a bare type.
+            Built-in default: False.
         images, documents : str or list of str, optional
             Columns with files to attach: local path, URL, bytes, PIL image; PDF or text for documents; a cell may hold
             a list. Files are read when their row's turn comes; a broken one is that row's error.
@@ -161,7 +165,8 @@ class ClaudeFrame:
         Returns
         -------
         DataFrame
-            A new frame: all input columns, then text, error (missing when the row is fine) and cost in US dollars.
+            A new frame: all input columns, then the text (or the typed columns of a schema), the error (missing when
+            the row is fine) and the cost in US dollars.
             Same index, same row order; the input is untouched.
 
         Raises
@@ -344,8 +349,8 @@ class ClaudeFrame:
     def models(self) -> pd.Series[Any]:
         """Return the validated objects behind the typed columns: pydantic models, dicts or bare values.
 
-        Only for a frame that ``map(..., schema=...)`` of this process returned, with its columns as they were; None
-        where a row has no valid answer.
+        Only for a frame that ``map(..., schema=...)`` of this process returned, or rows of it; the objects are built
+        from the cells as they are now. None where a row has no valid answer.
 
         Raises
         ------
@@ -389,15 +394,19 @@ class ClaudeFrame:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """Kinds of error: how many rows, an example, and what to do."""
-        from .frames.retry import error_table
+        """Kinds of error in all maps of this frame: how many rows, an example, and what to do."""
+        from .frames.totals import error_table
 
         return error_table(self._frame)
 
     @property
-    def cost(self) -> pd.Series[Any]:
-        """Totals: rows, answered, errors, US dollars in all and per row."""
-        from .frames.retry import cost_table
+    def cost(self) -> pd.DataFrame:
+        """Rows and US dollars of every answer column of this frame, all its maps included, and their ``total``.
+
+        Columns: rows (of these: answered, failed, skipped, cancelled), unpriced (rows whose price nobody knows; they
+        are not in the sums), mean_usd and total_usd. ``out.claude.cost.loc["total", "total_usd"]`` is the sum.
+        """
+        from .frames.totals import cost_table
 
         return cost_table(self._frame)
 

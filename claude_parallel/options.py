@@ -34,6 +34,7 @@ class MapOptions(TypedDict, total=False):
     system: str | None
     examples: Any
     schema: Any
+    keep_text: bool | None
     images: str | Sequence[str] | None
     documents: str | Sequence[str] | None
     model: str | None
@@ -67,6 +68,7 @@ class Settings:
     system: str | None = None
     examples: Any = None
     schema: Any = None
+    keep_text: bool = False
     images: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
@@ -257,6 +259,7 @@ def _thinking(name: str, value: Any) -> Any:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "system": _text,
+    "keep_text": _one_of(True, False),
     "images": _texts,
     "documents": _texts,
     "model": _text,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 import claude_parallel as cp
-from claude_parallel.report import recent_runs as recent
+from claude_parallel.frames import calls
+from claude_parallel.report import recent_runs
 
 settings.register_profile("default", max_examples=60, deadline=None)
 settings.load_profile("default")
@@ -25,6 +26,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path / "no-profile"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    recent._recent.clear()
+    recent_runs._places.clear()
+    calls._calls.clear()
     yield
     cp.configure()

@@ -93,6 +93,7 @@ def test_an_empty_variable_sets_nothing() -> None:
 
 BAD: dict[str, list[Any]] = {
     "system": ["", "  ", 5, ["x"], b"x"],
+    "keep_text": ["yes", 1],
     "images": [5, [5], [""], {"a": 1}],
     "documents": [5, [None], ["x", ""]],
     "model": ["", " ", 5, None.__class__],

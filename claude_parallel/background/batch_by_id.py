@@ -26,7 +26,8 @@ from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchStat
 from ..batch.session import BatchEnvironment, batch_environment
 from ..config import journal_path, resolve_settings
 from ..errors import ClaudeParallelError, InputError, row_error
-from ..frames.rows import text_array
+from ..frames.columns import plan_columns
+from ..frames.outputs import text_array
 from ..options import Settings
 from ..pricing import PriceList
 from ..records import Failure, Reply
@@ -267,11 +268,9 @@ def _read(item: BatchResult, prices: PriceList) -> tuple[str | None, str | None,
 def _frame(
     ids: list[str], texts: list[str | None], errors: list[str | None], costs: list[float | None]
 ) -> pd.DataFrame:
-    columns = {
-        "response": text_array(texts),
-        "response_error": text_array(errors),
-        "response_cost": pd.array([float("nan") if cost is None else cost for cost in costs], dtype="float64"),
-    }
+    dollars = pd.array([float("nan") if cost is None else cost for cost in costs], dtype="float64")
+    names = plan_columns("response").names
+    columns = dict(zip(names, (text_array(texts), text_array(errors), dollars), strict=True))
     return pd.DataFrame(columns, index=pd.Index(ids, name="custom_id", dtype="object"))
 
 

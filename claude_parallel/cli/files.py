@@ -6,7 +6,7 @@ Parquet needs pyarrow (extra ``[parquet]``); CSV and JSON lines need nothing. Wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, count_fates
+from ..frames.columns import AnswerColumns
 from ..frames.frame_map import FrameMap
+from ..frames.totals import kinds_of
 
 _ENDINGS = (".parquet", ".csv", ".jsonl", ".json")
 
@@ -27,7 +29,7 @@ class FileTotals:
     Attributes
     ----------
     rows, errors : int
-        Rows in all, and those with an error other than skipped.
+        Rows in all, and those that failed.
     cost_usd : Decimal
         US dollars paid.
     kinds : Counter
@@ -39,13 +41,14 @@ class FileTotals:
     cost_usd: Decimal = Decimal(0)
     kinds: Counter[str] = field(default_factory=Counter)
 
-    def add(self, frame: pd.DataFrame, out: str) -> None:
+    def add(self, frame: pd.DataFrame, answers: Sequence[AnswerColumns]) -> None:
         """Count a mapped chunk."""
-        kinds = frame[f"{out}_error"].dropna().str.split(":").str[0].value_counts()
         self.rows += len(frame)
-        self.kinds.update({str(kind): int(count) for kind, count in kinds.items()})
-        self.errors = sum(count for kind, count in self.kinds.items() if kind != "skipped")
-        self.cost_usd += Decimal(repr(float(frame[f"{out}_cost"].sum())))
+        for answer in answers:
+            kinds = kinds_of(frame[answer.error]).value_counts()
+            self.kinds.update({str(kind): int(count) for kind, count in kinds.items()})
+            self.cost_usd += Decimal(repr(float(frame[answer.cost].sum())))
+        self.errors = count_fates(self.kinds, self.rows).failed
 
 
 def map_file(
@@ -80,8 +83,9 @@ def map_file(
     unfinished = target.with_name(target.name + ".part")
     with _Writer(target.suffix, unfinished) as write:
         for chunk in _chunks(source, chunk_rows):
-            frame = FrameMap(chunk, prompt, out, _within_budget(options, totals)).run()
-            totals.add(frame, out)
+            prepared = FrameMap(chunk, prompt, out, _within_budget(options, totals))
+            frame = prepared.run()
+            totals.add(frame, prepared.columns.answers)
             write(frame)
     unfinished.replace(target)
     return totals

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..frames.columns import plan_columns
+
 jobs_app = typer.Typer(help="Message Batches: list, show, fetch, cancel.", invoke_without_command=True)
 
 BatchId = Annotated[str, typer.Argument(metavar="ID", help="A batch's id (msgbatch_...), from `claude-parallel jobs`.")]
@@ -62,7 +64,7 @@ def fetch(batch_id: BatchId, output: Output, journal: JournalFile = None) -> Non
         raise typer.BadParameter(f"{output} must end in {', '.join(_WRITERS)}")
     frame = _adopt(batch_id, journal).result()
     write(frame, output)
-    failed = int(frame["response_error"].notna().sum())
+    failed = int(frame[plan_columns("response").answers[0].error].notna().sum())
     typer.echo(f"{len(frame):,} results, {failed:,} with an error, written to {output}; answers are in the journal")
 
 

@@ -24,19 +24,13 @@ from ..options import Settings
 from ..progress.stats import RunStats
 from ..prompt.examples import example_pairs
 from ..prompt.template import Prompt, PromptFunction, compile_prompt
-from ..report.recent_runs import RUN_ATTRIBUTE, MapCall, call_of, remember
+from ..report.recent_runs import remember
 from ..schema.reader import typed_reader
 from ..schema.schema import Schema, compile_schema
-from .rows import (
-    FrameRows,
-    SeriesRows,
-    attach,
-    check_first_row,
-    check_output_names,
-    check_prompt_cells,
-    column_names,
-    output_columns,
-)
+from .calls import MapCall, columns_made_as, remember_call, sign
+from .columns import Columns, cost_name, error_name, plan_columns
+from .outputs import attach, output_arrays
+from .rows import FrameRows, SeriesRows, check_first_row, check_output_names, check_prompt_cells, column_names
 
 _busy: set[int] = set()
 _lock = threading.Lock()
@@ -82,15 +76,16 @@ class FrameMap:
         self.out = out
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt)
-        self.schema = self._compile_schema()
-        self.rows = self._make_rows()
-        self.last_session: Session | None = None
-        self.made = tuple(output_columns(out, Results.empty(0, RunStats()), self.settings.sample, self.schema))
-        self._call = MapCall(prompt=prompt, out=out, options=dict(options), made=self.made)
-        self._examples = example_pairs(self.settings.examples, self.prompt)
+        self.schema = _compile_schema(frame, out, self.settings)
+        self.columns = _plan_columns(out, self.settings, self.schema)
+        self.rows = _make_rows(frame, self.prompt, self.settings)
         self.environment = environment
+        self.last_session: Session | None = None
+        self._examples = example_pairs(self.settings.examples, self.prompt)
+        self._call = MapCall(prompt, dict(options), self.columns)
         self._bypass_cache = bypass_cache
-        self._check()
+        _check(frame, self.prompt, self.settings, self.columns)
+        check_first_row(self.prompt, self.rows)
 
     def __repr__(self) -> str:
         return f"<FrameMap of {len(self.frame):,} rows to {self.out!r}>"
@@ -116,7 +111,8 @@ class FrameMap:
     def session(self) -> Session:
         """Return a session that runs this map once."""
         session = self.prepare(self.environment)
-        remember(session.run_id, session.journal, self._call)
+        remember(session.run_id, session.journal)
+        remember_call(session.run_id, self._call)
         self.last_session = session
         return session
 
@@ -139,56 +135,17 @@ class FrameMap:
 
     def result(self, session: Session) -> pd.DataFrame:
         """Return the frame with the columns of a finished session."""
-        columns = output_columns(self.out, session.results, self.settings.sample, self.schema)
-        return attach(self._base(), columns, session.run_id)
+        result = self._attach(session.results)
+        sign(result, self.frame, session.run_id)
+        return result
 
-    def _compile_schema(self) -> Schema | None:
-        if self.settings.schema is None:
-            return None
-        taken = column_names(self.frame) if isinstance(self.frame, pd.DataFrame) else []
-        # What an earlier run made under the same name is replaced, as assign does; only other columns are in the way.
-        earlier = call_of(str(self.frame.attrs.get(RUN_ATTRIBUTE)))
-        made = earlier.made if earlier is not None and earlier.out == self.out else ()
-        return compile_schema(self.settings.schema, self.out, [name for name in taken if name not in made])
-
-    def _make_rows(self) -> FrameRows | SeriesRows:
-        settings = self.settings
-        if isinstance(self.frame, pd.DataFrame):
-            self._check_file_columns(self.frame)
-            return FrameRows(
-                self.frame,
-                self.prompt,
-                images=settings.images,
-                documents=settings.documents,
-                max_pixels=settings.max_pixels,
-            )
-        if settings.images or settings.documents:
-            raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
-        return SeriesRows(self.frame, self.prompt)
-
-    def _check_file_columns(self, frame: pd.DataFrame) -> None:
-        names = column_names(frame)
-        for name in (*self.settings.images, *self.settings.documents):
-            if name not in names:
-                raise InputError(f"there is no column {name!r} to attach; {nearest(name, names)}")
-
-    def _check(self) -> None:
-        if isinstance(self.frame, pd.DataFrame):
-            read = self.prompt.columns if self.prompt.function is None else ()
-            check_output_names(
-                column_names(self.frame), (*read, *self.settings.images, *self.settings.documents), self.made
-            )
-            if self.prompt.is_column:
-                check_prompt_cells(self.frame, self.prompt.columns[0])
-        check_first_row(self.prompt, self.rows)
-
-    def _base(self) -> pd.DataFrame:
-        return self.frame if isinstance(self.frame, pd.DataFrame) else pd.DataFrame(index=self.frame.index)
+    def _attach(self, results: Results) -> pd.DataFrame:
+        base = self.frame if isinstance(self.frame, pd.DataFrame) else pd.DataFrame(index=self.frame.index)
+        return attach(base, output_arrays(self.columns, results, self.schema))
 
     def _empty(self) -> pd.DataFrame:
         """Return the empty frame with its new columns; nothing is asked, not even for a key."""
-        columns = output_columns(self.out, Results.empty(0, RunStats()), self.settings.sample, self.schema)
-        return self._base().assign(**columns)
+        return self._attach(Results.empty(0, RunStats()))
 
 
 def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction) -> Prompt:
@@ -196,6 +153,48 @@ def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction)
         return compile_prompt(prompt, column_names(frame))
     names = ["value"] if frame.name is None else [str(frame.name)]
     return compile_prompt(prompt, names, is_series=True)
+
+
+def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Settings) -> Schema | None:
+    if settings.schema is None:
+        return None
+    # What an earlier map made under the same name is replaced, as assign does; only other columns are in the way.
+    replaced = {*columns_made_as(frame, out)} if isinstance(frame, pd.DataFrame) else set()
+    taken = [name for name in column_names(frame) if name not in replaced] if isinstance(frame, pd.DataFrame) else []
+    return compile_schema(settings.schema, out, [*taken, error_name(out), cost_name(out)])
+
+
+def _plan_columns(out: str, settings: Settings, schema: Schema | None) -> Columns:
+    fields = [field.column for field in schema.fields] if schema else []
+    return plan_columns(out, settings.sample, fields, keep_text=settings.keep_text)
+
+
+def _make_rows(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Settings) -> FrameRows | SeriesRows:
+    if isinstance(frame, pd.DataFrame):
+        _check_file_columns(frame, settings)
+        return FrameRows(
+            frame, prompt, images=settings.images, documents=settings.documents, max_pixels=settings.max_pixels
+        )
+    if settings.images or settings.documents:
+        raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
+    return SeriesRows(frame, prompt)
+
+
+def _check_file_columns(frame: pd.DataFrame, settings: Settings) -> None:
+    names = column_names(frame)
+    for name in (*settings.images, *settings.documents):
+        if name not in names:
+            raise InputError(f"there is no column {name!r} to attach; {nearest(name, names)}")
+
+
+def _check(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Settings, columns: Columns) -> None:
+    """Refuse output columns and prompt cells that cannot work."""
+    if not isinstance(frame, pd.DataFrame):
+        return
+    read = () if prompt.function is not None else prompt.columns
+    check_output_names(column_names(frame), (*read, *settings.images, *settings.documents), columns.names)
+    if prompt.is_column:
+        check_prompt_cells(frame, prompt.columns[0])
 
 
 @contextmanager

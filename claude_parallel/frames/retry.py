@@ -11,120 +11,120 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import HINTS, InputError, Kind
+from ..errors import InputError, fate_of
 from ..prompt.template import PromptFunction
-from ..report.recent_runs import RUN_ATTRIBUTE, MapCall, call_of
-from ..report.run import run_of
+from ..report.recent_runs import RUN_ATTRIBUTE
+from ..report.run import find_run, run_of
+from .calls import RUNS_ATTRIBUTE, MadeBy, MapCall, call_of, maps_of
+from .columns import Columns
 from .frame_map import FrameMap
-from .rows import column_names
+from .outputs import attach, column_label
+from .totals import kinds_of
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def retry_frame(
     frame: pd.DataFrame, prompt: str | PromptFunction | None, where: Any, overrides: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the frame with its failed (or rejected) rows asked again; see ``ClaudeFrame.retry``."""
-    run = run_of(frame)
-    call = _call(run.id, prompt, run.settings.get("out", "response"))
-    mask = _mask(frame, call.out, where)
-    if "schema" in overrides or "sample" in overrides:
-        raise InputError("retry() cannot change schema= or sample=, which make the columns; run the map again instead")
-    if not mask.any():
+    journal = overrides.get("journal") or True
+    run = run_of(frame, journal)
+    made = _map_made_by(maps_of(frame, journal), run.id)
+    call = _call(run.id, run.settings, made, prompt, overrides)
+    masks = _masks(frame, made.columns, where)
+    chosen = np.logical_or.reduce(masks)
+    if not chosen.any():
         return frame.copy()
-    chosen = frame.iloc[np.flatnonzero(mask)]
-    options = {**call.options, **overrides}
-    again = FrameMap(chosen, call.prompt, call.out, options, bypass_cache=run.fingerprints_answered())
-    return _merge(frame, again.run(), mask, again.made)
-
-
-def error_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the kinds of error of a mapped frame; see ``ClaudeFrame.errors``."""
-    errors = frame[error_column(frame)].dropna()
-    kinds = errors.str.split(":").str[0]
-    table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
-    table["example"] = [errors[kinds == kind].iloc[0] for kind in table.index]
-    table["advice"] = [_advice(str(kind)) for kind in table.index]
-    return table
-
-
-def cost_table(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Return totals of a mapped frame; see ``ClaudeFrame.cost``."""
-    out = error_column(frame).removesuffix("_error")
-    costs = frame[f"{out}_cost"]
-    errors = frame[f"{out}_error"]
-    return pd.Series(
-        {
-            "rows": float(len(frame)),
-            "answered": float(errors.isna().sum()),
-            "errors": float(errors.notna().sum()),
-            "total_usd": float(costs.sum()),
-            "mean_usd": float(costs.mean()) if len(frame) else 0.0,
-            "unpriced": float(costs.isna().sum()),
-        },
-        name="cost",
+    rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in made.run_ids)
+    again = FrameMap(
+        frame.iloc[np.flatnonzero(chosen)],
+        call.prompt,
+        made.columns.out,
+        call.options,
+        bypass_cache=frozenset().union(*rejected),
     )
+    return _merge(frame, again.run(), again.columns, masks)
 
 
-def error_column(frame: pd.DataFrame) -> str:
-    """Return the name of the error column of a mapped frame.
-
-    Raises
-    ------
-    InputError
-        When there is none, or several and the run is not known.
-    """
-    run_id = frame.attrs.get(RUN_ATTRIBUTE)
-    call = call_of(run_id) if isinstance(run_id, str) else None
-    if call is not None and f"{call.out}_error" in frame:
-        return f"{call.out}_error"
-    names = column_names(frame)
-    found = [name for name in names if name.endswith("_error") and f"{name.removesuffix('_error')}_cost" in names]
-    if len(found) == 1:
-        return found[0]
+def _map_made_by(maps: list[MadeBy], run_id: str) -> MadeBy:
+    """Return the map whose last run this is."""
+    found = [made for made in maps if run_id in made.run_ids]
     if not found:
-        raise InputError("this frame has no columns of df.claude.map (an ..._error and a ..._cost column)")
-    if isinstance(run_id, str):
-        return f"{run_of(frame).settings.get('out', 'response')}_error"
-    raise InputError(f"this frame was mapped several times ({', '.join(found)}) and does not know its last run")
+        raise InputError("the error and cost columns of this frame's last map were renamed or dropped")
+    return found[0]
 
 
-def _advice(kind: str) -> str:
-    hints: Mapping[str, str] = {str(name): hint for name, hint in HINTS.items()}
-    return hints.get(kind, HINTS["unknown"])
-
-
-def _call(run_id: str, prompt: str | PromptFunction | None, out: str) -> MapCall:
+def _call(
+    run_id: str,
+    settings: Mapping[str, Any],
+    made: MadeBy,
+    prompt: str | PromptFunction | None,
+    overrides: Mapping[str, Any],
+) -> MapCall:
+    """Return how to ask again: as the run was asked, if this process knows it, else as the caller says."""
     known = call_of(run_id)
-    if known is None and prompt is None:
+    if known is not None:
+        if "schema" in overrides or "sample" in overrides:
+            raise InputError(
+                "retry() cannot change schema= or sample=, which make the columns; run the map again instead"
+            )
+        return MapCall(known.prompt if prompt is None else prompt, {**known.options, **overrides}, known.columns)
+    if prompt is None:
         raise InputError(
             "this run was made by another process, and prompts are not stored: call retry(prompt=...) with the prompt "
             "and the options of the run, or run the map again: what is in the journal costs nothing"
         )
-    if known is None:
-        assert prompt is not None
-        return MapCall(prompt, out, {})
-    return known if prompt is None else MapCall(prompt, known.out, known.options)
+    if settings.get("schema") and "schema" not in overrides:
+        raise InputError("this run had a schema=, which is not stored: give it to retry() once more")
+    return MapCall(prompt, {"sample": len(made.columns.answers), **overrides}, made.columns)
 
 
-def _mask(frame: pd.DataFrame, out: str, where: Any) -> Any:
-    """Return which rows to ask again, by position."""
+def _masks(frame: pd.DataFrame, columns: Columns, where: Any) -> list[Mask]:
+    """Return for each answer of a row which rows are to be asked again, by position."""
     if where is None:
-        errors = frame[f"{out}_error"]
-        skipped: Kind = "skipped"
-        return (errors.notna() & ~errors.fillna("").str.startswith(f"{skipped}:")).to_numpy(dtype=bool)
+        return [_failed(frame[column_label(frame, answer.error)]) for answer in columns.answers]
     mask = np.asarray(where, dtype=bool)
     if mask.shape != (len(frame),):
         raise InputError(f"where= must be one True or False per row ({len(frame)}), not of shape {mask.shape}")
-    return mask
+    return [mask] * len(columns.answers)
 
 
-def _merge(frame: pd.DataFrame, again: pd.DataFrame, mask: Any, made: tuple[str, ...]) -> pd.DataFrame:
-    """Put new answers in the place of the old ones; costs add up."""
-    columns: dict[str, Any] = {}
-    for name in made:
-        new = again[name].array
-        values = frame[name].array.copy()
-        values[mask] = values[mask] + new if name.endswith("_cost") else new
-        columns[name] = values
-    result = frame.assign(**columns)
-    result.attrs = {**frame.attrs, RUN_ATTRIBUTE: again.attrs[RUN_ATTRIBUTE]}
+def _failed(errors: pd.Series[Any]) -> Mask:
+    """Return which rows have an error that asking again may mend: it mends no missing cell."""
+    kinds = kinds_of(errors).tolist()
+    return np.array([isinstance(kind, str) and fate_of(kind) != "skipped" for kind in kinds], dtype=bool)
+
+
+def _merge(frame: pd.DataFrame, again: pd.DataFrame, columns: Columns, masks: list[Mask]) -> pd.DataFrame:
+    """Put the new answers in the place of the old ones; costs add up."""
+    chosen = np.logical_or.reduce(masks)
+    arrays: dict[str, Any] = {}
+    for answer, mask in zip(columns.answers, masks, strict=True):
+        for name in answer.names:
+            label = column_label(frame, name)
+            if label not in frame.columns:  # the analyst dropped it
+                continue
+            old, new = frame[label].array, again[label].array
+            arrays[name] = _added(old, new, chosen) if name == answer.cost else _replaced(old, new, mask, mask[chosen])
+    result = attach(frame, arrays)
+    result.attrs = {**frame.attrs, **{name: again.attrs[name] for name in (RUN_ATTRIBUTE, RUNS_ATTRIBUTE)}}
     return result
+
+
+def _added(old: Any, new: Any, chosen: Mask) -> Any:
+    """Add what the chosen rows have cost this time, whichever of their answers was asked again."""
+    values = old.copy()
+    values[chosen] = values[chosen] + new
+    return values
+
+
+def _replaced(old: Any, new: Any, mask: Mask, taken: Mask) -> Any:
+    """Put new values in the place of old ones, as objects where the old dtype cannot hold them."""
+    values = old.copy()
+    try:
+        values[mask] = new[taken]
+    except (TypeError, ValueError):
+        values = pd.array(list(old), dtype=object)
+        values[mask] = np.array([*new[taken], None], dtype=object)[:-1]
+    return values

@@ -1,29 +1,22 @@
-"""Frames, series and lists become rows to ask; outcomes become columns on the frame's own index.
+"""Frames, series and lists become rows to ask.
 
-Everything goes by position, so that duplicate labels, a MultiIndex or an unsorted index do no harm; columns are built
-once, never cell by cell. What a prompt makes of a row, ``prompt`` knows.
+Everything goes by position, so that duplicate labels, a MultiIndex or an unsorted index do no harm. ``prompt`` knows
+what is made of a row, ``outputs`` what becomes of the answers.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
-from ..engine.results import Results
 from ..errors import InputError
 from ..prompt.template import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
-from ..report.recent_runs import RUN_ATTRIBUTE
-from ..schema.schema import Schema
-from .typed_columns import typed_columns
 
 _ROWS_OF_TEXT = 500
 _ROWS_WITH_FILES = 8
-_IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
-TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
 
 
 class FrameRows:
@@ -67,7 +60,9 @@ class FrameRows:
         texts = self._texts(start, stop)
         if not self._attached:
             return texts
-        columns = [(name, make, _cells(self._frame.iloc[start:stop, place])) for place, name, make in self._attached]
+        columns = [
+            (name, make, python_values(self._frame.iloc[start:stop, place])) for place, name, make in self._attached
+        ]
         return [
             _attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
             for offset, text in enumerate(texts)
@@ -77,7 +72,7 @@ class FrameRows:
         if self._prompt.function is not None:
             rows = (self._frame.iloc[position] for position in range(start, stop))
             return [_call(self._prompt.function, row) for row in rows]
-        cells = [_cells(self._frame.iloc[start:stop, place]) for place in self._places]
+        cells = [python_values(self._frame.iloc[start:stop, place]) for place in self._places]
         return [self._prompt.fill(values) for values in zip(*cells, strict=True)]
 
 
@@ -95,7 +90,7 @@ class SeriesRows:
 
     def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
         """Return what the values from `start` to `stop` ask."""
-        cells = _cells(self._series.iloc[start:stop])
+        cells = python_values(self._series.iloc[start:stop])
         if self._prompt.function is None:
             return [self._prompt.fill((value,)) for value in cells]
         function = self._prompt.function
@@ -116,7 +111,7 @@ def check_prompt_cells(frame: pd.DataFrame, column: str) -> None:
         Naming the first such cell.
     """
     values = frame.iloc[:, _place(frame, column)]
-    for position, value in enumerate(_cells(values)):
+    for position, value in enumerate(python_values(values)):
         if value is not None and not isinstance(value, str):
             raise InputError(
                 f"column {column!r} is the prompt, but row {position} holds {type(value).__name__}, not text; "
@@ -139,7 +134,7 @@ def check_first_row(prompt: Prompt, rows: FrameRows | SeriesRows) -> None:
         raise InputError(f"on the first row, {first.message}")
 
 
-def check_output_names(taken: Sequence[str], read: Sequence[str], made: Iterable[str]) -> None:
+def check_output_names(taken: Sequence[str], read: Sequence[str], output_columns: Iterable[str]) -> None:
     """Refuse an output column that the prompt reads, or that stands several times in the frame.
 
     Raises
@@ -147,66 +142,13 @@ def check_output_names(taken: Sequence[str], read: Sequence[str], made: Iterable
     InputError
         Naming the column.
     """
-    for name in made:
+    for name in output_columns:
         if name in read:
             raise InputError(
                 f"the output column {name!r} is read by the prompt and would be replaced; choose another out="
             )
         if list(taken).count(name) > 1:
             raise InputError(f"the frame has several columns {name!r}, so it cannot be replaced; choose another out=")
-
-
-def output_columns(out: str, results: Results, samples: int, schema: Schema | None = None) -> dict[str, Any]:
-    """Return the text, error, cost and typed columns of a run.
-
-    Parameters
-    ----------
-    out : str
-        Name of the first text column; sample 2 and later get ``<out>_2`` and so on.
-    results : Results
-        Complete results.
-    samples : int
-        Draws per row.
-    schema : Schema, optional
-        A bare type replaces the text column, fields follow with columns of their own.
-
-    Returns
-    -------
-    dict of str to array
-        In the order in which they stand in the frame.
-    """
-    columns: dict[str, Any] = {}
-    for sample in range(samples):
-        name = sample_name(out, sample)
-        outcomes = [outcome for outcome in results.outcomes[sample::samples] if outcome is not None]
-        columns[name] = text_array([outcome.text for outcome in outcomes])
-        columns[f"{name}_error"] = text_array([outcome.error for outcome in outcomes])
-        costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
-        columns[f"{name}_cost"] = pd.array(costs, dtype="float64")
-        if schema is not None:
-            typed = typed_columns(schema, [outcome.values for outcome in outcomes])
-            columns.update({sample_name(column, sample): values for column, values in typed.items()})
-    return columns
-
-
-def sample_name(out: str, sample: int) -> str:
-    """Return the name of the column of one sample, counted from 0."""
-    return out if sample == 0 else f"{out}_{sample + 1}"
-
-
-def attach(frame: pd.DataFrame, columns: Mapping[str, Any], run_id: str) -> pd.DataFrame:
-    """Return a new frame with the columns added or replaced, which knows its run."""
-    result = frame.assign(**columns)
-    result.attrs = {**frame.attrs, RUN_ATTRIBUTE: run_id}
-    return result
-
-
-def text_array(values: list[str | None]) -> Any:
-    """Return text as pandas text; as objects where it holds lone surrogates, which Arrow cannot store."""
-    try:
-        return pd.array(values, dtype=TEXT_DTYPE)  # type: ignore[call-overload]  # a name that depends on the version
-    except UnicodeEncodeError:
-        return pd.array(values, dtype=object)
 
 
 def _place(frame: pd.DataFrame, name: str) -> int:
@@ -218,7 +160,7 @@ def _place(frame: pd.DataFrame, name: str) -> int:
     return places[0]
 
 
-def _cells(values: pd.Series[Any]) -> list[Any]:
+def python_values(values: pd.Series[Any]) -> list[Any]:
     """Return cells as Python values, missing ones as None."""
     missing = values.isna()
     cells: list[Any] = values.tolist()
@@ -236,12 +178,12 @@ def _attach(
     blocks: list[dict[str, Any]] = []
     for name, make, cell in attachments:
         try:
-            found = [] if cell is None else make(cell)
-            blocks.extend(found)
+            attached = [] if cell is None else make(cell)
+            blocks.extend(attached)
             check_blocks(blocks)
         except AttachmentError as error:
             return RowProblem(f"column {name!r}: {error}")
-        if not found:
+        if not attached:
             return Skipped(f"column {name!r} is missing")
     return attach_blocks(blocks, text)
 

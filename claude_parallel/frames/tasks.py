@@ -11,8 +11,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..errors import InputError
-from ..report.recent_runs import RUN_ATTRIBUTE, call_of
-from ..schema.schema import Values, compile_schema
+from ..report.recent_runs import RUN_ATTRIBUTE
+from ..schema.schema import compile_schema
+from .calls import call_of
+from .outputs import column_label
+from .rows import python_values
 
 
 def classification(labels: Sequence[str], options: Mapping[str, Any], *, multiple: bool) -> dict[str, Any]:
@@ -51,9 +54,8 @@ def models_of(frame: pd.DataFrame) -> pd.Series[Any]:
     spec = call.options.get("schema") if call else None
     if call is None or spec is None:
         raise InputError("this frame was not made by map(..., schema=...) in this process")
-    schema = compile_schema(spec, call.out)
-    if schema.wrapped:
-        return frame[call.out].astype(object).where(frame[call.out].notna(), None)
-    found = [schema.read(text) if isinstance(text, str) else None for text in frame[call.out]]
-    objects = [value.object if isinstance(value, Values) else None for value in found]
-    return pd.Series(objects, index=frame.index, name=call.out, dtype=object)
+    out, answer = call.columns.out, call.columns.answers[0]
+    schema = compile_schema(spec, out)
+    cells = (python_values(frame[column_label(frame, name)]) for name in answer.fields)
+    objects = [schema.rebuild(row) for row in zip(*cells, strict=True)]
+    return pd.Series(objects, index=frame.index, name=out, dtype=object)

@@ -1,66 +1,49 @@
-"""The runs of this process: where their record lies and how they were asked, so that ``retry()`` needs no arguments.
-
-Prompts are never written to disk, so this is gone with the process; the records themselves stay in the journal.
-"""
+"""Where the runs of this process are on record: a journal file, or a journal in memory for runs without one."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from ..store.journal import Journal
 
 RUN_ATTRIBUTE = "claude_parallel_run"
 """Key in ``DataFrame.attrs`` that holds the run's id, a string."""
 
-_MOST = 200
+_MOST_FILES = 1_000
+"""Paths kept in mind; they weigh nothing, and the journal file knows its runs without us."""
 
-_recent: OrderedDict[str, tuple[Journal, MapCall]] = OrderedDict()
+_MOST_BYTES = 64 * 2**20
+"""Memory for journals in memory, the newest one aside: some 200,000 rows with their calls."""
 
-
-@dataclass(frozen=True, slots=True)
-class MapCall:
-    """How a run was asked.
-
-    Attributes
-    ----------
-    prompt : str or callable
-        As the user gave it.
-    out : str
-        Name of the text column.
-    options : mapping
-        As the user gave them.
-    made : tuple of str
-        The columns that it made.
-    """
-
-    prompt: str | Callable[..., Any]
-    out: str
-    options: Mapping[str, Any]
-    made: tuple[str, ...] = ()
+_places: OrderedDict[str, Path | Journal] = OrderedDict()
 
 
-def remember(run_id: str, journal: Journal, call: MapCall) -> None:
-    """Keep a run in mind; the oldest of 200 is forgotten."""
-    _recent[run_id] = (journal, call)
-    while len(_recent) > _MOST:
-        _recent.popitem(last=False)
+def remember(run_id: str, journal: Journal, most_bytes: int = _MOST_BYTES) -> None:
+    """Keep in mind where a run is on record; of journals in memory, the oldest beyond `most_bytes` are forgotten."""
+    _places[run_id] = journal if journal.path is None else journal.path
+    room = most_bytes
+    for earlier, place in reversed([*_places.items()][:-1]):
+        room -= bytes_in_memory(place)
+        if room < 0 and isinstance(place, Journal):
+            del _places[earlier]  # whoever still holds the run, or runs it, keeps its journal alive
+    while len(_places) > _MOST_FILES:
+        _places.popitem(last=False)
 
 
-def call_of(run_id: str) -> MapCall | None:
-    """Return how a run of this process was asked; None for a run of another one."""
-    found = _recent.get(run_id)
-    return found[1] if found else None
-
-
-def journal_of(run_id: str) -> Journal | None:
-    """Return the journal that a run of this process was written to."""
-    found = _recent.get(run_id)
-    return found[0] if found else None
+def place_of(run_id: str) -> Path | Journal | None:
+    """Return where a run of this process is on record; None for others, and for those that were forgotten."""
+    return _places.get(run_id)
 
 
 def journals_in_memory() -> list[Journal]:
     """Return the journals of runs without a file."""
-    return [journal for journal, _call in _recent.values() if journal.path is None]
+    return [place for place in _places.values() if isinstance(place, Journal)]
+
+
+def bytes_in_memory(place: Path | Journal) -> int:
+    """Return the size of a journal in memory; a file takes none."""
+    if not isinstance(place, Journal):
+        return 0
+    ((pages,),), ((size,),) = place.query("PRAGMA page_count"), place.query("PRAGMA page_size")
+    return int(pages) * int(size)

@@ -6,8 +6,8 @@ How it is drawn, ``report`` and ``plots`` know; how it is written, ``journal``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 from ..config import journal_path
 from ..errors import InputError
 from ..store.journal import Journal
-from .recent_runs import RUN_ATTRIBUTE, journal_of, journals_in_memory
+from .recent_runs import RUN_ATTRIBUTE, journals_in_memory, place_of
 
 if TYPE_CHECKING:
     from .timeline import RunData
@@ -52,8 +52,8 @@ class Run:
     ----------
     run_id : str
         Its name, such as ``r-20261123-140320-1a2b3c``.
-    journal : Journal
-        Where it is written.
+    place : Path or Journal
+        Where it is on record: a journal file, opened for each question and closed again, or a journal in memory.
 
     Attributes
     ----------
@@ -69,16 +69,16 @@ class Run:
         Rows, errors by kind, dollars paid and saved, waits, limits seen; empty for a run that was killed.
     """
 
-    def __init__(self, run_id: str, journal: Journal) -> None:
-        found = journal.query("SELECT host, started, ended, settings, totals FROM runs WHERE id = ?", (run_id,))
+    def __init__(self, run_id: str, place: Path | Journal) -> None:
+        self._place = place
+        found = self._query("SELECT host, started, ended, settings, totals FROM runs WHERE id = ?", (run_id,))
         if not found:
-            raise InputError(f"there is no run {run_id!r} in {journal!r}; see claude_parallel.runs()")
+            raise InputError(f"there is no run {run_id!r} in {place}; see claude_parallel.runs()")
         host, self.started, self.ended, settings, totals = found[0]
         self.id = run_id
         self.host: str = host
         self.settings: dict[str, Any] = json.loads(settings)
         self.totals: dict[str, Any] = json.loads(totals or "{}")
-        self._journal = journal
 
     def __repr__(self) -> str:
         from .page import run_text
@@ -157,31 +157,31 @@ class Run:
             waits=self._waits(),
         )
 
-    def fingerprints_answered(self) -> frozenset[bytes]:
-        """Return the keys of all requests of this run that were answered, well or badly."""
-        found = self._journal.query(
-            "SELECT DISTINCT fingerprint FROM run_rows WHERE run = ? AND source != 'none' AND fingerprint IS NOT NULL",
-            (self.id,),
-        )
-        return frozenset(row[0] for row in found)
+    def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
+        """Return the keys of the requests of this run that were answered: all of them, or those with an error."""
+        query = "SELECT DISTINCT fingerprint FROM run_rows WHERE run = ? AND source != 'none'"
+        query += " AND fingerprint IS NOT NULL" + (" AND kind IS NOT NULL" if badly else "")
+        return frozenset(row[0] for row in self._query(query, (self.id,)))
+
+    def _query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with _opened(self._place) as journal:
+            return journal.query(sql, parameters)
 
     def _attempts(self) -> pd.DataFrame:
         columns = ", ".join(name if name != "cost_usd" else "cost" for name in _ATTEMPT_COLUMNS)
-        found = self._journal.query(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY started", (self.id,))
+        found = self._query(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY started", (self.id,))
         frame = _frame(found, _ATTEMPT_COLUMNS, integers=("position", "number", "status", *_TOKEN_COLUMNS))
         return frame.astype({"started": "float64", "ended": "float64"})
 
     def _rows(self) -> pd.DataFrame:
-        found = self._journal.query(
+        found = self._query(
             "SELECT position, source, kind, error, cost, attempts FROM run_rows WHERE run = ? ORDER BY position",
             (self.id,),
         )
         return _frame(found, _ROW_COLUMNS, integers=("position", "attempts"))
 
     def _waits(self) -> pd.DataFrame:
-        found = self._journal.query(
-            "SELECT started, ended, reason FROM waits WHERE run = ? ORDER BY started", (self.id,)
-        )
+        found = self._query("SELECT started, ended, reason FROM waits WHERE run = ? ORDER BY started", (self.id,))
         return _frame(found, ("started", "ended", "reason")).astype({"started": "float64", "ended": "float64"})
 
 
@@ -219,14 +219,13 @@ def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
     InputError
         When it is in neither.
     """
-    known = journal_of(run_id)
-    if known is not None and known.path is None:
-        return Run(run_id, known)
-    path = known.path if known is not None else journal_path(journal)
-    return Run(run_id, Journal.open(path))
+    place = place_of(run_id) or journal_path(journal)
+    if place is None:
+        raise InputError(f"there is no run {run_id!r} in this process; see claude_parallel.runs()")
+    return Run(run_id, place)
 
 
-def run_of(frame: pd.DataFrame) -> Run:
+def run_of(frame: pd.DataFrame | pd.Series[Any], journal: bool | str | Path = True) -> Run:
     """Return the run that made a frame's columns.
 
     Raises
@@ -242,7 +241,17 @@ def run_of(frame: pd.DataFrame) -> Run:
             "join and concat do). Use the frame that map returned, or claude_parallel.run(id) with an id from "
             "claude_parallel.runs()"
         )
-    return find_run(run_id)
+    return find_run(run_id, journal)
+
+
+@contextmanager
+def _opened(place: Path | Journal) -> Iterator[Journal]:
+    """Give the journal of a place; a file is open no longer than the question takes."""
+    if isinstance(place, Journal):
+        yield place
+        return
+    with closing(Journal.open(place)) as journal:
+        yield journal
 
 
 def _run_row(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,12 +97,15 @@ class Schema:
         True for a bare type, which travels as the one field of an object.
     adapter : Any
         pydantic's ``TypeAdapter`` for the answer's JSON.
+    kind : type
+        What the adapter makes.
     """
 
     format: Json
     fields: tuple[Field, ...]
     wrapped: bool
     adapter: Any = dataclasses.field(repr=False, compare=False)
+    kind: Any = dataclasses.field(default=dict, repr=False, compare=False)
 
     def read(self, text: str) -> Values | Problem:
         """Read one answer: all of its values, or the reason why there are none."""
@@ -113,6 +116,22 @@ class Schema:
             return self._values(found)
         except Exception as error:  # a validator of the user may raise anything; a row never raises
             return Problem(_why(error, self.format["schema"], self.wrapped))
+
+    def rebuild(self, cells: Sequence[Any]) -> Any:
+        """Return the object behind one row's cells, in the order of `fields`; None where all of them are missing.
+
+        Validated once more where that is possible; a validator that changes its value cannot take its own result.
+        """
+        if all(cell is None for cell in cells):
+            return None
+        values = {field.name: cell for field, cell in zip(self.fields, cells, strict=True)}
+        if self.wrapped:
+            return values[_WRAPPER]
+        try:
+            return self.adapter.validate_python(values, by_name=True)
+        except Exception:  # a validator of the user may raise anything
+            build = getattr(self.kind, "model_construct", dict)
+            return build(**values)
 
     def _values(self, found: Any) -> Values:
         cells = []
@@ -145,8 +164,8 @@ def compile_schema(spec: Any, out: str, taken: Collection[str] = ()) -> Schema:
     out : str
         The name of the response column. A bare type types that column; fields get columns of their own name.
     taken : collection of str
-        Names of the input columns. A field with such a name, or that of one of the three response columns,
-        becomes ``f"{out}_{field}"``.
+        Names that other columns have. A field with such a name, or that of the response column, becomes
+        ``f"{out}_{field}"``.
 
     Returns
     -------
@@ -169,7 +188,7 @@ def compile_schema(spec: Any, out: str, taken: Collection[str] = ()) -> Schema:
         columns = _columns(names, out, taken)
         nodes = full["properties"].values()
         fields = tuple(Field(name, columns[name], *_column_type(node)) for name, node in zip(names, nodes, strict=True))
-        return Schema({"type": "json_schema", "schema": wire}, fields, False, adapter)
+        return Schema({"type": "json_schema", "schema": wire}, fields, False, adapter, kind)
     return _wrap(kind, full, wire, out)
 
 
@@ -239,7 +258,7 @@ def _names(kind: Any, full: Json) -> list[str]:
 
 
 def _columns(names: list[str], out: str, taken: Collection[str]) -> dict[str, str]:
-    used = {*taken, out, f"{out}_error", f"{out}_cost"}
+    used = {*taken, out}
     columns = {name: f"{out}_{name}" if name in used else name for name in names}
     for name, column in columns.items():
         if column in used or list(columns.values()).count(column) > 1:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import claude_parallel as cp
-from claude_parallel.report.recent_runs import _recent
+from claude_parallel.frames import calls
+from claude_parallel.report import recent_runs
 
 
 @pytest.fixture
@@ -77,14 +78,18 @@ def test_a_frame_that_lost_its_run_says_so(cut: Any) -> None:
         merged.claude.retry()
 
 
-def test_after_a_restart_the_prompt_is_needed(cut: Any) -> None:
-    """Prompts are not stored, so another process has to bring it."""
-    _sim, out = cut
-    path = out.claude.run._journal.path
-    _recent.clear()
+def test_after_a_restart_the_prompt_is_needed(cut: Any, tmp_path: Path) -> None:
+    """Prompts are not stored, so another process has to bring it, with the options."""
+    sim, out = cut
+    path = tmp_path / "j.sqlite3"
+    recent_runs._places.clear()
+    calls._calls.clear()
     with pytest.raises(cp.InputError):
-        out.claude.retry()
+        out.claude.retry(journal=path)
     assert cp.run(out.attrs["claude_parallel_run"], path).settings["out"] == "response"
+    again = out.claude.retry(prompt="Explain: {t}", journal=path, max_tokens=300, progress=False)
+    assert again["response_error"].isna().tolist() == [True, True, False, True]
+    assert sim.ledger.requests == 4
 
 
 def test_errors_are_grouped_with_advice(cut: Any) -> None:
@@ -97,12 +102,12 @@ def test_errors_are_grouped_with_advice(cut: Any) -> None:
 
 
 def test_totals_are_those_of_the_columns(cut: Any) -> None:
-    """Dollars are the sum of the cost column."""
+    """Dollars are the sum of the cost column; a skipped row is no failure."""
     out = cut[1]
-    totals = out.claude.cost
+    line = out.claude.cost.loc["response"]
 
-    assert totals["total_usd"] == out["response_cost"].sum()
-    assert (totals["rows"], totals["errors"], totals["unpriced"]) == (4, 4, 0)
+    assert line["total_usd"] == out["response_cost"].sum()
+    assert line[["rows", "answered", "failed", "skipped", "cancelled", "unpriced"]].tolist() == [4, 0, 3, 1, 0, 0]
 
 
 def test_typed_columns_are_completed_too(tmp_path: Path) -> None:
@@ -115,3 +120,82 @@ def test_typed_columns_are_completed_too(tmp_path: Path) -> None:
 
     assert again["n"].isna().sum() == 0
     assert again.dtypes.equals(out.dtypes)
+
+
+def test_a_schema_field_that_ends_like_a_cost_is_a_value_like_any_other(tmp_path: Path) -> None:
+    """What a column means is known, not guessed from its name: ``unit_cost`` is neither added up nor lost."""
+    frame = pd.DataFrame({"t": [f"text {n}" for n in range(4)]})
+    with cp.simulator(None, latency_seconds=0, script={2: "refusal"}):
+        options = {"progress": False, "journal": tmp_path / "j.sqlite3", "max_concurrency": 1}
+        out = frame.claude.map("{t}", schema={"unit_cost": float, "parse_error": str}, **options)
+        again = out.claude.retry()
+        rejected = again.claude.retry(where=[True, False, False, False])
+
+    assert again["unit_cost"].notna().all()
+    assert again["unit_cost"].iloc[0] == out["unit_cost"].iloc[0]
+    assert rejected["parse_error"].notna().all()
+    assert rejected["unit_cost"].iloc[0] in (out["unit_cost"].iloc[0], rejected["unit_cost"].iloc[0])
+    assert out.claude.errors["rows"].to_dict() == {"refusal": 1}
+    assert out.claude.cost.loc["total", "failed"] == 1
+
+
+@pytest.fixture
+def sampled(tmp_path: Path) -> Any:
+    """Yield a simulator and a frame of three rows with two answers each, of which the second of row 1 was refused."""
+    frame = pd.DataFrame({"t": ["one", "two", "three"]})
+    with cp.simulator(None, latency_seconds=0, script={4: "refusal"}) as sim:
+        options = {"progress": False, "journal": tmp_path / "j.sqlite3", "max_concurrency": 1}
+        yield sim, frame.claude.map("Say {t}", sample=2, **options)
+
+
+def test_retry_mends_every_sample_and_pays_for_nothing_else(sampled: Any) -> None:
+    """A failure of the second answer is seen; the good first answer of the same row is neither asked nor changed."""
+    sim, out = sampled
+    assert out["response_error"].isna().all()
+    assert out["response_2_error"].notna().tolist() == [False, True, False]
+    again = out.claude.retry()
+
+    assert again["response_2_error"].isna().all()
+    assert sim.ledger.requests == 7
+    assert again["response"].tolist() == out["response"].tolist()
+
+
+def test_totals_cover_all_samples_and_all_maps_of_a_frame(sampled: Any) -> None:
+    """A line for each answer column, and their sum; errors are those of all columns."""
+    _sim, out = sampled
+    both = out.claude.map("Shout {t}", out="loud", progress=False, journal=False)
+    table = both.claude.cost
+
+    assert table.index.tolist() == ["response", "response_2", "loud", "total"]
+    assert table["failed"].tolist() == [0, 1, 0, 1]
+    assert table["rows"].tolist() == [3, 3, 3, 9]
+    wanted = both[["response_cost", "response_2_cost", "loud_cost"]].sum()
+    assert table["total_usd"].tolist() == pytest.approx([*wanted, wanted.sum()])
+    assert both.claude.errors["rows"].to_dict() == {"refusal": 1}
+
+
+def test_a_map_made_again_under_the_same_name_counts_once(sampled: Any) -> None:
+    """Its columns were replaced, so its earlier run is no line of its own."""
+    out = sampled[1].claude.map("Shout {t}", progress=False, journal=False)
+
+    assert out.claude.cost.index.tolist() == ["response", "total"]
+
+
+def test_unknown_prices_are_not_summed_as_nothing() -> None:
+    """NaN where no price is known at all."""
+    with cp.simulator(None, latency_seconds=0), pytest.warns(UserWarning, match="no price"):
+        out = pd.DataFrame({"t": ["x"]}).claude.map("Say {t}", model="claude-mythos-5-1", progress=False)
+
+    line = out.claude.cost.loc["total"]
+    assert line["unpriced"] == 1
+    assert pd.isna(line["total_usd"])
+
+
+def test_totals_know_the_columns_of_a_plain_map_after_pandas_dropped_the_attrs(cut: Any) -> None:
+    """Their names are those of a map without ``out=``; what no map made is no error column, whatever its name."""
+    out = cut[1].assign(other_error="x", other_cost=1.0)
+    out.attrs = {}
+
+    assert out.claude.cost.index.tolist() == ["response", "total"]
+    with pytest.raises(cp.InputError, match="does not know which columns"):
+        _ = out.drop(columns="response_cost").claude.cost

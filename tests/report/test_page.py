@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError
 from claude_parallel.report.page import run_html, run_text, write_report
-from claude_parallel.report.run import Run
+from claude_parallel.report.run import find_run
 from claude_parallel.report.svg import nice_ticks
 from claude_parallel.report.timeline import RunData
 from claude_parallel.simulation.profile import Profile, tier_limits
@@ -199,7 +199,7 @@ def test_a_real_run_tells_the_same_everywhere(tmp_path: Path) -> None:
     account = world(Profile(limits=tier_limits("tier-1"), latency_seconds=1.0, jitter_sigma=0.3))
     account.map(frame_of(120), "Say: {t}")
     assert account.session is not None
-    run = Run(account.session.run_id, account.session.journal)
+    run = find_run(account.session.run_id)
 
     text = Balance(page(run.data(), tmp_path)).text
     assert "requests per minute" in text

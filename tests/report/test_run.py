@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 import claude_parallel as cp
+from claude_parallel.report import recent_runs
+from claude_parallel.store.journal import Journal
 
 FRAME = pd.DataFrame({"t": ["one", "two", None, "one"]})
 
@@ -65,3 +67,27 @@ def test_an_unknown_run_is_told(tmp_path: Path) -> None:
     """The message says where the ids are."""
     with pytest.raises(cp.InputError, match="runs"):
         cp.run("r-nothing", tmp_path / "j.sqlite3")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts the open files of the process")
+def test_a_run_that_is_held_keeps_no_file_open(tmp_path: Path) -> None:
+    """Neither the run of a frame nor one that was looked up, however many are held."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", progress=False, journal=path)
+    held = [out.claude.run, *(cp.run(out.attrs["claude_parallel_run"], path) for _ in range(5))]
+
+    assert all(len(run.requests()) == 4 for run in held)
+    opened = [name.resolve() for name in Path("/proc/self/fd").iterdir() if name.exists()]
+    assert [name for name in opened if name.is_relative_to(tmp_path)] == []
+
+
+def test_journals_in_memory_are_forgotten_by_their_size_the_oldest_first() -> None:
+    """A notebook that maps all day without a journal does not fill the memory; the newest record is always there."""
+    journals = {f"run {number}": Journal.open(None) for number in range(9)}
+    room = 3 * recent_runs.bytes_in_memory(journals["run 0"])
+    for run_id, journal in journals.items():
+        recent_runs.remember(run_id, journal, most_bytes=room)
+
+    assert recent_runs.journals_in_memory() == list(journals.values())[5:]
+    assert recent_runs.place_of("run 4") is None

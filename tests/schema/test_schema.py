@@ -643,7 +643,7 @@ def test_fields_that_collide_get_the_prefix_of_the_response_column(taken: tuple[
     [
         ({"tone": str}, ("tone", "out_tone")),
         ({"tone": str, "out_tone": str}, ("tone",)),
-        ({"error": str}, ("error",)),
+        ({"error": str}, ("error", "out_error")),
     ],
 )
 def test_a_collision_that_the_prefix_does_not_solve_is_an_input_error(spec: Any, taken: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import claude_parallel as cp
-from claude_parallel.frames.rows import TEXT_DTYPE
+from claude_parallel.frames.outputs import TEXT_DTYPE
 from claude_parallel.simulation.profile import Limits, Profile
 
 from ..worlds import World, frame_of, world

@@ -1,0 +1,143 @@
+"""How the maps of this process were asked, and which of them made a frame's columns.
+
+Prompts are never written to disk, so how a map was asked is gone with the process; which columns it made can be told
+from the run's record, too. The records themselves are the business of ``report``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import InputError
+from ..prompt.template import PromptFunction
+from ..report.recent_runs import RUN_ATTRIBUTE
+from ..report.run import find_run
+from .columns import Columns, plan_columns
+from .outputs import column_label
+
+RUNS_ATTRIBUTE = "claude_parallel_runs"
+"""Key in ``attrs`` that holds the ids of all runs that made columns, oldest first, as one string."""
+
+_MOST = 200
+"""Calls kept in mind. They are small beside frames, and nobody retries the run before the last 200."""
+
+_calls: OrderedDict[str, MapCall] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class MapCall:
+    """How a map was asked.
+
+    Attributes
+    ----------
+    prompt : str or callable
+        As the user gave it.
+    options : mapping
+        As the user gave them.
+    columns : Columns
+        What it made.
+    """
+
+    prompt: str | PromptFunction
+    options: Mapping[str, Any]
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """One map of a frame: its columns, and the runs that filled them (the first one, then each ``retry()``)."""
+
+    columns: Columns
+    run_ids: tuple[str, ...]
+
+
+def remember_call(run_id: str, call: MapCall) -> None:
+    """Keep in mind how a run was asked; the oldest of 200 is forgotten."""
+    _calls[run_id] = call
+    while len(_calls) > _MOST:
+        _calls.popitem(last=False)
+
+
+def call_of(run_id: str) -> MapCall | None:
+    """Return how a run was asked; None for a run of another process."""
+    return _calls.get(run_id)
+
+
+def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], run_id: str) -> None:
+    """Write into the result's ``attrs`` which run made it, beside the runs that made what was given."""
+    result.attrs = {
+        **given.attrs,
+        RUN_ATTRIBUTE: run_id,
+        RUNS_ATTRIBUTE: " ".join([*_run_ids(given), run_id]),
+    }
+
+
+def maps_of(frame: pd.DataFrame, journal: bool | str | Path = True) -> list[MadeBy]:
+    """Return the maps whose error columns stand in a frame, oldest first.
+
+    A map that was made once more under the same name counts once, with the columns of the last one. A frame that lost
+    its ``attrs`` is known by the columns of a map without ``out=``, if it has them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What a map returned, or a part of it.
+    journal : bool or path, default True
+        Where to look for the runs of another process.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    found: dict[str, MadeBy] = {}
+    for run_id in _run_ids(frame):
+        columns = _columns_of(run_id, journal)
+        if columns is not None and _stand_in(columns, frame):
+            earlier = found.pop(columns.out, None)
+            found[columns.out] = MadeBy(columns, (*(earlier.run_ids if earlier else ()), run_id))
+    usual = plan_columns("response")
+    if not found and _stand_in(usual, frame):
+        found[usual.out] = MadeBy(usual, ())
+    if not found:
+        raise InputError(
+            "this frame does not know which columns df.claude.map made: it was not made by it, they were renamed, or "
+            "pandas dropped its attrs (merge, join and concat do). Use the frame that map returned"
+        )
+    return list(found.values())
+
+
+def columns_made_as(frame: pd.DataFrame, out: str) -> tuple[str, ...]:
+    """Return the columns that an earlier map of this process made under the same name, to be replaced by the next."""
+    calls = (call_of(run_id) for run_id in _run_ids(frame))
+    return tuple(name for call in calls if call is not None and call.columns.out == out for name in call.columns.names)
+
+
+def _run_ids(frame: pd.DataFrame | pd.Series[Any]) -> list[str]:
+    last = frame.attrs.get(RUN_ATTRIBUTE)
+    every = frame.attrs.get(RUNS_ATTRIBUTE, last)
+    return every.split() if isinstance(every, str) else []
+
+
+def _columns_of(run_id: str, journal: bool | str | Path) -> Columns | None:
+    """Return what a run made; of a run of another process, without its typed columns, which no total needs."""
+    call = call_of(run_id)
+    if call is not None:
+        return call.columns
+    try:
+        asked = find_run(run_id, journal).settings
+    except InputError:
+        return None
+    return plan_columns(asked.get("out", "response"), asked.get("sample", 1))
+
+
+def _stand_in(columns: Columns, frame: pd.DataFrame) -> bool:
+    return all(
+        column_label(frame, name) in frame.columns for answer in columns.answers for name in (answer.error, answer.cost)
+    )

@@ -1,0 +1,123 @@
+"""The names of the columns that a map makes, and what each of them holds.
+
+The one place that knows them: frames, ``retry()``, totals, tasks, background jobs and files ask here, so that no name
+is ever taken apart to guess what it means. What stands in the columns is the business of ``outputs``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerColumns:
+    """The columns of one answer per row.
+
+    Attributes
+    ----------
+    text : str or None
+        Holds the answer's text; None where typed columns stand for it.
+    error : str
+        Holds what went wrong; missing where nothing did.
+    cost : str
+        Holds US dollars.
+    fields : tuple of str
+        Hold the typed values, in the order of the schema's fields.
+    """
+
+    text: str | None
+    error: str
+    cost: str
+    fields: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them in the order in which they stand in the frame: what one reads comes first."""
+        return (*self.fields, *((self.text,) if self.text is not None else ()), self.error, self.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a map.
+
+    Attributes
+    ----------
+    out : str
+        The name that the user gave.
+    answers : tuple of AnswerColumns
+        One for each sample.
+    """
+
+    out: str
+    answers: tuple[AnswerColumns, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, in the order in which they stand in the frame."""
+        return tuple(name for answer in self.answers for name in answer.names)
+
+
+def plan_columns(
+    out: str,
+    samples: int = 1,
+    fields: Sequence[str] = (),
+    *,
+    keep_text: bool = False,
+) -> Columns:
+    """Return the columns of a map.
+
+    Parameters
+    ----------
+    out : str
+        Name of the first answer's column. Sample 2 and later get ``<name>_2`` and so on, whatever the column holds.
+    samples : int, default 1
+        Answers per row.
+    fields : sequence of str
+        Columns of a schema's fields; ``(out,)`` for a bare type, whose values stand where the text would.
+    keep_text : bool, default False
+        With a schema: keep the raw JSON, too, as ``out``, or as ``<out>_text`` where values stand in ``out``.
+
+    Raises
+    ------
+    InputError
+        When two columns would have one name.
+    """
+    text: str | None = out
+    if fields:
+        text = None if not keep_text else f"{out}_text" if out in fields else out
+    first = AnswerColumns(text, error_name(out), cost_name(out), tuple(fields))
+    columns = Columns(out, tuple(_of_sample(first, out, sample) for sample in range(samples)))
+    twice = [name for name, count in Counter(columns.names).items() if count > 1]
+    if twice:
+        raise InputError(f"two columns would be named {twice[0]!r}; rename the schema's field, or choose another out=")
+    return columns
+
+
+def error_name(out: str) -> str:
+    """Return the name of the error column beside `out`."""
+    return f"{out}_error"
+
+
+def cost_name(out: str) -> str:
+    """Return the name of the cost column beside `out`."""
+    return f"{out}_cost"
+
+
+def _of_sample(first: AnswerColumns, out: str, sample: int) -> AnswerColumns:
+    """Return the columns of one sample, counted from 0; error and cost are named after its text column."""
+    if sample == 0:
+        return first
+    return AnswerColumns(
+        None if first.text is None else _numbered(first.text, sample),
+        error_name(_numbered(out, sample)),
+        cost_name(_numbered(out, sample)),
+        tuple(_numbered(name, sample) for name in first.fields),
+    )
+
+
+def _numbered(name: str, sample: int) -> str:
+    return f"{name}_{sample + 1}"

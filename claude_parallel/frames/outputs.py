@@ -1,0 +1,90 @@
+"""Outcomes become columns on the frame's own index: by position, each built once, never cell by cell.
+
+Which names they get is decided in ``columns``; the dtypes of typed values in ``typed_columns``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..engine.results import Results
+from ..records import Outcome
+from ..schema.schema import Schema
+from .columns import AnswerColumns, Columns
+from .typed_columns import typed_columns
+
+_IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
+
+
+def output_arrays(columns: Columns, results: Results, schema: Schema | None = None) -> dict[str, Any]:
+    """Return the columns of a run.
+
+    Parameters
+    ----------
+    columns : Columns
+        Their names.
+    results : Results
+        Complete results.
+    schema : Schema, optional
+        How the values of typed columns are built.
+
+    Returns
+    -------
+    dict of str to array
+        In the order in which they stand in the frame.
+    """
+    samples = len(columns.answers)
+    arrays: dict[str, Any] = {}
+    for sample, answer in enumerate(columns.answers):
+        outcomes = [outcome for outcome in results.outcomes[sample::samples] if outcome is not None]
+        arrays.update(_answer_arrays(answer, outcomes, schema))
+    return arrays
+
+
+def _answer_arrays(answer: AnswerColumns, outcomes: Sequence[Outcome], schema: Schema | None) -> dict[str, Any]:
+    costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
+    arrays: dict[str, Any] = {
+        answer.error: text_array([outcome.error for outcome in outcomes]),
+        answer.cost: pd.array(costs, dtype="float64"),
+    }
+    if answer.text is not None:
+        arrays[answer.text] = text_array([outcome.text for outcome in outcomes])
+    if schema is not None:
+        typed = typed_columns(schema, [outcome.values for outcome in outcomes])
+        arrays.update(zip(answer.fields, typed.values(), strict=True))
+    return {name: arrays[name] for name in answer.names}
+
+
+def text_array(values: list[str | None]) -> Any:
+    """Return text as pandas text; as objects where it holds lone surrogates, which Arrow cannot store."""
+    try:
+        return pd.array(values, dtype=TEXT_DTYPE)  # type: ignore[call-overload]  # a name that depends on the version
+    except UnicodeEncodeError:
+        return pd.array(values, dtype=object)
+
+
+def attach(frame: pd.DataFrame, arrays: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a new frame with columns added or replaced; the input keeps its own."""
+    result = frame.copy(deep=not _IS_PANDAS_3)  # pandas 3 copies when somebody writes
+    for name, values in arrays.items():
+        result[column_label(frame, name)] = _as_it_is(values, frame.index)
+    return result
+
+
+def column_label(frame: pd.DataFrame, name: str) -> Hashable:
+    """Return the label of one of our columns: below MultiIndex columns it is padded to a full tuple."""
+    levels = frame.columns.nlevels
+    return name if levels == 1 else (name, *[""] * (levels - 1))
+
+
+def _as_it_is(values: Any, index: pd.Index[Any]) -> Any:
+    """Return an array in a form that pandas takes over with its dtype.
+
+    Of objects, pandas 3 would infer text once more, and fail on what Arrow cannot store.
+    """
+    return pd.Series(values, index=index, dtype=object) if values.dtype == object else values
