@@ -58,6 +58,7 @@ class MapOptions(TypedDict, total=False):
     on_error: OnError | None
     progress: bool | None
     bridge: Literal["thread", "nested"] | None
+    wire: Literal["auto", "sdk"] | None
     client: Any
 
 
@@ -92,6 +93,7 @@ class Settings:
     on_error: OnError = "column"
     progress: bool = True
     bridge: Literal["thread", "nested"] = "thread"
+    wire: Literal["auto", "sdk"] = "auto"
     client: Any = None
 
     def summary(self) -> dict[str, Any]:
@@ -283,4 +285,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "on_error": _one_of("column", "raise"),
     "progress": _one_of(True, False),
     "bridge": _one_of("thread", "nested"),
+    "wire": _one_of("auto", "sdk"),
 }

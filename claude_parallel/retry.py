@@ -116,7 +116,7 @@ def _is_fatal(failure: Failure) -> bool:
 
     A missing *file* is the row's own trouble, though it is a 404 as well.
     """
-    if failure.kind == "not_found" and "file" in failure.message.lower():
+    if failure.kind == "not_found" and failure.status == 404 and "file" in failure.message.lower():
         return False
     return failure.kind in _FATAL
 

@@ -117,6 +117,7 @@ BAD: dict[str, list[Any]] = {
     "on_error": ["ignore", True, 5],
     "progress": ["yes", 1, 5],
     "bridge": ["asyncio", True],
+    "wire": ["aiohttp", True],
 }
 
 

@@ -48,7 +48,14 @@ ARROWS: dict[str, str] = {
 JUDGED = {"limits", "engine", "store"}
 """Rooms that the simulator judges, so it shares no code with them."""
 
-SDK_DOORS = {"api/account.py", "api/messages.py", "batch/api.py"}
+SDK_DOORS = {
+    "api/account.py",
+    "api/connections.py",
+    "api/messages.py",
+    "api/template.py",
+    "api/wire.py",
+    "batch/api.py",
+}
 """The only modules that may import the SDK and its HTTP library."""
 
 PURE_ROOMS = {"limits", "prompt", "schema"}

@@ -13,6 +13,7 @@ from ..errors import CredentialsError, InputError
 
 if TYPE_CHECKING:
     import anthropic
+    import httpx2
 
 _NO_KEY = (
     "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
@@ -32,11 +33,14 @@ class Account:
         Tells two accounts on one host apart without telling the key (a short hash of it).
     make_client : callable
         ``http_client -> AsyncAnthropic``: a new client with the user's settings and no retries.
+    has_own_http : bool
+        True when `make_client` leaves its argument aside, since its clients bring an HTTP client of their own.
     """
 
     host: str
     owner: str
     make_client: Callable[[Any], Any]
+    has_own_http: bool = False
 
 
 def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> Account:
@@ -76,7 +80,7 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
         first = client()
         if not _is_async_client(first):
             raise InputError("client= as a callable must return a new anthropic.AsyncAnthropic at each call")
-        return _account(first, lambda _http: client().with_options(max_retries=0))
+        return _account(first, lambda _http: client().with_options(max_retries=0), has_own_http=True)
     raise InputError(f"client= must be an anthropic client or a callable that makes one, not {type(client).__name__}")
 
 
@@ -84,7 +88,7 @@ def _client_of_environment(api_key: str | None, base_url: str | None) -> anthrop
     import anthropic
 
     try:
-        return anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0)
+        return anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=_no_http())
     except anthropic.AnthropicError as error:  # a profile that is not there, or cannot be read
         raise CredentialsError(f"{_NO_KEY}. The SDK says: {error}") from None
 
@@ -94,14 +98,15 @@ def _is_async_client(client: object) -> bool:
     return any(cls.__name__ == "AsyncAPIClient" for cls in type(client).__mro__)
 
 
-def _account(client: anthropic.AsyncAnthropic, make_client: Callable[[Any], Any]) -> Account:
+def _account(
+    client: anthropic.AsyncAnthropic, make_client: Callable[[Any], Any], *, has_own_http: bool = False
+) -> Account:
     import hashlib
 
     secret = client.api_key or client.auth_token or type(client.credentials).__name__
     host = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")  # it is written into the journal
-    return Account(
-        host=host, owner=hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12], make_client=make_client
-    )
+    owner = hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12]
+    return Account(host=host, owner=owner, make_client=make_client, has_own_http=has_own_http)
 
 
 def _async_twin(client: anthropic.Anthropic) -> anthropic.AsyncAnthropic:
@@ -117,7 +122,15 @@ def _async_twin(client: anthropic.Anthropic) -> anthropic.AsyncAnthropic:
         default_headers=dict(client._custom_headers),
         default_query=dict(client._custom_query),
         max_retries=0,
+        http_client=_no_http(),
     )
+
+
+def _no_http() -> httpx2.AsyncClient:
+    """Return an HTTP client for a client that sends nothing; its own would read the certificates for 25 ms."""
+    import httpx2
+
+    return httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _request: httpx2.Response(501)))
 
 
 def _check_http_client(client: Any) -> None:

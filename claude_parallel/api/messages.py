@@ -1,44 +1,46 @@
-"""The door to the Claude API: the official SDK, and the only module that knows it.
+"""The door to the Claude API: a request goes out, a :class:`Reply` or a :class:`Failure` comes back.
 
-A request goes out, a :class:`Reply` or a :class:`Failure` comes back; nothing is raised for a row. Retries are off in
-the SDK, there is one owner of them, in ``retry``. One transport belongs to one event loop and one run.
+Nothing is raised for a row. Retries are off in the SDK, there is one owner of them, in ``retry``. Calls go over the
+``wire`` where that is certainly the same as through the SDK, else through the SDK. One transport belongs to one event
+loop and one run.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..records import Body, Failure, Reply
 from .account import Account
+from .connections import CONNECT_SECONDS, sdk_http_client
+from .deadlines import Deadlines
 from .responses import read_count, read_response
+from .template import Template, encode, record
+from .wire import Wire, WireResponse, connection_failed, read_wire_error
 
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT_SECONDS = 15.0
-_KEEPALIVE_SECONDS = 30.0
 _COUNTED_FIELDS = frozenset(
     ("messages", "model", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed")
 )
 """What the counting endpoint takes of a Messages body. Source: the SDK's MessageCountTokensParams, 2.12."""
 
 
-def most_connections() -> int | None:
-    """Return how many sockets this process may open without starving the rest of it; None = no limit known.
+class _Sender(Protocol):
+    """One of the two ways to the API."""
 
-    Half of the open files that the system allows (256 in many shells): a run must not keep a notebook from opening one.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return None if allowed == resource.RLIM_INFINITY else max(1, allowed // 2)
+    async def post(self, path: str, body: Body) -> WireResponse:
+        """Send a body; raises for whatever happens on the way."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
 
 
-class SdkTransport:
-    """Sends requests through a client of its own, on the running event loop.
+class MessagesTransport:
+    """Sends requests on the running event loop, with connections of its own.
 
     Parameters
     ----------
@@ -47,33 +49,30 @@ class SdkTransport:
     max_connections : int
         Size of the connection pool: as many calls can be in flight.
     timeout_seconds : float
-        Time for one call, from sending to the last byte of the answer.
+        Time for one call, from sending to the last byte of the answer; time in which the loop is blocked does not
+        count.
+    wire : "auto" or "sdk"
+        ``"sdk"`` sends each request through the SDK, also where the wire would do.
     """
 
-    def __init__(self, account: Account, *, max_connections: int, timeout_seconds: float) -> None:
-        import anthropic
-        import httpx2
-
-        limits = httpx2.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        )
-        timeout = httpx2.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
-        # aiohttp below the SDK: 1.7 to 2 times the rows per second of the default (see benchmarks).
-        http = anthropic.DefaultAioHttpClient(limits=limits, timeout=timeout)
-        self._client = account.make_client(http)
-        self._http = http
-        self._timeout = timeout
-        self._timeout_seconds = timeout_seconds
-        self._response_class = httpx2.Response
+    def __init__(
+        self,
+        account: Account,
+        *,
+        max_connections: int,
+        timeout_seconds: float,
+        wire: Literal["auto", "sdk"] = "auto",
+    ) -> None:
+        sdk = SdkSender(account, max_connections, timeout_seconds)
+        self._sender: _Sender = sdk if wire == "sdk" else WireSender(account, max_connections, timeout_seconds, sdk)
+        self._deadlines = Deadlines(timeout_seconds)
 
     async def send(self, body: Body) -> Reply | Failure:
         """Send one Messages request; see :class:`~claude_parallel.records.Transport`."""
         result = await self._post("/v1/messages", body)
         if isinstance(result, Failure):
             return result
-        return read_response(result.status_code, result.headers, result.content)
+        return read_response(*result)
 
     async def count_tokens(self, body: Body) -> int | Failure:
         """Ask the free counting endpoint for the input tokens of a body."""
@@ -81,28 +80,128 @@ class SdkTransport:
         result = await self._post("/v1/messages/count_tokens", counted)
         if isinstance(result, Failure):
             return result
+        if result.status_code != 200:
+            failure = read_response(*result)
+            assert isinstance(failure, Failure)
+            return failure
         return read_count(result.content)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
-        await self._http.aclose()
+        self._deadlines.close()
+        await self._sender.aclose()
 
-    async def _post(self, path: str, body: Body) -> httpx2.Response | Failure:
-        """POST through the SDK, without building its response models: the raw JSON is what the journal keeps."""
+    async def _post(self, path: str, body: Body) -> WireResponse | Failure:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.post(
-                    path, cast_to=self._response_class, body=body, options={"timeout": self._timeout}
-                )
-            return cast("httpx2.Response", response)
+            return await self._deadlines.limit(self._sender.post(path, body))
         except Exception as error:
             return read_exception(error)
 
 
+class SdkSender:
+    """The SDK sends each request: the way that works for every client.
+
+    Parameters
+    ----------
+    account, max_connections, timeout_seconds
+        As for :class:`MessagesTransport`.
+    """
+
+    def __init__(self, account: Account, max_connections: int, timeout_seconds: float) -> None:
+        import httpx2
+
+        self.account = account
+        self.timeout = httpx2.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
+        self._max_connections = max_connections
+        self._response_class = httpx2.Response
+        self._open: tuple[Any, httpx2.AsyncClient] | None = None
+
+    async def post(self, path: str, body: Body) -> WireResponse:
+        """POST without building the SDK's response models: the raw JSON is what the journal keeps."""
+        options = {"timeout": self.timeout, "follow_redirects": False}
+        response = await self._client().post(path, cast_to=self._response_class, body=body, options=options)
+        return WireResponse(response.status_code, response.headers, response.content)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._open is not None:
+            client, http = self._open
+            await client.close()
+            await http.aclose()
+
+    def _client(self) -> Any:
+        if self._open is None:
+            http = sdk_http_client(self._max_connections, self.timeout)
+            self._open = self.account.make_client(http), http
+        return self._open[0]
+
+
+class WireSender:
+    """The SDK builds a request once, the wire sends it with every body; where that is not the same, the SDK sends.
+
+    Parameters
+    ----------
+    account, max_connections, timeout_seconds
+        As for :class:`MessagesTransport`.
+    sdk : SdkSender
+        The other way.
+    """
+
+    def __init__(self, account: Account, max_connections: int, timeout_seconds: float, sdk: SdkSender) -> None:
+        self._account = account
+        self._max_connections = max_connections
+        self._sdk = sdk
+        self._wire: Wire | None = None
+        self._templates: dict[str, Template | None] = {}
+        self._recording = asyncio.Lock()
+
+    async def post(self, path: str, body: Body) -> WireResponse:
+        """Send a body; a refused key is looked up anew once, since it may have been changed meanwhile."""
+        try:
+            template = self._templates[path]
+        except KeyError:
+            template = await self._recorded(path)
+        response = await self._send(template, path, body)
+        if response.status_code == 401 and template is not None:
+            renewed = await self._renewed(path, template)
+            if renewed != template:
+                return await self._send(renewed, path, body)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._wire is not None:
+            await self._wire.aclose()
+        await self._sdk.aclose()
+
+    async def _send(self, template: Template | None, path: str, body: Body) -> WireResponse:
+        if template is None:
+            return await self._sdk.post(path, body)
+        if self._wire is None:
+            self._wire = Wire(self._max_connections)
+        return await self._wire.post(template, encode(body))
+
+    async def _recorded(self, path: str) -> Template | None:
+        async with self._recording:
+            if path not in self._templates:
+                self._templates[path] = await record(self._account, path, self._sdk.timeout)
+            return self._templates[path]
+
+    async def _renewed(self, path: str, refused: Template) -> Template | None:
+        """Return the template of now: the refused one where nothing has changed since."""
+        async with self._recording:
+            if self._templates[path] == refused:
+                self._templates[path] = await record(self._account, path, self._sdk.timeout)
+            return self._templates[path]
+
+
 def read_exception(error: Exception) -> Failure:
-    """Return the failure that an exception of the SDK stands for; a programming error is raised again."""
+    """Return the failure that an exception of either way stands for; a programming error is raised again."""
     import anthropic
+
+    on_the_wire = read_wire_error(error)
+    if on_the_wire is not None:
+        return on_the_wire
 
     if isinstance(error, anthropic.APIStatusError):
         failure = read_response(error.status_code, error.response.headers, error.response.content)
@@ -114,11 +213,9 @@ def read_exception(error: Exception) -> Failure:
         cause = error.__cause__ or error
         if isinstance(cause, UnicodeError):
             return Failure(kind="invalid", message=f"the text cannot be encoded: {cause}")
-        return Failure(
-            kind="connection",
-            message=f"the connection failed ({type(cause.__cause__ or cause).__name__})",
-            perhaps_billed=not _never_left(cause),
-        )
+        return connection_failed(_name_of(cause), perhaps_billed=not _never_left(cause))
+    if type(error).__module__.startswith("httpx2"):  # what cannot be unpacked, on the wire
+        return connection_failed(_name_of(error), perhaps_billed=True)
     if isinstance(error, UnicodeError | ValueError):
         return Failure(kind="invalid", message=f"the request cannot be encoded: {error}")
     if isinstance(error, TypeError) and "authentication" in str(error):
@@ -138,3 +235,11 @@ def _never_left(cause: BaseException | None) -> bool:
         return True
     below = {cls.__name__ for cls in type(cause.__cause__).__mro__} if cause is not None else set()
     return type(cause).__name__ == "ConnectError" and ("ClientError" not in below or "ClientConnectorError" in below)
+
+
+def _name_of(cause: BaseException) -> str:
+    """Return the name of what broke a connection: aiohttp's own word where there is one."""
+    for error in (cause, cause.__cause__):
+        if error is not None and type(error).__module__.startswith("aiohttp"):
+            return type(error).__name__
+    return type(cause).__name__

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import Kind
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
@@ -135,11 +136,13 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     error = error if isinstance(error, Mapping) else {}
     details = error.get("details")
     code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
-    message = str(error.get("message") or f"HTTP status {status}")
+    message = (
+        _redirect(status, headers) if is_redirect(status) else str(error.get("message") or f"HTTP status {status}")
+    )
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return Failure(
         kind=_kind(status, code, message),
-        message=message,
+        message=_redirect(status, headers) if is_redirect(status) else message,
         status=status,
         retry_after=_retry_after(headers),
         should_retry=should_retry,
@@ -149,6 +152,24 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     )
 
 
+def _redirect(status: int, headers: Mapping[str, str]) -> str:
+    """Say where a redirect leads; the host alone, since the rest of an address may be secret."""
+    try:
+        target = urlsplit(headers.get("location", ""))
+        place = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
+    except ValueError:
+        place = ""
+    return (
+        f"the server redirects{place} (HTTP status {status}), which is not followed, since prompts and keys would go "
+        "there; set base_url to the API itself"
+    )
+
+
+def is_redirect(status: int) -> bool:
+    """Say whether a status sends the caller elsewhere."""
+    return status in (301, 302, 303, 307, 308)
+
+
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -156,6 +177,8 @@ def _text(value: object) -> str | None:
 def _kind(status: int, code: str | None, message: str) -> Kind:
     """Name the kind of an error answer; by code first, by message only where the API gives nothing better."""
     text = message.lower()
+    if is_redirect(status):
+        return "not_found"
     if code in _SPEND_LIMIT_CODES:
         return "spend_limit"
     if code in _BILLING_CODES:

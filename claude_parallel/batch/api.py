@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from ..api.account import Account
-from ..api.messages import CONNECT_SECONDS, read_exception
+from ..api.connections import CONNECT_SECONDS, sdk_http_client
+from ..api.messages import read_exception
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
@@ -78,13 +79,12 @@ class SdkBatchDoor:
     """
 
     def __init__(self, account: Account, timeout_seconds: float) -> None:
-        import anthropic
         import httpx2
 
-        limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         self._timeout = httpx2.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
         self._timeout_seconds = timeout_seconds
-        self._http = anthropic.DefaultAioHttpClient(limits=limits, timeout=self._timeout)
+        self._options = {"timeout": self._timeout, "follow_redirects": False}
+        self._http = sdk_http_client(_CONNECTIONS, self._timeout)
         self._client = account.make_client(self._http)
         self._response_class = httpx2.Response
         self._origin = urlsplit(account.host)[:2]
@@ -96,7 +96,7 @@ class SdkBatchDoor:
     async def create(self, envelope: Envelope) -> BatchState | Failure:
         """Send an envelope, once; see :class:`BatchDoor`."""
         headers = {"Content-Type": "application/json", "Content-Length": str(envelope.size_bytes)}
-        options = {"headers": headers, "timeout": self._timeout}
+        options = {**self._options, "headers": headers}
 
         def send() -> Any:
             return self._client.post(PATH, cast_to=self._response_class, content=_upload(envelope), options=options)
@@ -117,9 +117,7 @@ class SdkBatchDoor:
         """Begin to cancel a batch."""
 
         def send() -> Any:
-            return self._client.post(
-                f"{_path(batch_id)}/cancel", cast_to=self._response_class, options={"timeout": self._timeout}
-            )
+            return self._client.post(f"{_path(batch_id)}/cancel", cast_to=self._response_class, options=self._options)
 
         return await self._call(send, read_batch, self._timeout_seconds)
 
@@ -149,7 +147,7 @@ class SdkBatchDoor:
 
     async def _open_results(self, batch: BatchState) -> httpx2.Response:
         """Return the response with the results, its body still unread."""
-        options = {"headers": {"Accept": "application/binary"}, "timeout": self._timeout}
+        options = {**self._options, "headers": {"Accept": "application/binary"}}
         response = await self._client.get(
             self._results_url(batch), cast_to=self._response_class, options=options, stream=True
         )
@@ -165,7 +163,7 @@ class SdkBatchDoor:
 
     async def _get(self, path: str, read: Callable[[Any], T | Failure]) -> T | Failure:
         def send() -> Any:
-            return self._client.get(path, cast_to=self._response_class, options={"timeout": self._timeout})
+            return self._client.get(path, cast_to=self._response_class, options=self._options)
 
         return await self._call(send, read, self._timeout_seconds)
 

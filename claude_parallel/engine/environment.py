@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..api.messages import SdkTransport, most_connections
+from ..api.connections import most_connections
+from ..api.messages import MessagesTransport
 from ..config import sign_in
 from ..limits.gate import Gate, model_group
 from ..limits.window import CEILING
@@ -87,7 +88,9 @@ def observing_environment(settings: Settings) -> Environment:
     account = sign_in(settings)
 
     def open_transport(max_connections: int, timeout_seconds: float) -> Transport:
-        return SdkTransport(account, max_connections=max_connections, timeout_seconds=timeout_seconds)
+        return MessagesTransport(
+            account, max_connections=max_connections, timeout_seconds=timeout_seconds, wire=settings.wire
+        )
 
     key = (f"{account.host} {account.owner}", model_group(settings.model))
     with _lock:

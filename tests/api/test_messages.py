@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anthropic
 import pytest
 
 import claude_parallel as cp
 from claude_parallel.api.account import Account, open_account
-from claude_parallel.api.messages import SdkTransport
+from claude_parallel.api.messages import MessagesTransport
 from claude_parallel.errors import CredentialsError, InputError
 from claude_parallel.records import Body, Failure, Reply
 
@@ -97,11 +97,22 @@ def api() -> Iterator[Script]:
     server.server_close()
 
 
+_way: list[Literal["auto", "sdk"]] = ["auto"]
+
+
+@pytest.fixture(autouse=True, params=["auto", "sdk"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Go both ways: over the wire, and through the SDK for each request. Nobody can tell the difference."""
+    _way[:] = [request.param]
+    yield request.param
+    _way[:] = ["auto"]
+
+
 def send(account: Account, body: Body = BODY, *, timeout_seconds: float = 10.0) -> Reply | Failure:
-    """Send one request on a loop of its own."""
+    """Send one request on a loop of its own, this test's way."""
 
     async def main() -> Reply | Failure:
-        transport = SdkTransport(account, max_connections=2, timeout_seconds=timeout_seconds)
+        transport = MessagesTransport(account, max_connections=2, timeout_seconds=timeout_seconds, wire=_way[0])
         try:
             return await transport.send(body)
         finally:
@@ -271,7 +282,7 @@ def test_tokens_are_counted_without_max_tokens(api: Script) -> None:
     api.body = b'{"input_tokens": 42}'
 
     async def main() -> int | Failure:
-        transport = SdkTransport(account_of(api), max_connections=1, timeout_seconds=5.0)
+        transport = MessagesTransport(account_of(api), max_connections=1, timeout_seconds=5.0, wire=_way[0])
         try:
             return await transport.count_tokens(BODY)
         finally:
@@ -289,7 +300,7 @@ def test_a_count_that_is_no_number_is_a_failure(api: Script, body: bytes) -> Non
     api.body = body
 
     async def main() -> int | Failure:
-        transport = SdkTransport(account_of(api), max_connections=1, timeout_seconds=5.0)
+        transport = MessagesTransport(account_of(api), max_connections=1, timeout_seconds=5.0, wire=_way[0])
         try:
             return await transport.count_tokens(BODY)
         finally:

@@ -70,7 +70,7 @@ TABLE = [
     (504, None, "x", "timeout"),
     (529, None, "x", "overloaded"),
     (599, None, "x", "server"),
-    (302, None, "x", "unknown"),
+    (304, None, "x", "unknown"),
     (204, None, "x", "unknown"),
 ]
 

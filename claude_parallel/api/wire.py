@@ -1,0 +1,95 @@
+"""Sends the bodies of a run through aiohttp, each in the request that the SDK has built once.
+
+What the SDK knows (sign-in, versions, headers) stands in the :class:`~.template.Template`; what it and its HTTP client
+add for each call (a request object, three layers of headers, copies of the body) is left out: two thirds of the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..records import Failure
+from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
+from .template import Template
+
+
+class WireResponse(NamedTuple):
+    """One HTTP response: what the SDK's response object says too, and nothing more."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Wire:
+    """Connections of one run, on the running event loop.
+
+    Parameters
+    ----------
+    max_connections : int
+        As many calls can be in flight.
+    """
+
+    def __init__(self, max_connections: int) -> None:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=ssl_context()
+            ),
+            # The time of a whole call is limited by ``deadlines``, on this path and on the SDK's.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            cookie_jar=aiohttp.CookieJar(unsafe=True),  # as the SDK's client: gateways stick sessions to cookies
+            auto_decompress=False,
+        )
+
+    async def post(self, template: Template, content: bytes) -> WireResponse:
+        """Send one body, and return the response; redirects are not followed.
+
+        Raises
+        ------
+        aiohttp.ClientError, httpx2.DecodingError
+            For whatever happens on the way; see :func:`read_wire_error`.
+        """
+        async with self._session.post(
+            template.url, data=content, headers=template.headers, allow_redirects=False
+        ) as response:
+            raw = await response.read()
+        headers: Mapping[str, str] = response.headers
+        if "content-encoding" in headers or not headers.get("request-id", "").isascii():
+            return _decoded(response.status, response.raw_headers, raw)
+        return WireResponse(response.status, headers, raw)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _decoded(status: int, raw_headers: Any, raw: bytes) -> WireResponse:
+    """Return a response unpacked as the SDK's HTTP client does it."""
+    import httpx2
+
+    response = httpx2.Response(status, headers=raw_headers, content=raw)
+    return WireResponse(status, response.headers, response.content)
+
+
+def read_wire_error(error: Exception) -> Failure | None:
+    """Return the failure that an exception of aiohttp stands for; None for any other exception.
+
+    Only where no connection was made, the request surely never left and costs nothing.
+    """
+    import aiohttp
+
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        never_left = isinstance(error, aiohttp.ConnectionTimeoutError)
+        return Failure(kind="timeout", message="no answer in time", perhaps_billed=not never_left)
+    if isinstance(error, aiohttp.ClientError):
+        never_left = isinstance(error, aiohttp.ClientConnectorError)
+        return connection_failed(type(error).__name__, perhaps_billed=not never_left)
+    return None
+
+
+def connection_failed(what: str, *, perhaps_billed: bool) -> Failure:
+    """Return the failure of a connection that broke, or was never made."""
+    return Failure(kind="connection", message=f"the connection failed ({what})", perhaps_billed=perhaps_billed)
