@@ -74,6 +74,26 @@ def moment(epoch_seconds: float) -> str:
     return datetime.fromtimestamp(epoch_seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 
+def clock_time(epoch_seconds: float, now: float) -> str:
+    """Return a time near `now` for people: ``14:03:20`` today, ``2026-11-27 14:03`` on another day.
+
+    A server may name any number of seconds: what no calendar holds is "a time beyond the calendar".
+    """
+    try:
+        then, today = (datetime.fromtimestamp(seconds).astimezone() for seconds in (epoch_seconds, now))
+    except (OverflowError, ValueError, OSError):
+        return "a time beyond the calendar"
+    return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
+
+
+def short_id(identifier: str, longest: int = 16) -> str:
+    """Return a long id with its middle left out: ``msgbatch_01…kqJ2``."""
+    if len(identifier) <= longest:
+        return identifier
+    end = 4
+    return f"{identifier[: longest - end - 1]}…{identifier[-end:]}"
+
+
 def local_time(epoch_seconds: float) -> str:
     """Return the time of day, such as ``14:03:20``."""
     return time.strftime("%H:%M:%S", time.localtime(epoch_seconds))

@@ -21,6 +21,7 @@ from ..batch.session import BatchSession
 from ..engine.results import Results
 from ..engine.session import Session
 from ..frames.frame_map import FrameMap, only_run
+from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
 from ..progress.stats import RunStats
 from ..records import Outcome
@@ -43,7 +44,7 @@ class JobStatus:
     state : str
         ``"running"``, ``"done"``, ``"stopped"`` or ``"failed"``.
     rows, done, errors : int
-        Rows of the frame, rows with an outcome, rows with an error.
+        Rows of the frame, those that the job came to, those of them that failed.
     cost : Decimal
         US dollars so far.
     words : str
@@ -64,7 +65,7 @@ class JobStatus:
     def __repr__(self) -> str:
         words = [f"{self.state}, {self.done:,} of {self.rows:,} rows, {format_usd(self.cost)}"]
         if self.errors:
-            words.append(f"{self.errors:,} errors")
+            words.append(f"{self.errors:,} failed")
         if self.words:
             words.append(self.words)
         if self.batches:
@@ -112,7 +113,9 @@ class Job:
             while not self._session.submitted.wait(_WAIT_SECONDS):
                 pass  # in short waits, so that an interrupt comes through
         elif panel and prepared.settings.progress:
-            show_panel(self._session.stats, self._session.control, self._ended)
+            clocks = Clocks(time.monotonic, time.time)
+            session = self._session
+            show_panel(choose_bar(session.stats, progress=True, clocks=clocks, control=session.control), self._ended)
 
     def __repr__(self) -> str:
         return repr(self.status())
@@ -140,7 +143,7 @@ class Job:
         if self._error is not None:
             state, words = "failed", str(self._error)
         batches = session.batches if isinstance(session, BatchSession) else ()
-        return JobStatus(self.id, state, stats.total, stats.done, stats.errors, stats.cost, words, batches)
+        return JobStatus(self.id, state, stats.total, stats.reached, stats.fates.failed, stats.cost, words, batches)
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait until the job has ended, or for `timeout` seconds, and return its status; an interrupt ends the wait."""

@@ -22,14 +22,14 @@ from ..errors import InputError, Kind, RowFailed, RunStopped
 from ..limits.load import LoadEstimator
 from ..options import Settings
 from ..pricing import PriceList
-from ..progress.bar import ProgressBar, choose_bar, paint_on
+from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
 from ..progress.stats import RunStats
 from ..prompt.cache_marks import SECONDS, TimeToLive, mark, minimum_tokens
 from ..prompt.request import Shared, body_fields, example_messages, share
 from ..records import Answer, Body, Outcome, Request, Transport, Usage
 from ..schema.reader import repair_request
 from ..store.journal import Journal, RunRow
-from ..text import format_usd, local_time
+from ..text import format_usd
 from .budget import Budget
 from .cache_warmup import Prefixes
 from .context import Pending, Rules, Run
@@ -127,8 +127,7 @@ class Session:
             try:
                 bridge.run_blocking(self._work, self.control, painter.paint)
             finally:
-                painter.close()
-                self._finish()
+                self._finish(painter)
         return self._conclude()
 
     async def arun(self) -> Results:
@@ -140,8 +139,7 @@ class Session:
                 await self._work()
             finally:
                 painting.cancel()
-                painter.close()
-                self._finish()
+                self._finish(painter)
         return self._conclude()
 
     # -- preparing -----------------------------------------------------------------------------------------------
@@ -184,7 +182,7 @@ class Session:
 
     def _painter(self) -> ProgressBar:
         shown = self.settings.progress and self.has_own_display
-        return choose_bar(self.stats, progress=shown, clock=time.monotonic, clock_text=local_time)
+        return choose_bar(self.stats, progress=shown, clocks=Clocks(time.monotonic, self.environment.wall_clock))
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -265,10 +263,13 @@ class Session:
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        """Give every row an outcome, and keep the run's record; the answers themselves are on disk already."""
-        kind, what = self._reason_for_the_rest()
-        self.results.complete(kind, what)
+    def _finish(self, painter: ProgressBar) -> None:
+        """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
+        try:
+            kind, what = self._reason_for_the_rest()
+            self.results.complete(kind, what)
+        finally:
+            painter.close()
         self.journal.keep_rows(
             self.run_id,
             (

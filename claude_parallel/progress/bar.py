@@ -1,22 +1,30 @@
-"""Paints a stats: a tqdm widget in notebooks, a tqdm bar in terminals, a line now and then elsewhere.
+"""Bars that show a running map: text in terminals, a line now and then elsewhere, and which of them fits where.
 
 Always called by the thread that waits for the run, never by the engine. A display that breaks is dropped: it must not
-end a paid run.
+end a paid run. The bar of notebooks stands in ``notebook``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
-from ..bridge import PAINT_SECONDS, is_interactive
-from .stats import RunStats, describe
+from ..bridge import PAINT_SECONDS, Control, is_interactive
+from ..text import elapsed, figure
+from .speed import Speed
+from .stats import RunStats
+from .words import conclude, counted, describe
 
 PAINT_EVERY_SECONDS = 0.1
 FIRST_LINE_SECONDS = 1.0
 LINE_EVERY_SECONDS = 30.0
+
+_BAR_LETTERS = 10
+"""Width of the bar itself in a terminal: it keeps this, whatever stands beside it."""
 
 
 class ProgressBar(Protocol):
@@ -31,6 +39,14 @@ class ProgressBar(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The times that a bar needs: seconds of a steady clock, and seconds since the epoch."""
+
+    steady: Callable[[], float]
+    wall: Callable[[], float]
+
+
 class NoBar:
     """Shows nothing (``progress=False``)."""
 
@@ -41,143 +57,162 @@ class NoBar:
         """Do nothing."""
 
 
-class BarBar:
-    """A tqdm bar: rows, rows per second, time left, and the words of ``progress.describe``.
+class TextBar:
+    """A tqdm bar of text: how far, how fast, how long, and the words of ``words.describe``.
 
     Parameters
     ----------
     stats : RunStats
         What to show.
-    clock : callable
-        Seconds, monotonic.
-    clock_text : callable
-        Seconds since the epoch -> local time as text.
+    clocks : Clocks
+        The present.
     bar : tqdm.tqdm
         The bar to move.
+    columns : callable
+        Letters that a line holds.
     """
 
-    def __init__(
-        self, stats: RunStats, clock: Callable[[], float], clock_text: Callable[[float], str], bar: Any
-    ) -> None:
+    def __init__(self, stats: RunStats, clocks: Clocks, bar: Any, columns: Callable[[], int]) -> None:
         self._stats = stats
-        self._clock = clock
-        self._clock_text = clock_text
+        self._clocks = clocks
         self._bar = bar
+        self._columns = columns
+        self._speed = Speed()
+        self._started = clocks.steady()
         self._due = 0.0
-        self._shown: tuple[int, str] = (-1, "")
+        self._shown = ""
 
     def paint(self) -> None:
         """Move the bar, at most ten times a second and only when something changed."""
-        now = self._clock()
+        now = self._clocks.steady()
         if self._bar is None or now < self._due:
             return
         self._due = now + PAINT_EVERY_SECONDS
-        self._draw()
+        self._speed.note(now, self._stats.reached)
+        self._draw(lambda room: self._words(now, room))
 
     def close(self) -> None:
         """Draw the final state."""
-        self._draw()
+        seconds = self._clocks.steady() - self._started
+        self._draw(lambda room: conclude(self._stats, seconds, width=room))
         if self._bar is not None:
-            _never_raise(self._bar.close)
+            never_raise(self._bar.close)
             self._bar = None
 
-    def _draw(self) -> None:
-        if self._bar is not None and not _never_raise(self._show):
-            self._bar = None
-
-    def _show(self) -> None:
+    def _words(self, now: float, room: int) -> str:
         stats = self._stats
-        until = stats.paused_until
-        shown = (_reached(stats), describe(stats, self._clock_text(until) if until is not None else None))
-        if shown != self._shown:
-            self._shown = shown
-            _move(self._bar, *shown)
+        speed = self._speed.rows_per_second(now, stats.reached)
+        left = self._speed.seconds_left(now, stats.reached, stats.total)
+        head = f"{stats.reached:,}/{stats.total:,}"
+        pace = [f"{figure(speed)} rows/s"] if speed and stats.paused_until is None else []
+        pace += [f"{elapsed(left)} left"] if left is not None and stats.paused_until is None else []
+        words = describe(stats, self._clocks.wall(), width=room - len(head) - 2)
+        whole = ", ".join([head, *pace, words])
+        return whole if len(whole) <= room else f"{head}, {words}"
+
+    def _draw(self, words: Callable[[int], str]) -> None:
+        if self._bar is not None and not never_raise(lambda: self._show(words)):
+            self._bar = None
+
+    def _show(self, words: Callable[[int], str]) -> None:
+        room = self._columns() - _BAR_LETTERS - len("100%|| ")
+        text = words(room).replace("{", "{{").replace("}", "}}")
+        if text != self._shown:
+            self._shown = text
+            self._bar.n = self._stats.reached
+            self._bar.bar_format = f"{{percentage:3.0f}}%|{{bar:{_BAR_LETTERS}}}| {text}"
+            self._bar.refresh()
 
 
 class LineBar:
     """One line of text now and then, for log files and CI: after a second, then twice as late each time."""
 
     def __init__(
-        self,
-        stats: RunStats,
-        clock: Callable[[], float],
-        clock_text: Callable[[float], str],
-        stream: TextIO,
-        every_seconds: float = LINE_EVERY_SECONDS,
+        self, stats: RunStats, clocks: Clocks, stream: TextIO, every_seconds: float = LINE_EVERY_SECONDS
     ) -> None:
         self._stats = stats
-        self._clock = clock
-        self._clock_text = clock_text
+        self._clocks = clocks
         self._stream = stream
         self._every_seconds = every_seconds
+        self._started = clocks.steady()
         self._interval = min(FIRST_LINE_SECONDS, every_seconds)
-        self._due = clock() + self._interval
+        self._due = self._started + self._interval
 
     def paint(self) -> None:
         """Write a line when one is due."""
-        if self._clock() >= self._due:
+        now = self._clocks.steady()
+        if now >= self._due:
             self._interval = min(2 * self._interval, self._every_seconds)
-            self._due = self._clock() + self._interval
-            self._write()
+            self._due = now + self._interval
+            self._write(lambda: f"{counted(self._stats)}, {describe(self._stats, self._clocks.wall())}")
 
     def close(self) -> None:
         """Write the last line."""
-        self._write()
+        seconds = self._clocks.steady() - self._started
+        self._write(lambda: conclude(self._stats, seconds))
 
-    def _write(self) -> None:
-        _never_raise(lambda: self._stream.write(self._line()))
-
-    def _line(self) -> str:
-        stats = self._stats
-        until = stats.paused_until
-        words = describe(stats, self._clock_text(until) if until is not None else None)
-        return f"claude_parallel: {_reached(stats):,} of {stats.total:,} rows, {words}\n"
+    def _write(self, words: Callable[[], str]) -> None:
+        never_raise(lambda: self._stream.write(f"claude_parallel: {words()}\n"))
 
 
-def choose_bar(
-    stats: RunStats, *, progress: bool, clock: Callable[[], float], clock_text: Callable[[float], str]
-) -> ProgressBar:
-    """Return the painter that fits where the code runs."""
+def choose_bar(stats: RunStats, *, progress: bool, clocks: Clocks, control: Control | None = None) -> ProgressBar:
+    """Return the bar that fits where the code runs.
+
+    Parameters
+    ----------
+    stats : RunStats
+        What to show.
+    progress : bool
+        False = nothing.
+    clocks : Clocks
+        The present.
+    control : Control, optional
+        The flags that a Stop button sets: for a job that runs beside other cells. None = no button.
+    """
     if not progress or stats.total == 0:
         return NoBar()
+    if is_notebook():
+        from .notebook import notebook_bar
+
+        bar = notebook_bar(stats, clocks, control)
+        if bar is not None:
+            return bar
     is_terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
-    bar = _make_bar(stats.total) if is_interactive() or is_terminal else None
-    if bar is None:
-        return LineBar(stats, clock, clock_text, sys.stderr)
-    return BarBar(stats, clock, clock_text, bar)
+    if control is None and (is_interactive() or is_terminal):
+        text = _text_bar(stats.total)
+        if text is not None:
+            return TextBar(stats, clocks, text, lambda: shutil.get_terminal_size().columns)
+    return LineBar(stats, clocks, sys.stderr)
 
 
-def _make_bar(total: int) -> Any | None:
-    """Return a tqdm bar; None where none can be made, such as with a broken ipywidgets."""
+def is_notebook() -> bool:
+    """Say whether the code runs in a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
+
+
+def _text_bar(total: int) -> Any | None:
+    """Return tqdm's bar of text; None where none can be made."""
     try:
-        from tqdm.auto import tqdm
+        from tqdm.std import tqdm
 
-        return tqdm(total=total, unit="row", desc="Claude", dynamic_ncols=True)
+        return tqdm(total=total, dynamic_ncols=True)
     except Exception:
         return None
 
 
-def _reached(stats: RunStats) -> int:
-    """Return the rows that the run got to: one that was stopped must not look complete (tqdm turns such a bar red)."""
-    return stats.done - stats.kinds["cancelled"] - stats.kinds["budget"]
-
-
-def _move(bar: Any, done: int, words: str) -> None:
-    bar.n = done
-    bar.set_postfix_str(words, refresh=False)
-    bar.refresh()
-
-
-def _never_raise(act: Callable[[], object]) -> bool:
+def never_raise(act: Callable[[], object]) -> bool:
+    """Do something to the screen; False when that failed (a broken widget, a closed stream)."""
     try:
         act()
-    except Exception:  # a broken widget or a closed stream
+    except Exception:
         return False
     return True
 
 
-async def paint_on(painter: ProgressBar) -> None:
+async def paint_on(bar: ProgressBar) -> None:
     """Paint until cancelled, on the event loop that the run is on as well (``amap``)."""
     while True:
-        painter.paint()
+        bar.paint()
         await asyncio.sleep(PAINT_SECONDS)

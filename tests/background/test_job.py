@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +13,9 @@ from typer.testing import CliRunner
 
 import claude_parallel as cp
 from claude_parallel.background.job import Job, jobs
-from claude_parallel.bridge import Control
 from claude_parallel.cli.jobs import jobs_app
 from claude_parallel.errors import ClaudeParallelError, InputError, RunStopped
 from claude_parallel.frames.frame_map import FrameMap
-from claude_parallel.progress.panel import WidgetPanel, show_panel
-from claude_parallel.progress.stats import RunStats
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
@@ -193,34 +188,3 @@ def test_the_command_line_lists_shows_fetches_and_cancels(server: SimulatorServe
     assert len(pd.read_parquet(target)) == 7
     assert isinstance(refused.exception, ClaudeParallelError)
     assert wrong.exit_code == 2
-
-
-def test_the_panel_shows_counts_and_its_button_stops() -> None:
-    """Bar, rate, dollars, errors by kind; the first click stops sending, the second cancels."""
-    stats, control = RunStats(total=200, done=50), Control()
-    stats.kinds["refusal"] = 3
-    panel = WidgetPanel(stats, control, lambda: 10.0)
-    panel.paint()
-    panel._stop.click()
-    stopping, cancelling = control.is_stopping, control.is_cancelling
-    panel._stop.click()
-    panel.close()
-
-    assert panel._bar.value == 50
-    assert "50 of 200 rows" in panel._count.value
-    assert panel._kinds.value == "refusal: 3"
-    assert (stopping, cancelling) == (True, False)
-    assert control.is_cancelling
-    assert panel._stop.disabled
-
-
-def test_without_a_notebook_lines_of_text_take_the_panels_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A job in a script says how it ended."""
-    stream, ended = io.StringIO(), threading.Event()
-    monkeypatch.setattr("sys.stderr", stream)
-    ended.set()
-    show_panel(RunStats(total=3, done=3), Control(), ended).join()
-
-    assert "3 of 3 rows" in stream.getvalue()

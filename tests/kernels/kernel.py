@@ -25,11 +25,6 @@ CELL_SECONDS = 60.0
 
 LAUNCHER = ("-m", "ipykernel_launcher")
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-FIGURE_SPACE = "\u2007"
-"""What tqdm puts between the words of a widget."""
-
 Message = dict[str, Any]
 
 PRELUDE = """
@@ -70,32 +65,23 @@ class Cell:
         return errors[0]["ename"] if errors else None
 
     @property
-    def widgets_shown(self) -> list[str]:
-        """Ids of the widgets that were displayed."""
-        views = (
-            content["data"].get("application/vnd.jupyter.widget-view+json") for content in self.contents("display_data")
+    def bars(self) -> list[str]:
+        """Every state of the progress bar, as HTML, in order."""
+        shown = (
+            content["data"].get("text/html", "") for content in self.contents("display_data", "update_display_data")
         )
-        return [view["model_id"] for view in views if view]
+        return [markup for markup in shown if "claude-parallel-share" in markup]
 
-    def widget_states(self, model: str) -> list[dict[str, Any]]:
-        """Return the states that widgets of one model (``FloatProgressModel``) went through, merged, in order."""
-        states: list[dict[str, Any]] = []
-        known: dict[str, dict[str, Any]] = {}
-        for content in self.contents("comm_open", "comm_msg"):
-            state = content["data"].get("state", {})
-            if state.get("_model_name") == model:
-                known[content["comm_id"]] = {}
-            if content["comm_id"] in known:
-                known[content["comm_id"]] |= state
-                states.append(dict(known[content["comm_id"]]))
-        return states
+    @property
+    def bars_shown(self) -> int:
+        """How many progress bars the cell shows: each is drawn anew in its place."""
+        shown = (content["data"].get("text/html", "") for content in self.contents("display_data"))
+        return sum("claude-parallel-share" in markup for markup in shown)
 
     @property
     def words(self) -> str:
-        """Every text that a widget of the cell showed, and what was written to stderr."""
-        states = (content["data"].get("state", {}) for content in self.contents("comm_open", "comm_msg"))
-        labels = [state["value"] for state in states if isinstance(state.get("value"), str)]
-        return "\n".join([*labels, self.stream("stderr")]).replace(FIGURE_SPACE, " ")
+        """Every text that a progress bar of the cell showed, and what was written to stderr."""
+        return "\n".join([*self.bars, self.stream("stderr")])
 
 
 class Kernel:

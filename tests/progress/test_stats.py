@@ -1,0 +1,82 @@
+"""Counts of a running map: four words for what a row came to, and one place where they are counted."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from decimal import Decimal
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_parallel.errors import KINDS, Kind, fate_of
+from claude_parallel.progress.stats import RunStats
+from claude_parallel.progress.words import describe
+from claude_parallel.records import Outcome, Source, Usage
+
+KNOWN = Outcome("text", None, None, None, Decimal(0), "journal")
+REFUSED = Outcome(None, None, "refusal", "refusal: x", Decimal(0), "api")
+
+outcomes = st.builds(
+    Outcome,
+    text=st.none(),
+    values=st.none(),
+    kind=st.sampled_from((None, *get_args(Kind))),
+    error=st.none(),
+    cost=st.just(Decimal(0)),
+    source=st.sampled_from(get_args(Source)),
+)
+
+
+@given(st.lists(st.tuples(outcomes, st.integers(1, 5))))
+def test_every_row_is_counted_once_and_under_one_word(seen: list[tuple[Outcome, int]]) -> None:
+    """Answered, failed, skipped and cancelled add up to what is done; the bar stands at all but the cancelled ones."""
+    stats = RunStats(total=10_000)
+    for outcome, rows in seen:
+        stats.add(outcome, rows)
+    fates = stats.fates
+
+    assert fates.answered + fates.failed + fates.skipped + fates.cancelled == stats.done
+    assert stats.reached == stats.done - fates.cancelled
+    for fate in ("answered", "failed", "skipped", "cancelled"):
+        assert getattr(fates, fate) == sum(rows for outcome, rows in seen if fate_of(outcome.kind) == fate)
+
+
+def test_identical_rows_are_counted_with_their_first() -> None:
+    """A duplicate is done when the answer is there."""
+    stats = RunStats(total=5)
+    stats.add(REFUSED, rows=3)
+    stats.add(KNOWN, rows=2)
+    assert (stats.done, stats.fates.failed, stats.from_journal) == (5, 3, 2)
+
+
+def test_the_cache_is_counted_by_reads() -> None:
+    """The writer is a miss."""
+    stats = RunStats()
+    stats.note_cache(Usage(cache_write_5m_tokens=9), Decimal("-0.25"))
+    stats.note_cache(Usage(cache_read_tokens=9), Decimal("0.9"))
+    assert (stats.cache_hits, stats.cache_misses, stats.cache_saved) == (1, 1, Decimal("0.65"))
+
+
+def test_counting_and_reading_in_two_threads_do_not_meet() -> None:
+    """New kinds of error appear while another thread adds them up."""
+    stats, stop = RunStats(total=10**9), threading.Event()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def count() -> None:
+        while not stop.is_set():
+            for kind in KINDS:
+                stats.kinds[kind] += 1
+            stats.kinds.clear()
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        words = [describe(stats, 0.0) for _ in range(3_000)]
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert all(text.startswith("$0.00") for text in words)
