@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialsError, InputError
+from .sign_in_checks import check_headers, check_network, check_secret, check_url
 
 if TYPE_CHECKING:
     import anthropic
@@ -64,17 +65,17 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
     import anthropic
 
     if client is None:
+        check_network()
         client = _client_of_environment(api_key, base_url)
-        _check_credentials(client)
         return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
     if _is_async_client(client):
         _check_http_client(client)
-        _check_credentials(client)
+        check_network()
         return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
     if isinstance(client, anthropic.Anthropic):
         _check_http_client(client)
+        check_network()
         twin = _async_twin(client)
-        _check_credentials(twin)
         return _account(twin, lambda http: twin.with_options(http_client=http, max_retries=0))
     if callable(client):
         first = client()
@@ -91,6 +92,8 @@ def _client_of_environment(api_key: str | None, base_url: str | None) -> anthrop
         return anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=_no_http())
     except anthropic.AnthropicError as error:  # a profile that is not there, or cannot be read
         raise CredentialsError(f"{_NO_KEY}. The SDK says: {error}") from None
+    except ValueError:  # its message may repeat the URL, and with it a secret
+        raise InputError("base_url is not a web address; write such as https://api.anthropic.com") from None
 
 
 def _is_async_client(client: object) -> bool:
@@ -103,8 +106,11 @@ def _account(
 ) -> Account:
     import hashlib
 
+    check_url(str(client.base_url))
+    _check_credentials(client)
+    check_headers(client._custom_headers)
     secret = client.api_key or client.auth_token or type(client.credentials).__name__
-    host = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")  # it is written into the journal
+    host = str(client.base_url).rstrip("/")
     owner = hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12]
     return Account(host=host, owner=owner, make_client=make_client, has_own_http=has_own_http)
 
@@ -144,6 +150,8 @@ def _check_http_client(client: Any) -> None:
 
 
 def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
+    check_secret("API key", client.api_key)
+    check_secret("auth token", client.auth_token)
     own_headers = {name.lower() for name in client._custom_headers}
     if client.api_key or client.auth_token or client.credentials or own_headers & {"x-api-key", "authorization"}:
         return

@@ -436,14 +436,6 @@ def test_a_profile_that_is_not_there_is_told_like_a_missing_key(
         open_account(None, api_key=None, base_url=None)
 
 
-def test_a_password_in_the_url_is_no_part_of_the_host(api: Script) -> None:
-    """The host is written into the journal; what signs in at a gateway must not be."""
-    url = api.url.replace("http://", "http://user:pa55word@")
-    account = open_account(None, api_key=SECRET, base_url=url)
-    assert account.host == api.url
-    assert "pa55word" not in repr(account)
-
-
 def test_two_accounts_on_one_host_have_different_owners(api: Script) -> None:
     """Each has limits of its own; the same key is the same account, however it was given."""
     owners = [
