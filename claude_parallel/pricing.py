@@ -89,8 +89,12 @@ class PriceList:
         Returns
         -------
         Decimal or None
-            US dollars; None where no price is known.
+            US dollars; None where no price is known, or the usage is not; 0 for what is not billed.
         """
+        if not usage.is_billed:
+            return Decimal(0)
+        if not usage.is_known:
+            return None
         card = self.card(model, is_batch=is_batch or usage.service_tier == "batch", is_fast=usage.speed == "fast")
         return card.cost(usage) if card else None
 

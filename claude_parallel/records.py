@@ -72,7 +72,8 @@ class Usage:
     """Tokens of one answer by kind, disjoint: their sum is what was processed.
 
     Source of the field names: ``usage`` of a Message (API version 2026-10-21). `thinking_tokens` is a part of
-    `output_tokens`, all others exclude each other.
+    `output_tokens`, all others exclude each other. `is_known` is False where the API sent no numbers, or some that make
+    no sense: then nobody knows the cost. `is_billed` is False for a refusal before any output: tokens, but no cost.
     """
 
     input_tokens: int = 0
@@ -85,6 +86,8 @@ class Usage:
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
+    is_known: bool = True
+    is_billed: bool = True
 
     @property
     def total_input_tokens(self) -> int:

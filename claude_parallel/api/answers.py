@@ -1,16 +1,115 @@
 """What a Message says: its text, its usage, and whether it is a good answer.
 
-A Message is an HTTP 200 and costs money, and may still be a refusal, cut off, or empty. Prices are computed in
-``pricing``; typed values are read in ``schema``.
+A Message is an HTTP 200 and costs money, and may still be a refusal, cut off, empty, or not of the form that the API
+promises. Whatever JSON it holds, nothing here raises. Prices are computed in ``pricing``; typed values are read in
+``schema``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 from ..errors import Kind
 from ..records import Answer, Usage
+
+MOST_TOKENS = 2**53
+"""No count is as high; above it, JSON readers disagree on whole numbers (RFC 8259, section 6)."""
+
+_UNREADABLE = "unreadable"
+"""Field of what stands in for an answer that is no JSON object, or cannot be read as one."""
+
+
+def unreadable(why: str, body: object = None) -> dict[str, Any]:
+    """Return a mapping that stands in for an answer which is not a JSON object: kept, since it was paid."""
+    return {_UNREADABLE: why, "body": body}
+
+
+def is_message(data: object) -> TypeGuard[Mapping[str, Any]]:
+    """Say whether a JSON value comes from the Messages API, of the promised form or not.
+
+    A proxy's or portal's JSON has none of these fields: nothing was answered, so it may be asked again.
+    """
+    if not isinstance(data, Mapping) or data.get("type") == "error":
+        return False
+    return data.get("type") == "message" or not {"content", "usage", _UNREADABLE}.isdisjoint(data)
+
+
+def oddity(message: Mapping[str, Any]) -> str | None:
+    """Return what a Message has that the API does not promise; None where all is as promised.
+
+    Source of the form: the SDK's ``types/message.py`` and ``types/usage.py`` (API version 2026-10-21). Fields and block
+    types that are new are no oddity, and neither are missing ones that nothing here depends on.
+    """
+    return next(_oddities(message), None)
+
+
+def _oddities(message: Mapping[str, Any]) -> Iterator[str]:
+    if _UNREADABLE in message:
+        yield str(message[_UNREADABLE])
+    content = message.get("content")
+    if not isinstance(content, list):
+        yield f"its content is {_name(content)}"
+    else:
+        for block in content:
+            if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
+                yield f"a block of its content is {_name(block)}"
+            elif block["type"] == "text" and not isinstance(block.get("text"), str):
+                yield f"the text of a block is {_name(block.get('text'))}"
+    for name in ("model", "stop_reason", "stop_sequence", "id"):
+        if not isinstance(message.get(name), str | None):
+            yield f"its {name} is {_name(message[name])}"
+    for name in ("stop_details", "usage"):
+        if not isinstance(message.get(name), Mapping | None):
+            yield f"its {name} is {_name(message[name])}"
+    yield from _odd_counts(_mapping(message.get("usage")))
+
+
+def _odd_counts(usage: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("cache_creation", "output_tokens_details", "server_tool_use"):
+        if not isinstance(usage.get(name), Mapping | None):
+            yield f"its usage.{name} is {_name(usage[name])}"
+    for name, value in _counts(usage).items():
+        if value is not None and not _is_count(value):
+            yield f"its usage.{name} is {_name(value)}"
+
+
+def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every number of a usage object that prices or limits depend on."""
+    written = _mapping(usage.get("cache_creation"))
+    return {
+        "input_tokens": usage.get("input_tokens"),
+        "output_tokens": usage.get("output_tokens"),
+        "cache_creation_input_tokens": usage.get("cache_creation_input_tokens"),
+        "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
+        "ephemeral_5m_input_tokens": written.get("ephemeral_5m_input_tokens"),
+        "ephemeral_1h_input_tokens": written.get("ephemeral_1h_input_tokens"),
+        "thinking_tokens": _mapping(usage.get("output_tokens_details")).get("thinking_tokens"),
+        "web_search_requests": _mapping(usage.get("server_tool_use")).get("web_search_requests"),
+    }
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
+
+
+def _name(value: object) -> str:
+    """Return what a JSON value is, in words, without repeating it: it may be long, or hold half a letter."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int):
+        return "a negative number" if value < 0 else "a number"
+    names = {str: "a text", float: "a fraction", list: "a list", type(None): "null"}
+    return names.get(type(value), "an object")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = message.get("content")
+    return [block for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -18,36 +117,70 @@ def text_of(message: Mapping[str, Any]) -> str:
 
     The first block is often ``thinking`` and unknown block types exist, so only ``type == "text"`` counts.
     """
-    return "".join(block.get("text") or "" for block in message.get("content") or () if block.get("type") == "text")
+    texts = (block.get("text") for block in _blocks(message) if block.get("type") == "text")
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def model_of(message: Mapping[str, Any]) -> str | None:
+    """Return the model that a Message names; None where it names none."""
+    model = message.get("model")
+    return model if isinstance(model, str) and model else None
+
+
+def stop_reason_of(message: Mapping[str, Any]) -> str | None:
+    """Return why the model stopped; None where the Message does not say."""
+    reason = message.get("stop_reason")
+    return reason if isinstance(reason, str) else None
 
 
 def usage_of(message: Mapping[str, Any]) -> Usage:
     """Return the usage of a Message, disjoint by kind of token.
 
     The API's ``input_tokens`` is what follows the last cache mark; cache writes and reads stand beside it. Where the
-    split of the writes by lifetime is missing, they count as five-minute writes (the API's default).
+    split of the writes by lifetime is missing, they count as five-minute writes (the API's default). Numbers that make
+    no sense count as 0, and the usage is then not known; neither is one without input and output tokens.
     """
-    usage = message.get("usage") or {}
-    written = usage.get("cache_creation_input_tokens") or 0
-    split = usage.get("cache_creation") or {}
-    written_1h = split.get("ephemeral_1h_input_tokens") or 0
+    usage = _mapping(message.get("usage"))
+    raw = _counts(usage)
+    count = {name: value if _is_count(value) else 0 for name, value in raw.items()}
+    has_totals = _is_count(raw["input_tokens"]) and _is_count(raw["output_tokens"])
+    written_1h = count["ephemeral_1h_input_tokens"]
+    written_5m = max(count["cache_creation_input_tokens"] - written_1h, count["ephemeral_5m_input_tokens"])
     return Usage(
-        input_tokens=usage.get("input_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
-        cache_write_5m_tokens=max(written - written_1h, split.get("ephemeral_5m_input_tokens") or 0),
+        input_tokens=count["input_tokens"],
+        output_tokens=count["output_tokens"],
+        cache_write_5m_tokens=written_5m,
         cache_write_1h_tokens=written_1h,
-        cache_read_tokens=usage.get("cache_read_input_tokens") or 0,
-        thinking_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0,
-        web_searches=(usage.get("server_tool_use") or {}).get("web_search_requests") or 0,
-        service_tier=usage.get("service_tier"),
-        speed=usage.get("speed"),
-        inference_geo=usage.get("inference_geo"),
+        cache_read_tokens=count["cache_read_input_tokens"],
+        thinking_tokens=count["thinking_tokens"],
+        web_searches=count["web_search_requests"],
+        service_tier=_text(usage.get("service_tier")),
+        speed=_text(usage.get("speed")),
+        inference_geo=_text(usage.get("inference_geo")),
+        is_known=has_totals and next(_odd_counts(usage), None) is None,
+        is_billed=not is_refused_unanswered(message),
     )
+
+
+def is_refused_unanswered(message: Mapping[str, Any]) -> bool:
+    """Say whether Claude refused before any output, which is not billed though tokens are counted.
+
+    Source: "Refusals and fallback" of the Claude API documentation (August 2026): empty ``content``, token counts
+    present but not billed, still counted against the rate limits; a refusal in mid-answer is billed.
+    """
+    return message.get("stop_reason") == "refusal" and message.get("content") == []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def read_answer(message: Mapping[str, Any]) -> Answer:
     """Return the text of a Message, and the kind of error where it is not a good answer."""
     text = text_of(message)
+    odd = oddity(message)
+    if odd is not None:
+        return Answer(text, kind="unknown", what=f"the answer is not a Message as the API promises it: {odd}")
     problem = _problem(message, text)
     return Answer(text) if problem is None else Answer(text, kind=problem[0], what=problem[1])
 
@@ -73,9 +206,8 @@ def _problem(message: Mapping[str, Any], text: str) -> tuple[Kind, str] | None:
 
 
 def _refusal(message: Mapping[str, Any]) -> str:
-    details = message.get("stop_details") or {}
-    category = details.get("category")
-    explanation = details.get("explanation")
+    details = _mapping(message.get("stop_details"))
+    category, explanation = _text(details.get("category")), _text(details.get("explanation"))
     return "Claude refused" + (f" ({category})" if category else "") + (f": {explanation}" if explanation else "")
 
 

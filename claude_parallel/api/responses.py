@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import Kind
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
+from .answers import is_message, unreadable
 
 _HEADER_NAMES: dict[Dimension, str] = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
 _SPEND_LIMIT_CODES = {
@@ -53,20 +54,40 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     Returns
     -------
     Reply or Failure
-        A 200 whose body is not a Message (cut off, HTML of a proxy) is a failure that may have been billed.
+        A Message of an unforeseen form is a reply: it was paid. A 200 whose body is no Message at all (cut off, a page
+        or JSON of a proxy) is a failure that may have been billed.
     """
-    data = body if isinstance(body, Mapping) else parse_object(body)
-    if status == 200 and data is not None and isinstance(data.get("content"), list) and "usage" in data:
-        return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
     if status == 200:
-        return Failure(
-            kind="server",
-            message="the answer was cut off or is not a Message",
-            status=status,
-            request_id=headers.get("request-id"),
-            perhaps_billed=True,
-        )
+        return _read_success(headers, body)
+    data = body if isinstance(body, Mapping) else parse_object(body)
     return _read_error(status, headers, data or {})
+
+
+def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
+    """Return the Message in a 200, whatever its form; a failure for what is no Message at all."""
+    try:
+        data = body if isinstance(body, Mapping) else _parse(body)
+    except RecursionError:  # JSON, and nobody's but the API's: paid, so it is kept
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        data = unreadable("its JSON is nested too deeply", text)
+    except ValueError:
+        data = None
+    if is_message(data):
+        return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
+    return Failure(
+        kind="server",
+        message="the answer was cut off or is not a Message",
+        status=200,
+        request_id=headers.get("request-id"),
+        perhaps_billed=True,
+    )
+
+
+def read_result_message(message: object) -> Reply:
+    """Return the answer in a succeeded batch result; it was billed, so it is an answer whatever its form."""
+    if not isinstance(message, Mapping):
+        message = unreadable("it is not a JSON object", message)
+    return Reply(message=message, request_id=None, rate_limits={})
 
 
 def read_count(body: bytes | str) -> int | Failure:
@@ -223,18 +244,32 @@ def _number(text: str | None) -> float | None:
 
 
 def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
-    """Return the JSON object in a body; None where there is none.
+    """Return the JSON object in a body; None where there is none."""
+    try:
+        data = _parse(body)
+    except (RecursionError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _parse(body: bytes | str) -> Any:
+    """Return the JSON value in a body.
 
     pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
     refuses: escapes of lone surrogates.
+
+    Raises
+    ------
+    ValueError
+        Where the body is not JSON.
+    RecursionError
+        Where it is nested more than 200 deep (the parser's limit), which no Message is.
     """
     import pydantic_core  # at the first answer: loading it takes longer than half of this package
 
     try:
-        data = pydantic_core.from_json(body)
-    except ValueError:
-        try:
-            data = json.loads(body)
-        except ValueError:
-            return None
-    return data if isinstance(data, dict) else None
+        return pydantic_core.from_json(body)
+    except ValueError as error:
+        if "recursion limit" in str(error):
+            raise RecursionError from None
+        return json.loads(body)

@@ -7,13 +7,13 @@ and into ``cp.runs()``, so nothing that signs in may stand in it.
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
 from ..errors import CredentialsError, InputError
+from .connections import ssl_context
 
 _OWN_CLIENT = "client=lambda: anthropic.AsyncAnthropic(http_client=anthropic.DefaultAsyncHttpxClient(...))"
 
@@ -107,7 +107,7 @@ def _check_certificates() -> None:
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file:
         try:
-            ssl.create_default_context(cafile=file)
+            ssl_context()
         except (OSError, ValueError) as error:
             what = getattr(error, "strerror", None) or error
             raise InputError(f"SSL_CERT_FILE={file} cannot be used ({what}); name a file of certificates") from None

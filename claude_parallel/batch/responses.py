@@ -7,13 +7,18 @@ for a run, ``batches``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from ..api.responses import read_batch_error, read_response
+from ..api.answers import unreadable
+from ..api.responses import read_batch_error, read_result_message
 from ..records import Failure, Reply
+
+_CUSTOM_ID = re.compile(r'"custom_id"\s*:\s*"([a-zA-Z0-9_-]{1,64})"')
+"""Source of the form: Message Batches API, version 2026-10-21."""
 
 RESULTS_SECONDS = 29 * 24 * 3_600.0
 """How long results can be read, from the creation of the batch."""
@@ -126,16 +131,25 @@ def read_result(line: bytes | str) -> BatchResult | None:
         data = json.loads(line)
         name, result = str(data["custom_id"]), data["result"]
         kind = result["type"]
+    except RecursionError:
+        return _too_deep(line)
     except (KeyError, TypeError, ValueError):
         return BatchResult("", Failure(kind="unknown", message="a line of the batch's results cannot be read"))
     if kind == "succeeded":
-        return BatchResult(name, read_response(200, {}, result.get("message") or {}))
+        return BatchResult(name, read_result_message(result.get("message")))
     if kind == "errored":
         error = result.get("error")
         return BatchResult(name, read_batch_error(error if isinstance(error, Mapping) else {}))
     if kind in ("canceled", "expired"):
         return BatchResult(name, kind)
     return BatchResult(name, Failure(kind="unknown", message=f"the batch gives a result of the unknown type {kind!r}"))
+
+
+def _too_deep(line: bytes | str) -> BatchResult:
+    """Return the result in a line that is nested too deeply to be read: only an answer can be, so it was paid."""
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    name = _CUSTOM_ID.search(text)
+    return BatchResult(name[1] if name else "", read_result_message(unreadable("its JSON is nested too deeply", text)))
 
 
 def read_time(text: Any) -> float | None:

@@ -40,7 +40,10 @@ class LoadEstimator:
         """Take note of an answer, and return what it really weighed.
 
         Cache reads do not count against the input limit, cache writes do (source: rate limits, "cache-aware ITPM").
+        An answer that does not say what it weighed teaches nothing, and counts as what was expected of it.
         """
+        if not usage.is_known:
+            return self.weigh(estimate)
         real = Load(float(usage.input_tokens + usage.cache_write_tokens), float(usage.output_tokens))
         self.answers += 1
         weight = 1.0 / min(self.answers, _MEMORY)

@@ -12,6 +12,7 @@ from string import Template
 
 from ..errors import InputError
 from ..pricing import PriceList
+from ..store.file import write_private
 from ..text import elapsed, escaped, figure, format_usd, moment, percent
 from . import sections
 from .svg import sparkline
@@ -45,7 +46,7 @@ def write_report(data: RunData, path: str | Path) -> Path:
     target = Path(path).expanduser()
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {str(target.parent)!r} to write the report to; make it first")
-    target.write_text(_page(data), encoding="utf-8")
+    write_private(target, _page(data))
     return target
 
 

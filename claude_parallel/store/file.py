@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 import warnings
 from pathlib import Path
 
+from ..config import home
 from ..errors import InputError
+from .rescue import rescue
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
@@ -101,8 +104,14 @@ class NewerFile(Exception):
     """The file was written by a newer version of this package."""
 
 
+class ForeignFile(Exception):
+    """The file is a database, but none of ours."""
+
+
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a journal file, make or migrate its tables, and return the connection.
+
+    A file of ours that others could read is made private; not a byte of any other file is changed.
 
     Parameters
     ----------
@@ -113,6 +122,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
     ------
     NewerFile
         When the file's schema is newer than this package.
+    ForeignFile
+        When it is another program's database.
     sqlite3.Error, OSError
         When the file is damaged or cannot be opened.
     """
@@ -122,8 +133,10 @@ def connect(path: Path | None) -> sqlite3.Connection:
         str(path) if path else ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
+        _check_is_ours(connection)
         _check_version(connection)
         if path is not None:
+            make_private(path)
             _use_wal(connection)
         # With WAL, NORMAL survives the death of the process at any moment; only a power cut can cost the last instants.
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -135,19 +148,25 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connection, Path | None]:
-    """Open the journal whatever state its file is in; a run is never blocked by a bad file.
+    """Open the journal whatever state its file is in; a run is never blocked by a bad file of our own.
 
     Parameters
     ----------
     path : Path
         The file.
     is_explicit : bool
-        True when the user named this very file: then a folder that cannot be written is the user's error.
+        True when the user named this very file: then one that is no journal, or that cannot be written, is the user's
+        mistake, and it is left as it is.
 
     Returns
     -------
     connection, path
         `path` is None where only memory is left.
+
+    Raises
+    ------
+    InputError
+        For an explicit path that is not a journal or cannot be used, and for a folder.
 
     Warns
     -----
@@ -158,15 +177,21 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
     try:
         if path.is_dir():
             raise InputError(f"journal= must be a file, but {path} is a folder; name a file in it")
+        if path.exists() and not path.is_file():  # a pipe or a device
+            raise InputError(f"journal= must be a file, but {path} is none; name another one")
         return connect(path), path
     except NewerFile as error:
         beside = path.with_name(f"{path.stem}.v{SCHEMA_VERSION}{path.suffix}")
         _warn(f"the journal {path} {error}; it is left alone and {beside.name} is used. Upgrade claude-parallel.")
         return open_or_set_aside(beside, is_explicit=is_explicit)
-    except (sqlite3.Error, OSError) as error:
-        if is_damage(error):
-            return start_new_file(path, error)
-        return _without_file(path, error, is_explicit)
+    except (ForeignFile, sqlite3.Error, OSError) as error:
+        is_no_journal = isinstance(error, ForeignFile) or is_damage(error)
+        if is_no_journal and is_explicit:
+            raise InputError(
+                f"{path} is not a journal of claude_parallel, or it is damaged ({error}); it was left as it is. Name "
+                "another file with journal="
+            ) from None
+        return start_new_file(path, error) if is_no_journal else _without_file(path, error, is_explicit)
 
 
 def is_damage(error: Exception) -> bool:
@@ -176,26 +201,62 @@ def is_damage(error: Exception) -> bool:
 
 
 def start_new_file(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
-    """Set a damaged file aside and begin a new one in its place, with a warning; in memory where that fails, too."""
+    """Set a damaged file aside and begin a new one with all of its records that can still be read; warns.
+
+    Returns a connection in memory, and None, where that fails, too.
+    """
     try:
         aside = set_aside(path)
         connection = connect(path)
     except (sqlite3.Error, OSError) as second:
         return _without_file(path, second, is_explicit=False)
-    _warn(f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun.")
+    saved = rescue(aside, connection)
+    _warn(
+        f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun, with the "
+        f"{saved:,} answers that could still be read."
+    )
     return connection, path
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file and its companions to a free name, and return that name."""
+    """Rename a damaged file and its companions to a free name, private as a journal is, and return that name."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
         number += 1
-    for companion in ("", "-wal", "-shm"):
-        source = path.with_name(path.name + companion)
+    for source, target in zip(with_companions(path), with_companions(aside), strict=True):
         if source.exists():
-            source.rename(aside.with_name(aside.name + companion))
+            source.rename(target)
+    make_private(aside)
     return aside
+
+
+def with_companions(path: Path) -> list[Path]:
+    """Return the paths of a journal file and of the two that SQLite keeps beside it."""
+    return [path.with_name(path.name + companion) for companion in ("", "-wal", "-shm")]
+
+
+def make_private(path: Path) -> None:
+    """Take the rights of others away from a journal file, its companions, and the folder of all journals.
+
+    Only from what belongs to this user, and never from a folder that is shared on purpose (such as ``/tmp``) or that
+    the user has named by a path of its own.
+    """
+    folder = path.parent
+    for target in [*with_companions(path), *([folder] if folder == home() else [])]:
+        try:
+            state = target.stat()
+            is_ours = not hasattr(os, "geteuid") or state.st_uid == os.geteuid()
+            if is_ours and state.st_mode & 0o077 and not state.st_mode & stat.S_ISVTX:
+                target.chmod(state.st_mode & 0o700)
+        except OSError:  # not there, or a file system without rights
+            continue
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a text file that only this user can read; an existing one is replaced."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _without_file(path: Path, error: Exception, is_explicit: bool) -> tuple[sqlite3.Connection, None]:
@@ -213,6 +274,16 @@ def _create_private(path: Path) -> None:
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # another process may make it at this very moment
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _check_is_ours(connection: sqlite3.Connection) -> None:
+    """Raise for a database with tables that are not a journal's; an empty one is a journal to be."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if names and not names >= {"answers", "runs"}:
+        raise ForeignFile(f"its tables are {', '.join(sorted(names)[:3])}")
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(answers)")}
+    if names and not columns >= {"fingerprint", "host", "message"}:
+        raise ForeignFile("its table of answers is another one")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -1,45 +1,54 @@
 """The journal: every paid answer on disk before anyone judges it, and what each run did.
 
-Knows what is written and read back. The file itself is the business of ``journal_file``; what a run's figures mean,
-of ``runs``. A journal belongs to one run at a time; several processes and threads share the *file*, each with a
-connection of its own.
+Decides when to write and what to do when that fails. What is written stands in ``statements``, the file itself in
+``file``; what a run's figures mean, ``report`` knows. A journal belongs to one run at a time; several processes and
+threads share the *file*, each with a connection of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import sqlite3
+import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from ..api.answers import usage_of
 from ..api.responses import parse_object
-from ..records import Attempt, Failure, Outcome, Reply
-from .file import connect, is_damage, open_or_set_aside, start_new_file
+from ..records import Attempt, Reply
+from . import statements
+from .file import ForeignFile, NewerFile, connect, is_damage, open_or_set_aside, start_new_file
+from .rescue import copy_records
+from .statements import INSERT_WAIT, RunRow, Statement
+
+__all__ = ["Journal", "RunRow", "Statement"]
 
 _CHUNK = 500
+"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 
-_SELECT_ANSWERS = "SELECT fingerprint, message, request_id FROM answers WHERE fingerprint IN"
-_INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
-_INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
-_INSERT_ROW = "INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_WAIT = "INSERT INTO waits VALUES (?, ?, ?, ?)"
+_SELECT_ANSWERS = (
+    "SELECT fingerprint, CAST(message AS BLOB), CAST(request_id AS BLOB) FROM answers WHERE fingerprint IN"
+)
+"""As bytes: text that is not UTF-8 any more would end the whole query, and not only its own answer."""
 
-Statement = tuple[str, tuple[Any, ...]]
+_NEVER_STORABLE = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    ValueError,
+)
+"""What is raised for a record that SQLite cannot take, however often it is tried; a full disk is none of these."""
 
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One row's fate, as the journal keeps it."""
-
-    position: int
-    fingerprint: bytes | None
-    outcome: Outcome
+_open_journals: WeakSet[Journal] = WeakSet()
+"""Journals of this process, for :func:`os.fork`."""
 
 
 class Journal:
@@ -59,6 +68,9 @@ class Journal:
         self._pending: list[Statement] = []
         self._committed: asyncio.Future[None] | None = None
         self._warned: set[str] = set()
+        self._place = _place(path)
+        self._lock = threading.RLock()
+        _open_journals.add(self)
 
     @classmethod
     def open(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
@@ -74,7 +86,8 @@ class Journal:
         """Write what is left and close the connection; a journal in memory stays readable."""
         self._flush()
         if self.path is not None:
-            self._connection.close()
+            with self._lock:
+                self._connection.close()
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -87,18 +100,27 @@ class Journal:
             Keys of requests; any number.
         """
         found: dict[bytes, Reply] = {}
-        try:
-            for start in range(0, len(fingerprints), _CHUNK):
-                keys = fingerprints[start : start + _CHUNK]
-                query = f"{_SELECT_ANSWERS} ({', '.join('?' * len(keys))})"
-                for key, text, request_id in self._connection.execute(query, keys):
-                    message = _read_message(text)
-                    if message is not None:
-                        found[key] = Reply(message=message, request_id=request_id, rate_limits={})
-        except sqlite3.Error as error:
-            if not self._start_new_file(error):
-                self._warn("read", f"the journal cannot be read ({error}); rows may be asked again")
+        with self._lock:
+            try:
+                self._read_answers(fingerprints, found)
+            except sqlite3.Error as error:
+                if self._start_new_file(error):
+                    with contextlib.suppress(sqlite3.Error):
+                        self._read_answers(fingerprints, found)  # what could be rescued
+                else:
+                    self._warn("read", f"the journal cannot be read ({error}); rows may be asked again")
         return found
+
+    def _read_answers(self, fingerprints: Sequence[bytes], found: dict[bytes, Reply]) -> None:
+        """Fill in the answers that are there; one that is not whole is as good as none, and costs no other one."""
+        for start in range(0, len(fingerprints), _CHUNK):
+            keys = fingerprints[start : start + _CHUNK]
+            query = f"{_SELECT_ANSWERS} ({', '.join('?' * len(keys))})"
+            for key, message_bytes, id_bytes in self._connection.execute(query, keys):
+                message = parse_object(message_bytes or b"")
+                if message is not None:
+                    request_id = None if id_bytes is None else id_bytes.decode("utf-8", "replace")
+                    found[key] = Reply(message=message, request_id=request_id, rate_limits={})
 
     async def keep_answer(self, fingerprint: bytes, host: str, reply: Reply, ended: float) -> None:
         """Keep a paid answer; it is on disk when this returns, before anybody has looked at it.
@@ -107,7 +129,7 @@ class Journal:
         """
         if self.path is None:
             return
-        self._pending.append(_answer(fingerprint, host, reply, ended))
+        self._pending.append(statements.answer(fingerprint, host, reply, ended))
         if self._committed is None:
             loop = asyncio.get_running_loop()
             self._committed = loop.create_future()
@@ -116,11 +138,11 @@ class Journal:
 
     def keep_attempt(self, run: str, position: int, attempt: Attempt, cost: Decimal | None) -> None:
         """Keep what one try was like; written with the next answer, or at the end."""
-        self._pending.append((_INSERT_ATTEMPT, _attempt_row(run, position, attempt, cost)))
+        self._pending.append(statements.attempt(run, position, attempt, cost))
 
     def keep_answers(self, rows: Iterable[tuple[bytes, str, Reply, float]]) -> None:
         """Commit answers that came together (batch results): fingerprint, host, reply, seconds since the epoch."""
-        self._pending.extend(_answer(*row) for row in rows)
+        self._pending.extend(statements.answer(*row) for row in rows)
         self._flush()
 
     # -- runs --------------------------------------------------------------------------------------------------------
@@ -144,32 +166,48 @@ class Journal:
 
     def keep_rows(self, run: str, rows: Iterable[RunRow]) -> None:
         """Keep what became of each row."""
-        self._pending.extend((_INSERT_ROW, _run_row(run, row)) for row in rows)
+        self._pending.extend(statements.run_row(run, row) for row in rows)
         self._flush()
 
     def keep_wait(self, run: str, started: float, ended: float, reason: str) -> None:
         """Keep that the run waited, seconds since the epoch; written with the next answer."""
-        self._pending.append((_INSERT_WAIT, (run, started, ended, reason)))
+        self._pending.append((INSERT_WAIT, (run, started, ended, reason)))
+
+    # -- the file ----------------------------------------------------------------------------------------------------
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT."""
-        return self._connection.execute(sql, parameters).fetchall()
+        with self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement in a transaction of its own, and return the number of rows changed."""
-        return self._connection.execute(sql, parameters).rowcount
+        with self._lock:
+            return self._connection.execute(sql, parameters).rowcount
 
     def execute_many(self, statements: Iterable[Statement]) -> None:
-        """Run statements in one transaction; raises when that fails."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, parameters in statements:
-                self._connection.execute(sql, parameters)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        """Run statements in one transaction; raises when one of them fails, and then nothing is written."""
+        self._write(statements, skips=False)
+
+    def _write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
+        """Run statements in one transaction; with `skips`, those that SQLite can never take are returned as errors."""
+        refused: list[Exception] = []
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for sql, parameters in statements:
+                    try:
+                        self._connection.execute(sql, parameters)
+                    except _NEVER_STORABLE as error:
+                        if not skips:
+                            raise
+                        refused.append(error)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return refused
 
     def _flush(self) -> None:
         """Commit what is pending, and tell those who wait for it.
@@ -178,8 +216,9 @@ class Journal:
         """
         waiting, self._committed = self._committed, None
         try:
-            self._commit()
-        except (sqlite3.Error, ValueError, OverflowError) as error:
+            with self._lock:
+                self._commit()
+        except sqlite3.Error as error:
             self._warn(
                 "write",
                 f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
@@ -190,16 +229,20 @@ class Journal:
                 waiting.set_result(None)
 
     def _commit(self) -> None:
-        """Commit what is pending; what fails stays pending."""
+        """Commit what is pending; what fails for now stays pending, what can never be kept is told and left out."""
         if not self._pending:
             return
+        if self._place is not None and _place(self.path) != self._place:
+            self._write_anew()
         try:
-            self.execute_many(self._pending)
+            refused = self._write(self._pending, skips=True)
         except sqlite3.Error as error:
             if not self._start_new_file(error):
                 raise
-            self.execute_many(self._pending)
+            refused = self._write(self._pending, skips=True)
         self._pending = []
+        if refused:
+            self._warn("refused", f"{len(refused)} records cannot be kept in the journal ({refused[0]})")
 
     def _start_new_file(self, error: sqlite3.Error) -> bool:
         """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
@@ -207,7 +250,28 @@ class Journal:
             return False
         self._connection.close()
         self._connection, self.path = start_new_file(self.path, error)
+        self._place = _place(self.path)
         return True
+
+    def _write_anew(self) -> None:
+        """Put the journal back where it was, when somebody has deleted or moved it while it is in use.
+
+        The open connection still holds everything, answers of this run included; only the name is gone.
+        """
+        try:
+            connection = connect(self.path)
+            copy_records(self._connection, connection)
+        except (ForeignFile, NewerFile, sqlite3.Error, OSError) as error:
+            self._place = None
+            self._warn(
+                "gone",
+                f"the journal was deleted or moved, and cannot be written again ({error}). The answers stay in the "
+                "returned frame: save it, since a second run would pay for them again",
+            )
+            return
+        self._connection.close()
+        self._connection, self._place = connection, _place(self.path)
+        self._warn("gone", "the journal was deleted or moved while a run used it; it was written anew")
 
     def _warn(self, occasion: str, message: str) -> None:
         """Warn once for each occasion."""
@@ -216,56 +280,44 @@ class Journal:
             warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
 
 
-def _read_message(text: str) -> Mapping[str, Any] | None:
-    """Return a stored Message; None for one that is not whole, which costs only this answer."""
-    return parse_object(text)
+def _place(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None where there is none."""
+    try:
+        state = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state is not None else None
 
 
-def _storable(text: str | None) -> str | None:
-    """Return text that SQLite can take: lone surrogates as escapes."""
-    return text if text is None or text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+# A connection must not be used on both sides of a fork (source: "How To Corrupt An SQLite Database File", 2.6), and a
+# lock that another thread holds stays locked in the child for ever. So a fork waits until no journal is being read or
+# written, and the child lets go of all of them: its own maps open the file anew.
+
+_held: list[Journal] = []
 
 
-def _answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> Statement:
-    # Inside JSON, the escape that stands for a lone surrogate is read back as the same.
-    message = _storable(json.dumps(reply.message, ensure_ascii=False, separators=(",", ":")))
-    return _INSERT_ANSWER, (fingerprint, host, message, reply.request_id, created)
+def _before_fork() -> None:
+    _held[:] = list(_open_journals)
+    for journal in _held:
+        journal._lock.acquire()
 
 
-def _attempt_row(run: str, position: int, attempt: Attempt, cost: Decimal | None) -> tuple[Any, ...]:
-    result = attempt.result
-    head = (run, position, attempt.number, attempt.started, attempt.ended)
-    if isinstance(result, Failure):
-        return (*head, result.kind, result.status, _storable(result.message[:500]), result.request_id, *(None,) * 9)
-    usage = usage_of(result.message)
-    return (
-        *head,
-        None,
-        200,
-        None,
-        result.request_id,
-        result.message.get("model"),
-        result.message.get("stop_reason"),
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cache_write_5m_tokens,
-        usage.cache_write_1h_tokens,
-        usage.cache_read_tokens,
-        usage.thinking_tokens,
-        None if cost is None else str(cost),
-    )
+def _after_fork() -> None:
+    for journal in reversed(_held):
+        journal._lock.release()
+    _held.clear()
 
 
-def _run_row(run: str, row: RunRow) -> tuple[Any, ...]:
-    outcome = row.outcome
-    cost = None if outcome.cost is None else str(outcome.cost)
-    return (
-        run,
-        row.position,
-        row.fingerprint,
-        outcome.source,
-        outcome.kind,
-        _storable(outcome.error),
-        cost,
-        outcome.attempts,
-    )
+def _let_go() -> None:
+    for journal in _held:
+        journal._lock = threading.RLock()
+        if journal.path is not None:
+            with contextlib.suppress(sqlite3.Error):
+                journal._connection.close()
+            journal._connection, journal.path = connect(None), None
+        journal._pending, journal._committed, journal._place = [], None, None
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_let_go)

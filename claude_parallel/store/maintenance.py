@@ -112,7 +112,7 @@ class JournalKeeper:
             return deleted
 
     def _open(self) -> closing[Journal]:
-        journal = Journal.open(self.path)
+        journal = Journal.open(self.path, is_explicit=self._path is not None)
         if journal.path is None:
             raise JournalError(f"the journal {self.path} cannot be opened")
         return closing(journal)

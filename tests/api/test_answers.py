@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from claude_parallel.api.answers import read_answer, text_of, usage_of
+from claude_parallel.api.answers import (
+    is_message,
+    model_of,
+    read_answer,
+    stop_reason_of,
+    text_of,
+    usage_of,
+)
 from claude_parallel.records import Usage
 
 
@@ -111,12 +120,21 @@ USAGES = [
         Usage(input_tokens=1, output_tokens=2, cache_write_5m_tokens=10, cache_write_1h_tokens=20),
     ),
     (
-        {"cache_creation_input_tokens": 30, "cache_creation": {"ephemeral_1h_input_tokens": 30}},
-        Usage(cache_write_1h_tokens=30),
+        {
+            "input_tokens": 1,
+            "output_tokens": 2,
+            "cache_creation_input_tokens": 30,
+            "cache_creation": {"ephemeral_1h_input_tokens": 30},
+        },
+        Usage(input_tokens=1, output_tokens=2, cache_write_1h_tokens=30),
     ),
-    ({"cache_creation": {"ephemeral_5m_input_tokens": 4}}, Usage(cache_write_5m_tokens=4)),
+    (
+        {"input_tokens": 0, "output_tokens": 0, "cache_creation": {"ephemeral_5m_input_tokens": 4}},
+        Usage(cache_write_5m_tokens=4),
+    ),
     (
         {
+            "input_tokens": 0,
             "output_tokens": 9,
             "output_tokens_details": {"thinking_tokens": 4},
             "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 1},
@@ -132,15 +150,23 @@ USAGES = [
         dict.fromkeys(
             ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_creation", "output_tokens_details"]
         ),
-        Usage(),
+        Usage(is_known=False),
     ),
-    (None, Usage()),
+    (None, Usage(is_known=False)),
+    ({}, Usage(is_known=False)),
+    ({"input_tokens": 5}, Usage(input_tokens=5, is_known=False)),
+    ({"input_tokens": -5, "output_tokens": 2}, Usage(output_tokens=2, is_known=False)),
+    ({"input_tokens": 1, "output_tokens": 10**30}, Usage(input_tokens=1, is_known=False)),
+    (
+        {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": "10"},
+        Usage(input_tokens=1, output_tokens=2, is_known=False),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("usage", "expected"), USAGES)
 def test_usage_is_read_into_kinds_that_exclude_each_other(usage: Any, expected: Usage) -> None:
-    """Missing and null fields are zero; writes without a split are five-minute writes."""
+    """Missing and null fields are zero; writes without a split are five-minute writes; nonsense is not known."""
     assert usage_of({"usage": usage}) == expected
 
 
@@ -148,3 +174,108 @@ def test_the_kinds_of_input_add_up() -> None:
     """What was processed is what follows the last mark, what was written, and what was read."""
     usage = Usage(input_tokens=1, cache_write_5m_tokens=2, cache_write_1h_tokens=4, cache_read_tokens=8)
     assert (usage.cache_write_tokens, usage.total_input_tokens) == (6, 15)
+
+
+ODD = {
+    "content is a text": {"content": "hi"},
+    "content is null": {"content": None},
+    "content is an object": {"content": {"type": "text", "text": "hi"}},
+    "a block is a text": {"content": ["hi"]},
+    "a block is null": {"content": [None]},
+    "a block has no type": {"content": [{"text": "hi"}]},
+    "a text is a number": {"content": [{"type": "text", "text": 5}]},
+    "a text is null": {"content": [{"type": "text", "text": None}]},
+    "usage is a text": {"usage": "10"},
+    "usage is a list": {"usage": [10]},
+    "tokens are a text": {"usage": {"input_tokens": "10", "output_tokens": 1}},
+    "tokens are a fraction": {"usage": {"input_tokens": 10.5, "output_tokens": 1}},
+    "tokens are an object": {"usage": {"input_tokens": {}, "output_tokens": 1}},
+    "tokens are a boolean": {"usage": {"input_tokens": True, "output_tokens": 1}},
+    "tokens are negative": {"usage": {"input_tokens": 1, "output_tokens": -1}},
+    "tokens are beyond all numbers": {"usage": {"input_tokens": 10**30, "output_tokens": 1}},
+    "a split is a text": {"usage": {"input_tokens": 1, "output_tokens": 1, "cache_creation": "5m"}},
+    "searches are a list": {"usage": {"input_tokens": 1, "output_tokens": 1, "server_tool_use": [1]}},
+    "stop_details is a text": {"stop_reason": "refusal", "stop_details": "no"},
+    "stop_reason is an object": {"stop_reason": {"a": 1}},
+    "model is an object": {"model": {"name": "claude"}},
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_an_odd_message_is_an_error_and_keeps_its_text(change: Any) -> None:
+    """Nothing raises, whatever is asked of it; the error says what is odd and does not repeat it."""
+    odd = {**message(text("a"), usage={"input_tokens": 1}), **change}
+    assert is_message(odd)
+    answer = read_answer(odd)
+    assert answer.kind == "unknown"
+    assert "not a Message as the API promises it" in answer.what
+    assert answer.text == ("a" if "content" not in change else "")
+    assert isinstance(model_of(odd), str | None)
+    assert isinstance(stop_reason_of(odd), str | None)
+    assert usage_of(odd).is_known == ("usage" not in change)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        {"content": [{"type": "text", "text": "a"}, {"type": "hologram", "data": None}]},
+        {"tomorrow": {"deep": [1]}},
+        {"stop_reason": "a brand new reason"},
+        {"usage": {"input_tokens": 1, "output_tokens": 1, "brand_new_tokens": "many", "service_tier": "gold"}},
+        {"usage": None},
+    ],
+)
+def test_what_is_new_or_missing_is_not_odd(new: Any) -> None:
+    """The API grows: new fields, blocks and reasons are no mistake, and a gateway may leave the usage out."""
+    assert read_answer({**message(text("a")), **new}).kind is None
+
+
+@pytest.mark.parametrize("other", [[], "text", 5, None, {}, {"type": "error"}, {"detail": "sign in"}, {"ok": True}])
+def test_what_comes_from_elsewhere_is_no_message(other: Any) -> None:
+    """A portal's JSON is not an answer of Claude: it may be asked again."""
+    assert not is_message(other)
+
+
+@pytest.mark.parametrize(
+    ("refused", "is_billed"),
+    [
+        (message(stop="refusal"), False),
+        (message(text("Well,"), stop="refusal"), True),
+        (message(), True),
+    ],
+)
+def test_a_refusal_before_any_output_is_not_billed(refused: Any, is_billed: bool) -> None:
+    """Its tokens are counted all the same, for the limits."""
+    usage = usage_of(refused)
+    assert usage.is_billed is is_billed
+    assert usage.output_tokens == 7
+
+
+FIELDS = [
+    *("type", "text", "content", "usage", "model", "stop_reason", "stop_details", "input_tokens", "output_tokens"),
+    *("cache_creation", "ephemeral_1h_input_tokens", "thinking_tokens", "output_tokens_details", "server_tool_use"),
+]
+WORDS = ["text", "message", "refusal", "max_tokens", "pause_turn", "end_turn"]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=5)
+    | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["content", "usage", "model", "stop_reason", "stop_details", "type"]), JSON))
+def test_no_json_makes_the_reading_raise(anything: Any) -> None:
+    """A law: any JSON object can be read, and is either a good answer with a text, or has a kind."""
+    answer = read_answer(anything)
+    assert answer.kind is not None or answer.text.strip()
+    usage = usage_of(anything)
+    counts = (usage.input_tokens, usage.output_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens)
+    assert all(0 <= number < 2**54 for number in counts)
+    assert is_message(anything) in (True, False)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_parallel.api.answers import read_answer
 from claude_parallel.api.responses import read_batch_error, read_count, read_limits, read_response
 from claude_parallel.errors import KINDS
 from claude_parallel.records import Failure, RateLimitStatus, Reply
@@ -140,8 +141,7 @@ def test_a_message_is_a_reply() -> None:
         "[]",
         "null",
         '{"type": "error"}',
-        '{"content": "text", "usage": {}}',
-        '{"content": []}',
+        '{"detail": "sign in"}',
     ],
 )
 def test_a_200_that_is_no_message_may_have_been_billed(body: str) -> None:
@@ -302,3 +302,23 @@ def test_a_count_is_a_number_or_a_failure() -> None:
     assert read_count(b'{"input_tokens": 12}') == 12
     for body in ("", "<html>", "[]", '{"input_tokens": "12"}', '{"input_tokens": true}', "{}"):
         assert isinstance(read_count(body), Failure)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"content": "text", "usage": {}}',
+        '{"content": ["hi"]}',
+        '{"content": [], "usage": "much"}',
+        '{"type": "message"}',
+        '{"content": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        b'{"content": ' + b"[" * 300 + b"]" * 300 + b"}",
+    ],
+    ids=lambda body: str(body[:40]),
+)
+def test_an_odd_message_is_a_reply_since_it_was_paid(body: bytes | str) -> None:
+    """Kept and judged like any other, so that it is never asked again silently."""
+    result = read_response(200, {"request-id": "req_1"}, body)
+    assert isinstance(result, Reply)
+    assert result.request_id == "req_1"
+    assert read_answer(result.message).kind == "unknown"

@@ -259,7 +259,8 @@ def test_a_newer_file_is_left_alone(path: Path) -> None:
     """Another file beside it is used, with a message that says so; not one byte of the newer one changes."""
     path.parent.mkdir()
     connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE answers_of_tomorrow (x)")
+    connection.execute("CREATE TABLE answers (fingerprint, host, message, tomorrow)")
+    connection.execute("CREATE TABLE runs (id, tomorrow)")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.commit()
     connection.close()

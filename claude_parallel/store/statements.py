@@ -1,0 +1,94 @@
+"""What the journal writes: SQL, and parameters that SQLite can take whatever the API has sent.
+
+Pure. Text may hold lone surrogates and numbers may be of any size; neither may keep a record, or those after it, from
+the disk.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ..api.answers import model_of, stop_reason_of, unreadable, usage_of
+from ..records import Attempt, Failure, Outcome, Reply
+
+INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
+INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
+INSERT_ROW = "INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_WAIT = "INSERT INTO waits VALUES (?, ?, ?, ?)"
+
+_DETAIL_LETTERS = 500
+"""A proxy's page can be long; the first lines say what it is."""
+
+Statement = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One row's fate, as the journal keeps it."""
+
+    position: int
+    fingerprint: bytes | None
+    outcome: Outcome
+
+
+def answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> Statement:
+    """Return the statement that keeps a paid answer.
+
+    Inside JSON, the escape that stands for a lone surrogate is read back as the same. What JSON cannot hold again is
+    kept as an answer that says so: it was paid, and must not be asked again silently.
+    """
+    try:
+        message = json.dumps(reply.message, ensure_ascii=False, separators=(",", ":"))
+    except (RecursionError, TypeError, ValueError) as error:
+        message = json.dumps(unreadable(f"it cannot be written as JSON ({type(error).__name__})"))
+    return INSERT_ANSWER, (fingerprint, host, storable(message), storable(reply.request_id), created)
+
+
+def attempt(run: str, position: int, tried: Attempt, cost: Decimal | None) -> Statement:
+    """Return the statement that keeps what one try was like."""
+    result = tried.result
+    head = (run, position, tried.number, tried.started, tried.ended)
+    if isinstance(result, Failure):
+        detail = storable(result.message[:_DETAIL_LETTERS])
+        return INSERT_ATTEMPT, (*head, result.kind, result.status, detail, storable(result.request_id), *(None,) * 9)
+    usage = usage_of(result.message)
+    return INSERT_ATTEMPT, (
+        *head,
+        None,
+        200,
+        None,
+        storable(result.request_id),
+        storable(model_of(result.message)),
+        storable(stop_reason_of(result.message)),
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_write_5m_tokens,
+        usage.cache_write_1h_tokens,
+        usage.cache_read_tokens,
+        usage.thinking_tokens,
+        None if cost is None else str(cost),
+    )
+
+
+def run_row(run: str, row: RunRow) -> Statement:
+    """Return the statement that keeps what became of a row."""
+    outcome = row.outcome
+    cost = None if outcome.cost is None else str(outcome.cost)
+    return INSERT_ROW, (
+        run,
+        row.position,
+        row.fingerprint,
+        outcome.source,
+        outcome.kind,
+        storable(outcome.error),
+        cost,
+        outcome.attempts,
+    )
+
+
+def storable(text: str | None) -> str | None:
+    """Return text that SQLite can take: lone surrogates as escapes."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,200 @@
+"""Where the journal lies: files that are not ours, rights, folders that vanish, and processes that fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+from claude_parallel.config import home, journal_path
+from claude_parallel.errors import InputError
+from claude_parallel.store.file import write_private
+from claude_parallel.store.journal import Journal
+
+from ..worlds import frame_of, world
+from .test_journal import HOST, KEY, keep
+
+DATA = b"review,stars\n" + b"good,5\n" * 2_000
+
+
+def mode_of(path: Path) -> int:
+    """Return a path's rights."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def foreign_database(path: Path) -> None:
+    """Write another program's database."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE songs (title)")
+    connection.execute("PRAGMA user_version = 37")
+    connection.commit()
+    connection.close()
+
+
+def our_names(path: Path) -> None:
+    """Write a database that has tables of our names and other columns."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE answers (question, correct)")
+    connection.execute("CREATE TABLE runs (km)")
+    connection.commit()
+    connection.close()
+
+
+FOREIGN = {
+    "a table of data": lambda path: path.write_bytes(DATA),
+    "a short text": lambda path: path.write_text("hi"),
+    "another program's database": foreign_database,
+    "tables of the same names": our_names,
+    "a broken database": lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 5_000),
+}
+
+
+@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
+def test_an_explicit_file_that_is_no_journal_is_refused_and_left_as_it_is(make: object, tmp_path: Path) -> None:
+    """``journal="mydata.csv"`` is a slip of the pen: not one byte, name or right of the file changes."""
+    path = tmp_path / "mydata.csv"
+    make(path)  # type: ignore[operator]
+    path.chmod(0o644)
+    before, account = path.read_bytes(), world()
+    with pytest.raises(InputError, match="not a journal of claude_parallel"):
+        account.map(frame_of(1), "Say {t}", journal=path)
+    with pytest.raises(InputError, match="not a journal of claude_parallel"):
+        cp.journal(path).clear()
+    with pytest.raises(InputError, match="not a journal of claude_parallel"):
+        cp.runs(journal=path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["mydata.csv"]
+    assert mode_of(path) == 0o644
+    assert account.brain.ledger.requests == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    """Opening one would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="must be a file"):
+        Journal.open(tmp_path / "pipe", is_explicit=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs rights of files")
+def test_a_journal_that_others_could_read_is_made_private() -> None:
+    """File, companions, and the folder of all journals, as an older version or a copy may have left them."""
+    path = journal_path(True)
+    assert path is not None
+    Journal.open(path).close()
+    path.chmod(0o666)
+    home().chmod(0o755)
+    journal = Journal.open(path)
+    keep(journal, KEY)
+    assert {mode_of(file) for file in home().iterdir()} == {0o600}
+    assert mode_of(home()) == 0o700
+    journal.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs rights of files")
+def test_the_folder_of_an_explicit_journal_stays_as_it_is(tmp_path: Path) -> None:
+    """It may be a project that others work in."""
+    (tmp_path / "project").mkdir(mode=0o755)
+    Journal.open(tmp_path / "project" / "j.sqlite3", is_explicit=True).close()
+    assert mode_of(tmp_path / "project") == 0o755
+    assert mode_of(tmp_path / "project" / "j.sqlite3") == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs rights of files")
+def test_reports_and_files_set_aside_are_private(tmp_path: Path) -> None:
+    """They hold the same texts as the journal."""
+    path = tmp_path / "j.sqlite3"
+    path.write_bytes(b"rubbish" * 999)
+    path.chmod(0o666)
+    with pytest.warns(UserWarning, match="damaged"):
+        Journal.open(path).close()
+    assert mode_of(tmp_path / "j.damaged-1.sqlite3") == 0o600
+    report = tmp_path / "report.html"
+    report.write_text("an older one")
+    report.chmod(0o666)
+    out = world().map(frame_of(2), "Say {t}", journal=True)
+    out.claude.run.report(report)
+    assert mode_of(report) == 0o600
+    assert "<html" in report.read_text()
+    write_private(tmp_path / "text", "ä")
+    assert (tmp_path / "text").read_text(encoding="utf-8") == "ä"
+
+
+# -- deleted while in use --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
+def test_a_journal_deleted_while_in_use_is_told_once_and_loses_nothing(tmp_path: Path) -> None:
+    """The folder goes in the middle of a run: everything is written anew, what came before included."""
+    path = tmp_path / "folder" / "j.sqlite3"
+    journal = Journal.open(path)
+    journal.begin_run("r1", 1.0, HOST, {})
+    keep(journal, b"before")
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.parent.rmdir()
+    with pytest.warns(UserWarning, match="deleted or moved while a run used it") as caught:
+        keep(journal, b"after")
+        keep(journal, b"later")
+        journal.end_run("r1", 2.0, {})
+        journal.close()
+    assert len(caught) == 1
+    again = Journal.open(path)
+    assert set(again.recall([b"before", b"after", b"later"])) == {b"before", b"after", b"later"}
+    assert again.query("SELECT id, ended FROM runs") == [("r1", 2.0)]
+    assert mode_of(path) == 0o600
+    again.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
+def test_a_journal_that_cannot_be_written_anew_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
+    """A file stands where the folder was."""
+    path = tmp_path / "folder" / "j.sqlite3"
+    journal = Journal.open(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.parent.rmdir()
+    path.parent.write_text("in the way")
+    with pytest.warns(UserWarning, match="cannot be written again") as caught:
+        keep(journal, b"a")
+        keep(journal, b"b")
+        journal.close()
+    assert len(caught) == 1
+    assert path.parent.read_text() == "in the way"
+
+
+# -- fork ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_map_runs_can_map() -> None:
+    """Into the same journal, as workers of multiprocessing do; the parent's run goes on unharmed."""
+    with cp.simulator(latency_seconds=0.2, tier="scale") as sim:
+        job = pd.DataFrame({"t": [f"parent {n}" for n in range(300)]}).claude.submit("Say {t}", progress=False)
+        while sim.ledger.requests < 20:
+            pass
+        children = []
+        for number in range(3):
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("error", UserWarning)
+                        out = cp.map([f"child {number} {n}" for n in range(5)], progress=False)
+                    code = 0 if out["response"].notna().all() else 2
+                finally:
+                    os._exit(code)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        out = job.result()
+    assert codes == [0, 0, 0]
+    assert out["response"].notna().all()
+    assert cp.journal.answers == 315
