@@ -18,9 +18,10 @@ from typing import Any
 
 import pandas as pd
 
+from claude_parallel.batch.carrier import BatchEnvironment
 from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState, read_result
-from claude_parallel.batch.session import BatchEnvironment, BatchSession
+from claude_parallel.engine.environment import Environment
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Failure
@@ -94,16 +95,12 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
     """Run the map, and return the figures of the table row."""
     frame = pd.DataFrame({"t": [f"{number} ".ljust(TEXT_BYTES, "x") for number in range(rows)]})
     door = IdsOnly()
-    environment = BatchEnvironment(
-        host="memory://benchmark",
-        open_transport=lambda _cap, timeout: MemoryTransport(Brain(), timeout),
-        gate=Gate(),
-        open_batch_door=lambda _timeout: door,
-    )
+    live = Environment("memory://benchmark", lambda _cap, timeout: MemoryTransport(Brain(), timeout), Gate())
+    environment = BatchEnvironment(live, lambda _timeout: door)
     with tempfile.TemporaryDirectory() as folder:
         options = {"journal": Path(folder) / "j.sqlite3", "progress": False, "batch": True}
         prepared = FrameMap(frame, "Classify: {t}", "response", options, environment=environment)
-        session = BatchSession(prepared.rows, prepared.settings, environment=environment)
+        session = prepared.session()
         before, began = peak_megabytes(), time.perf_counter()
         session.run()
         seconds = time.perf_counter() - began

@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from claude_parallel.engine.environment import Environment
+from claude_parallel.engine.live import LiveCarrier
+from claude_parallel.engine.plan import make_plan
 from claude_parallel.engine.session import Session
 from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
@@ -22,6 +24,7 @@ from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import tier_limits
 from claude_parallel.simulation.transport import MemoryTransport
 from claude_parallel.simulation.wire import Exchange
+from claude_parallel.store.journal import Journal
 
 from .gate_cases import Case, Score, bound_seconds, cases, profile_of, sizes
 
@@ -103,7 +106,8 @@ def play(case: Case, seed: int = 0) -> Score:
         rng=random.Random(seed),
     )
     options = {"journal": False, "progress": False, "max_concurrency": case.max_concurrency, "limits": case.given}
-    session = Session(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), environment=environment)
+    plan = make_plan(Prompts(case.rows, tokens_in, case.spread, seed), resolve(options), environment.host)
+    session = Session(plan, LiveCarrier(environment), Journal.open(None))
 
     async def main() -> None:
         other = asyncio.create_task(_use_up(brain, case, tokens_in, foreign)) if case.others else None

@@ -21,11 +21,14 @@ import pandas as pd
 
 import claude_parallel as cp  # noqa: F401  (registers df.claude)
 from claude_parallel.engine.environment import Environment
+from claude_parallel.engine.live import LiveCarrier
+from claude_parallel.engine.plan import make_plan
 from claude_parallel.engine.session import Session
 from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
 from claude_parallel.records import Body, Failure, RateLimitStatus, RateLimitStatuses, Reply
 from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.store.journal import Journal
 
 from .gate import cp_client
 from .gate_virtual import Prompts
@@ -133,7 +136,8 @@ def engine_seconds(rows: int = ENGINE_ROWS) -> float:
     environment = Environment(
         "memory://echo", lambda *_: Echo(), Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1)
     )
-    session = Session(Prompts(rows, 15, 1, 0), resolve({"journal": False, "progress": False}), environment=environment)
+    plan = make_plan(Prompts(rows, 15, 1, 0), resolve({"journal": False, "progress": False}), environment.host)
+    session = Session(plan, LiveCarrier(environment), Journal.open(None))
     started = time.process_time()
     run_virtual(session.arun)
     return time.process_time() - started

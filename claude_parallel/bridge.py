@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from .errors import InputError
@@ -196,6 +197,38 @@ def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except ValueError as error:
         raise InputError(f'bridge="nested" cannot patch this event loop: {error}') from None
     return loop.run_until_complete(work())
+
+
+class _DaemonThreads(Executor):
+    """A thread for each piece of work, which never holds up the end of the process or of a run."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run `fn` on a new daemon thread, in a copy of the caller's context."""
+        future: Future[T] = Future()
+
+        def target() -> None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(target,), name="claude_parallel work", daemon=True).start()
+        return future
+
+
+_threads = _DaemonThreads()
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """Run blocking work beside the event loop, which goes on reading answers meanwhile.
+
+    A thread costs some 0.1 ms, so `work` should be worth it: a chunk of rows, a transaction. Cancelled, the caller goes
+    on at once; the work itself cannot be stopped, and ends alone.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
 _has_advised = False

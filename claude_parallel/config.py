@@ -9,14 +9,11 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from .api.account import Account, open_account
 from .options import Settings, check_names, read_environment, resolve
-
-ZERO = Decimal(0)
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file, in :func:`home`."""

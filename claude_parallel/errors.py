@@ -113,10 +113,20 @@ def count_fates(kinds: Mapping[str, int], rows: int) -> FateCounts:
     return FateCounts(**counts)
 
 
-def row_error(kind: Kind, what: str) -> str:
-    """Return the text of the error column: ``"<kind>: <what happened>; <what to do>"``."""
+def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
+    """Return the text of the error column: ``"<kind>: <what happened>; <what to do>"``.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`Kind`.
+    what : str
+        What happened.
+    hint : str, optional
+        What to do; default: the kind's own hint.
+    """
     what = " ".join(what.split()).rstrip(".;")
-    return f"{kind}: {what}; {HINTS[kind]}"
+    return f"{kind}: {what}; {hint or HINTS[kind]}"
 
 
 class ClaudeParallelError(Exception):

@@ -14,6 +14,9 @@ from typing import Any, Literal, Protocol
 
 from .errors import Kind
 
+ZERO = Decimal(0)
+"""No dollars."""
+
 Body = Mapping[str, Any]
 """The wire body of POST /v1/messages, as plain JSON values."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import InputError, Kind
@@ -73,14 +74,14 @@ class Stop:
 Verdict = Again | GiveUp | Stop
 
 
-def judge_failure(failure: Failure, earlier: list[Kind], policy: RetryPolicy, rng: random.Random) -> Verdict:
+def judge_failure(failure: Failure, earlier: Sequence[Kind], policy: RetryPolicy, rng: random.Random) -> Verdict:
     """Return what to do after `failure`.
 
     Parameters
     ----------
     failure : Failure
         The attempt that has just failed.
-    earlier : list of str
+    earlier : sequence of str
         Kinds of the failures of this request before this one.
     policy : RetryPolicy
         How often to try.

@@ -11,15 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.batch.api import BatchDoor
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.carrier import BatchEnvironment
 from claude_parallel.batch.envelope import MAX_REQUESTS, Envelope
 from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
-from claude_parallel.batch.session import BatchEnvironment, BatchSession
+from claude_parallel.engine.environment import Environment
 from claude_parallel.engine.session import Session
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Failure
-from claude_parallel.simulation.batch_transport import MemoryBatchDoor
+from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.brain import EPOCH, Brain
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
@@ -27,19 +28,11 @@ from claude_parallel.simulation.transport import MemoryTransport
 
 from .worlds import HOST, LoopClock
 
-Wrap = Callable[[BatchDoor], BatchDoor]
+Wrap = Callable[[BatchApi], BatchApi]
 
 
 class Killed(BaseException):
     """The process dies here."""
-
-
-class BatchMap(FrameMap):
-    """A map through batches."""
-
-    def session(self) -> Session:
-        """Return a session of batches."""
-        return BatchSession(self.rows, self.settings, static_text=self.prompt.static_text, environment=self.environment)
 
 
 @dataclass
@@ -68,29 +61,23 @@ class BatchWorld:
     def environment(self) -> BatchEnvironment:
         """Return the environment of a run; ids of envelopes differ from run to run."""
         self.runs += 1
-        return BatchEnvironment(
+        live = Environment(
             host=HOST,
             open_transport=lambda _cap, timeout: MemoryTransport(self.brain, timeout),
             gate=Gate(),
             clock=self.clock,
             wall_clock=lambda: EPOCH + self.clock(),
             rng=random.Random(self.runs),
-            open_batch_door=lambda timeout: self.wrap(MemoryBatchDoor(self.brain, timeout)),
-            max_requests=self.max_requests,
+        )
+        return BatchEnvironment(
+            live, lambda timeout: self.wrap(MemoryBatchApi(self.brain, timeout)), max_requests=self.max_requests
         )
 
     def prepare(self, frame: Any, prompt: Any = "Say {t}", **options: Any) -> tuple[FrameMap, Session]:
         """Return a map and its session, ready to run."""
         settings = {"journal": False, "progress": False, "batch": True, **options}
         prepared = FrameMap(frame, prompt, "response", settings, environment=self.environment())
-        if not prepared.settings.batch:
-            return prepared, prepared.session()
-        self.session = BatchSession(
-            prepared.rows,
-            prepared.settings,
-            static_text=prepared.prompt.static_text,
-            environment=prepared.environment,
-        )
+        self.session = prepared.session()
         return prepared, self.session
 
     def map(self, frame: Any, prompt: Any = "Say {t}", **options: Any) -> pd.DataFrame:
@@ -116,7 +103,7 @@ class Deadly:
 
     Attributes
     ----------
-    door : BatchDoor
+    door : BatchApi
         The real one.
     point : str
         ``"before create"``, ``"after create"``, ``"retrieve"``, ``"list"`` or ``"results"``.
@@ -126,7 +113,7 @@ class Deadly:
         The file in use, and where its state at the moment of death goes.
     """
 
-    door: BatchDoor
+    door: BatchApi
     point: str
     countdown: int
     journal: Path

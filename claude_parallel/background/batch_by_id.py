@@ -17,13 +17,13 @@ import pandas as pd
 
 from .. import bridge
 from ..api.answers import read_answer, usage_of
-from ..batch.api import BatchDoor
+from ..batch.api import BatchApi
+from ..batch.carrier import BatchEnvironment, batch_environment
 from ..batch.collector import GROUP_RESULTS
 from ..batch.envelope import read_custom_id
-from ..batch.in_flight import poll_after
+from ..batch.policy import poll_after
 from ..batch.records import EnvelopeBook, EnvelopeRecord
 from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchState
-from ..batch.session import BatchEnvironment, batch_environment
 from ..config import journal_path, resolve_settings
 from ..errors import ClaudeParallelError, InputError, row_error
 from ..frames.columns import plan_columns
@@ -50,11 +50,11 @@ class _Desk:
         explicit = not isinstance(self.settings.journal, bool)
         return Journal.open(journal_path(self.settings.journal), is_explicit=explicit)
 
-    def call(self, act: Callable[[BatchDoor], Awaitable[T]]) -> T:
+    def call(self, act: Callable[[BatchApi], Awaitable[T]]) -> T:
         """Run calls through a door of their own, blocking."""
 
         async def work() -> T:
-            door = self.environment.open_batch_door(self.settings.timeout)
+            door = self.environment.open_api(self.settings.timeout)
             try:
                 return await act(door)
             finally:
@@ -110,7 +110,7 @@ class AdoptedBatch:
             raise InputError(f"the results of {self.id} are gone: they can be read for 29 days")
         journal = self._desk.journal()
         try:
-            return self._desk.call(lambda door: _collect(door, state, journal, self._desk.environment.host))
+            return self._desk.call(lambda door: _collect(door, state, journal, self._desk.environment.live.host))
         finally:
             journal.close()
 
@@ -161,7 +161,7 @@ def list_batches(
     """Return the batches that the journal knows and those that the API lists; see ``jobs``."""
     desk = _desk(options, environment)
     journal = desk.journal()
-    known = [record for record in EnvelopeBook(journal).all() if record.host == desk.environment.host]
+    known = [record for record in EnvelopeBook(journal).all() if record.host == desk.environment.live.host]
     journal.close()
     page: BatchPage = _good(desk.call(lambda door: door.list(limit)), "the list of batches")
     records = {record.batch_id: record for record in known if record.batch_id}
@@ -208,7 +208,7 @@ def _moment(seconds: float | None) -> pd.Timestamp | None:
     return None if seconds is None else pd.Timestamp(int(seconds), unit="s", tz="UTC")
 
 
-async def _collect(door: BatchDoor, state: BatchState, journal: Journal, host: str) -> pd.DataFrame:
+async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: str) -> pd.DataFrame:
     """Read all results, every group on disk before the next is read."""
     prices, envelopes = PriceList(), set[str]()
     ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()

@@ -16,19 +16,18 @@ from typing import Any
 
 import pandas as pd
 
+from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
-from ..batch.session import BatchSession
 from ..engine.results import Results
 from ..engine.session import Session
 from ..frames.frame_map import FrameMap, only_run
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
 from ..progress.stats import RunStats
-from ..records import Outcome
+from ..records import ZERO, Outcome
 from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
 
-ZERO = Decimal(0)
 _WAIT_SECONDS = 0.1
 _ON_ITS_WAY = Outcome(None, None, None, None, ZERO, "none")
 
@@ -109,8 +108,9 @@ class Job:
         context = contextvars.copy_context()  # so that warnings and logs land where the caller's do
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"job {self.id}", daemon=True)
         self._thread.start()
-        if isinstance(self._session, BatchSession):
-            while not self._session.submitted.wait(_WAIT_SECONDS):
+        carrier = self._session.carrier
+        if isinstance(carrier, BatchCarrier):
+            while not carrier.submitted.wait(_WAIT_SECONDS):
                 pass  # in short waits, so that an interrupt comes through
         elif panel and prepared.settings.progress:
             clocks = Clocks(time.monotonic, time.time)
@@ -142,7 +142,7 @@ class Job:
         words = stats.waiting_for if state == "running" else ""
         if self._error is not None:
             state, words = "failed", str(self._error)
-        batches = session.batches if isinstance(session, BatchSession) else ()
+        batches = session.carrier.batches if isinstance(session.carrier, BatchCarrier) else ()
         return JobStatus(self.id, state, stats.total, stats.reached, stats.fates.failed, stats.cost, words, batches)
 
     def wait(self, timeout: float | None = None) -> JobStatus:
@@ -179,8 +179,8 @@ class Job:
 
     def cancel(self) -> None:
         """Cancel what is under way: batches at the API (what they have finished is kept), calls in flight at once."""
-        if isinstance(self._session, BatchSession):
-            self._session.cancel()
+        if isinstance(self._session.carrier, BatchCarrier):
+            self._session.carrier.cancel()
             return
         self._session.control.request_stop()
         self._session.control.request_stop()

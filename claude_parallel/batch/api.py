@@ -31,7 +31,7 @@ _SLOWEST_BYTES_PER_SECOND = 250_000
 _CONNECTIONS = 8
 
 
-class BatchDoor(Protocol):
+class BatchApi(Protocol):
     """What a run of batches needs of the API; every method returns a :class:`Failure` instead of raising.
 
     Attributes
@@ -67,7 +67,7 @@ class BatchDoor(Protocol):
         ...
 
 
-class SdkBatchDoor:
+class SdkBatchApi:
     """Message Batches through an SDK client of its own, on the running event loop.
 
     Parameters
@@ -91,10 +91,10 @@ class SdkBatchDoor:
         self.owner = account.owner
 
     def __repr__(self) -> str:
-        return f"<SdkBatchDoor to {self._origin[1]}>"
+        return f"<SdkBatchApi to {self._origin[1]}>"
 
     async def create(self, envelope: Envelope) -> BatchState | Failure:
-        """Send an envelope, once; see :class:`BatchDoor`."""
+        """Send an envelope, once; see :class:`BatchApi`."""
         headers = {"Content-Type": "application/json", "Content-Length": str(envelope.size_bytes)}
         options = {**self._options, "headers": headers}
 
@@ -122,7 +122,7 @@ class SdkBatchDoor:
         return await self._call(send, read_batch, self._timeout_seconds)
 
     async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
-        """Yield the results of an ended batch, one line in memory at a time; see :class:`BatchDoor`."""
+        """Yield the results of an ended batch, one line in memory at a time; see :class:`BatchApi`."""
         try:
             response = await self._open_results(batch)
             try:

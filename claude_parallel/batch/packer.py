@@ -1,58 +1,61 @@
 """What goes into the next envelope: rows first, then what earlier batches did not answer.
 
 Requests that stand in an open envelope, of this run or another, of this process or another, are handed to that batch
-instead of being packed a second time. Bodies live from the row to the envelope; afterwards a ticket is enough.
+instead of being packed a second time. Bodies live from the row to the envelope; afterwards a row makes them again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ..engine.context import Pending
+from ..engine.context import RunContext
+from ..engine.intake import Intake
+from ..engine.pending import Pending
 from ..errors import Kind
-from .collector import BatchRun, Collector
+from .calls import BatchCalls
 from .envelope import Envelope, encode
-from .in_flight import LEASE_SECONDS, ZERO, Parcel, Ticket
+from .in_flight import InFlight, InFlightBatch
+from .policy import LEASE_SECONDS
 from .records import EnvelopeRecord
 
 
 @dataclass(slots=True)
-class Sealed:
+class PackedBatch:
     """A packed envelope on record, ready to be sent.
 
     Attributes
     ----------
     envelope : Envelope
         The encoded requests.
-    parcel : Parcel
-        Its tickets and its record.
-    failures : list of str
+    batch : InFlightBatch
+        Its requests and its record.
+    failures : tuple of str
         Kinds of the refusals so far.
     """
 
     envelope: Envelope
-    parcel: Parcel
-    failures: list[Kind] = field(default_factory=list)
+    batch: InFlightBatch
+    failures: tuple[Kind, ...] = ()
 
 
 @dataclass(slots=True)
-class Feed:
+class Packer:
     """Packs envelopes.
 
     Attributes
     ----------
-    run : BatchRun
-        The environment and rules.
-    intake : iterator of list of Pending
-        Requests that the journal could not answer.
-    collector : Collector
-        Has what goes again, and why nothing more may be sent.
-    parcels : dict of str to Parcel
-        Envelopes under way, by id; open ones of other runs are added.
+    run : RunContext
+        What the run works with.
+    calls : BatchCalls
+        The record of envelopes, and the limits of one batch.
+    intake : Intake
+        Makes requests from rows.
+    in_flight : InFlight
+        Gets open envelopes of other runs, and has what goes again.
     fresh : deque of Pending
         Requests made from rows and not packed yet.
     leftovers : list of Pending
@@ -61,155 +64,161 @@ class Feed:
         True when all rows have become requests.
     is_closed : bool
         True when the user wants nothing more to be sent.
-    is_broke : bool
+    is_out_of_budget : bool
         True when the budget has no room for the next request until the batches under way have told their real cost.
     """
 
-    run: BatchRun
-    intake: Iterator[list[Pending]]
-    collector: Collector
-    parcels: dict[str, Parcel]
+    run: RunContext
+    calls: BatchCalls
+    intake: Intake
+    in_flight: InFlight
     fresh: deque[Pending] = field(default_factory=deque)
     leftovers: list[Pending] = field(default_factory=list)
     is_exhausted: bool = False
     is_closed: bool = False
-    is_broke: bool = False
+    is_out_of_budget: bool = False
 
-    async def pack(self) -> Sealed | None:
+    async def pack(self) -> PackedBatch | None:
         """Fill an envelope from the rows, and from what goes again; record it; None where nothing can be sent."""
-        run = self.run
-        if self.is_broke and self.parcels:
+        run, calls = self.run, self.calls
+        if self.is_out_of_budget and len(self.in_flight):
             return None
-        self.is_broke = False
-        envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", run.max_requests, run.max_bytes)
-        tickets: dict[bytes, Ticket] = {}
+        self.is_out_of_budget = False
+        envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", calls.max_requests, calls.max_bytes)
+        items: dict[bytes, Pending] = {}
         run.stats.waiting_for = "packing the next batch"
         async with aclosing(self._waiting()) as waiting:
             async for pending in waiting:
-                if not self._put(envelope, tickets, pending):
+                if not self._put(envelope, items, pending):
                     self.fresh.appendleft(pending)
                     break
-        if not tickets:
+        if not items:
             return None
-        sealed = Sealed(envelope, Parcel(self._record(envelope), tickets))
+        packed = PackedBatch(envelope, InFlightBatch(self._record(envelope), items))
         if run.control.is_stopping:
-            self.put_back(sealed)
+            self.unpack(packed)
             return None
-        run.book.prepare(sealed.parcel.record, tickets)
-        if run.book.is_first(envelope.id):
-            return sealed
-        self.put_back(sealed)  # another process was faster with some of these rows: they are looked up again
+        calls.book.prepare(packed.batch.record, items)
+        if calls.book.is_first(envelope.id):
+            return packed
+        self.unpack(packed)  # another process was faster with some of these rows: they are looked up again
         return await self.pack()
-
-    async def _waiting(self) -> AsyncGenerator[Pending, None]:
-        """Yield requests to be packed: rows first, then those that go again."""
-        run = self.run
-        while not run.control.is_stopping:
-            while self.fresh and self.may_send():
-                yield self.fresh.popleft()
-            if self.is_exhausted or run.control.is_stopping:
-                break
-            self.fresh.extend(self._pull())
-            await asyncio.sleep(0)  # let interrupts and painters through between chunks
-        if not self.may_send():
-            return
-        again, self.collector.again = self.collector.again, []
-        revived = [pending for ticket in again for pending in self._revive(ticket)]
-        # Another process may have answered them, or may be about to.
-        self.fresh.extend(self._adopted(run.unanswered(revived)))
-        while self.fresh and self.may_send():
-            yield self.fresh.popleft()
 
     def may_send(self) -> bool:
         """Say whether anything new may be sent."""
-        return self.collector.stop is None and not self.is_closed and not self.run.control.is_stopping
+        return self.run.state.stop is None and not self.is_closed and not self.run.control.is_stopping
 
-    def _pull(self) -> list[Pending]:
+    def unpack(self, packed: PackedBatch) -> None:
+        """Take an envelope apart that was never sent; its requests are made again when they are needed."""
+        self.calls.book.close(packed.batch.record.id, "failed")
+        self.send_again(packed.batch)
+
+    def send_again(self, batch: InFlightBatch) -> None:
+        """Let the requests of a batch that never was go into the next envelope."""
+        for item in batch.items.values():
+            self.run.accounting.release(item)
+        self.in_flight.send_again(list(batch.items.values()))
+        batch.items.clear()
+
+    # -- what waits to be packed -------------------------------------------------------------------------------------
+
+    async def _waiting(self) -> AsyncGenerator[Pending, None]:
+        """Yield requests to be packed: rows first, then those that go again."""
+        while not self.run.control.is_stopping:
+            while self.fresh and self.may_send():
+                yield self.fresh.popleft()
+            if self.is_exhausted or self.run.control.is_stopping:
+                break
+            self.fresh.extend(await self._pull())
+            await asyncio.sleep(0)  # let interrupts and painters through between chunks
+        if not self.may_send():
+            return
+        revived = [item for item in self.in_flight.take_again() if self._revive(item)]
+        # Another process may have answered them, or may be about to.
+        self.fresh.extend(self._adopted(await self.intake.unanswered(revived)))
+        while self.fresh and self.may_send():
+            yield self.fresh.popleft()
+
+    async def _pull(self) -> list[Pending]:
         """Return the next rows to be sent; after a stop, rows in the journal and in open batches still come."""
-        chunk = next(self.intake, None)
+        chunk = await self.intake.next_chunk()
         if chunk is None:
             self.is_exhausted = True
             return []
         rest = self._adopted(chunk)
         return rest if self.may_send() else []
 
-    def _put(self, envelope: Envelope, tickets: dict[bytes, Ticket], pending: Pending) -> bool:
+    def _revive(self, item: Pending) -> bool:
+        """Give a request its body back; False for one that is not packed again."""
+        item.request = item.request or self.intake.plan.request_of(item.position)
+        if item.request is None:
+            message = "the row could not be asked again: its prompt has changed"
+            self.run.accounting.give_up(item, "invalid", message)
+            return False
+        if self.calls.goes_live and item.attempts:
+            self.leftovers.append(item)
+            return False
+        return True
+
+    # -- packing -----------------------------------------------------------------------------------------------------
+
+    def _put(self, envelope: Envelope, items: dict[bytes, Pending], item: Pending) -> bool:
         """Put a request into the envelope, or tell its row why it fits into none; False: not into this one."""
-        run = self.run
-        ticket = Ticket.of(pending, run.rules.worst_cost(pending.request))
-        if not run.budget.reserve(ticket.worst):
-            self._note_budget(is_idle=not tickets and not self.parcels)
+        accounting = self.run.accounting
+        if not accounting.reserve(item):
+            self._note_budget(is_idle=not items and not len(self.in_flight))
             return False
         try:
-            params = encode(run.rules.with_breakpoint(pending.request))
+            params = encode(self.run.with_breakpoint(item.asked))
         except ValueError as error:
-            self.collector.give_up(ticket, "invalid", f"the request cannot be encoded: {error}")
+            accounting.give_up(item, "invalid", f"the request cannot be encoded: {error}")
             return True
-        if envelope.add(ticket.fingerprint, params):
-            tickets[ticket.fingerprint] = ticket
+        if envelope.add(item.fingerprint, params):
+            items[item.fingerprint] = item
+            if not item.repairs:
+                item.request = None
         elif len(envelope):
-            run.budget.release(ticket.worst, perhaps_billed=False)
+            accounting.release(item)
             return False
         else:
-            self.collector.give_up(ticket, "too_large", f"the request has {len(params):,} bytes, too many for a batch")
+            message = f"the request has {len(params):,} bytes, too many for a batch"
+            accounting.give_up(item, "too_large", message)
         return True
 
     def _record(self, envelope: Envelope) -> EnvelopeRecord:
         run, now = self.run, self.run.wall_clock()
         return EnvelopeRecord(
-            envelope.id, run.run_id, run.host, run.door.owner, now, len(envelope), now + LEASE_SECONDS
+            envelope.id, run.run_id, run.host, self.calls.api.owner, now, len(envelope), now + LEASE_SECONDS
         )
-
-    def put_back(self, sealed: Sealed) -> None:
-        """Take an envelope apart that was never sent; its requests are made again when they are needed."""
-        self.run.book.close(sealed.parcel.record.id, "failed")
-        self.send_again(sealed.parcel)
-
-    def send_again(self, parcel: Parcel) -> None:
-        """Let the requests of a parcel go into the next envelope."""
-        for ticket in parcel.tickets.values():
-            self.run.budget.release(ticket.worst, perhaps_billed=False)
-            ticket.worst = ZERO
-            self.collector.again.append(ticket)
-        parcel.tickets.clear()
-
-    def _revive(self, ticket: Ticket) -> Iterator[Pending]:
-        """Yield the request of a ticket once more; a row that asks nothing any more has failed."""
-        request = ticket.request or self.run.request_of(ticket.position)
-        if request is None:
-            self.collector.give_up(ticket, "invalid", "the row could not be asked again: its prompt has changed")
-            return
-        pending = ticket.pending(request)
-        if self.run.goes_live and ticket.attempts:
-            self.leftovers.append(pending)
-            return
-        yield pending
 
     def _note_budget(self, *, is_idle: bool) -> None:
         """Wait for all that is under way, since it will cost less than its worst case; else the budget is used up."""
-        self.is_broke = True
-        if is_idle and self.collector.stop is None:
-            self.collector.stop = ("budget", "the next request could pass the budget")
+        self.is_out_of_budget = True
+        if is_idle:
+            self.run.state.halt("budget", "the next request could pass the budget")
+
+    # -- open envelopes ----------------------------------------------------------------------------------------------
 
     def _adopted(self, chunk: list[Pending]) -> list[Pending]:
         """Hand requests that stand in an open envelope over to its batch, and return the others."""
-        run = self.run
-        held = run.book.holding([item.request.fingerprint for item in chunk], run.host)
+        held = self.calls.book.holding([item.fingerprint for item in chunk], self.run.host)
         rest: list[Pending] = []
         for item in chunk:
-            envelope_id = held.get(item.request.fingerprint, "")
-            parcel = self.parcels.get(envelope_id) or self._open(envelope_id)
-            if parcel is None:
+            envelope_id = held.get(item.fingerprint, "")
+            batch = self.in_flight.get(envelope_id) or self._open(envelope_id)
+            if batch is None:
                 rest.append(item)
             else:
-                parcel.tickets[item.request.fingerprint] = Ticket.of(item)
+                batch.items[item.fingerprint] = item
+                if not item.repairs:
+                    item.request = None
         return rest
 
-    def _open(self, envelope_id: str) -> Parcel | None:
-        """Return an envelope of another run as a parcel under way; None when it is not open any more."""
-        record = self.run.book.get(envelope_id) if envelope_id else None
+    def _open(self, envelope_id: str) -> InFlightBatch | None:
+        """Return an envelope of another run as a batch under way; None when it is not open any more."""
+        record = self.calls.book.get(envelope_id) if envelope_id else None
         if record is None:
             return None
-        parcel = Parcel(record)
-        self.parcels[envelope_id] = parcel
-        return parcel
+        batch = InFlightBatch(record)
+        self.in_flight.add(batch)
+        return batch

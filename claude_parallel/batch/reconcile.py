@@ -22,10 +22,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from ..engine.context import RunContext
 from ..records import Failure
-from .collector import BatchRun
+from .calls import BatchCalls
 from .envelope import read_custom_id
-from .in_flight import LEASE_SECONDS, Parcel, is_before, may_be_ours, poll_after
+from .in_flight import InFlightBatch
+from .policy import LEASE_SECONDS, is_before, may_be_ours, poll_after
+from .records import EnvelopeBook
 from .responses import BatchState
 
 
@@ -51,65 +54,65 @@ class Unknown:
 Finding = Found | Missing | Unknown | Failure
 
 
-async def reconcile(run: BatchRun, parcel: Parcel) -> Finding:
+async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> Finding:
     """Return what became of an envelope without a batch id."""
-    record = run.book.get(parcel.record.id)
+    record = calls.book.get(batch.record.id)
     if record is None or record.state in ("collected", "failed", "cancelled"):
         return Missing()  # another process has settled it; answers that it collected are in the journal
-    parcel.record = record
+    batch.record = record
     if record.batch_id is not None:
-        return await _found(run, record.batch_id)
-    candidates = await _candidates(run, parcel)
+        return await _found(calls, record.batch_id)
+    candidates = await _candidates(run, calls, batch)
     if isinstance(candidates, Failure):
         return candidates
-    for batch in candidates:
-        if batch.has_ended and not batch.is_archived:
-            is_ours = await _is_ours(run, parcel, batch)
+    for candidate in candidates:
+        if candidate.has_ended and not candidate.is_archived:
+            is_ours = await _is_ours(calls, record.id, candidate)
             if isinstance(is_ours, Failure):
                 return is_ours
             if is_ours:
-                run.book.submitted(record.id, batch.id)
-                return Found(batch)
-            parcel.strangers.add(batch.id)
+                calls.book.submitted(record.id, candidate.id)
+                return Found(candidate)
+            batch.strangers.add(candidate.id)
     now = run.wall_clock()
-    if any(not batch.has_ended for batch in candidates):
+    if any(not candidate.has_ended for candidate in candidates):
         return Unknown(poll_after(now - record.created))
     if now < record.lease:
         return Unknown(min(record.lease - now, poll_after(now - record.created)))
-    if record.owner != run.door.owner:
+    if record.owner != calls.api.owner:
         return _another_key(record.id)
-    run.book.close(record.id, "failed")
+    calls.book.close(record.id, "failed")
     return Missing()
 
 
-async def _found(run: BatchRun, batch_id: str) -> Found | Failure:
-    state = await run.door.retrieve(batch_id)
+async def _found(calls: BatchCalls, batch_id: str) -> Found | Failure:
+    state = await calls.api.retrieve(batch_id)
     return state if isinstance(state, Failure) else Found(state)
 
 
-async def _candidates(run: BatchRun, parcel: Parcel) -> list[BatchState] | Failure:
+async def _candidates(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> list[BatchState] | Failure:
     """Return the listed batches that may be the one, newest first."""
-    known = run.book.batch_ids(run.host) | parcel.strangers
+    known = calls.book.batch_ids(run.host) | batch.strangers
     found: list[BatchState] = []
     after_id: str | None = None
     while True:
-        page = await run.door.list(after_id=after_id)
+        page = await calls.api.list(after_id=after_id)
         if isinstance(page, Failure):
             return page
-        found.extend(batch for batch in page.batches if may_be_ours(batch, parcel.record, known))
+        found.extend(state for state in page.batches if may_be_ours(state, batch.record, known))
         after_id = page.last_id
-        if after_id is None or any(is_before(batch, parcel.record) for batch in page.batches):
+        if after_id is None or any(is_before(state, batch.record) for state in page.batches):
             return found
 
 
-async def _is_ours(run: BatchRun, parcel: Parcel, batch: BatchState) -> bool | Failure:
+async def _is_ours(calls: BatchCalls, envelope_id: str, candidate: BatchState) -> bool | Failure:
     """Say whether the first result of an ended batch carries the envelope's id."""
-    async with aclosing(run.door.results(batch)) as results:
+    async with aclosing(calls.api.results(candidate)) as results:
         async for item in results:
             if isinstance(item, Failure):
                 return item
             found = read_custom_id(item.custom_id)
-            return found is not None and found[0] == parcel.record.id
+            return found is not None and found[0] == envelope_id
     return False
 
 
@@ -122,12 +125,12 @@ def _another_key(envelope_id: str) -> Failure:
 
 
 @asynccontextmanager
-async def leasing(run: BatchRun, envelope_id: str) -> AsyncGenerator[None, None]:
+async def leasing(run: RunContext, book: EnvelopeBook, envelope_id: str) -> AsyncGenerator[None, None]:
     """Let other processes know, for the length of a block, that an envelope is still being sent."""
 
     async def renew() -> None:
         while True:
-            run.book.extend(envelope_id, run.wall_clock() + LEASE_SECONDS)
+            book.extend(envelope_id, run.wall_clock() + LEASE_SECONDS)
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     task = asyncio.ensure_future(renew())

@@ -1,7 +1,7 @@
 """The life of batches: pack, submit, poll, collect, adopt; requests in, outcomes out, at half price.
 
-One dispatcher does one thing at a time: it packs and sends the next envelope, or looks after the batches under way, or
-sleeps. How results become outcomes, ``collecting`` knows; how a lost batch is found, ``reconciling``.
+One runner does one thing at a time: it packs and sends the next envelope, or looks after the batches under way, or
+sleeps. How results become outcomes is in ``collector``; how a lost batch is found, in ``reconcile``.
 
 Never a second paid batch
 -------------------------
@@ -16,79 +16,66 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from ..engine.context import Pending
+from ..engine.context import RunContext
 from ..engine.dispatcher import GRACE_SECONDS
-from ..errors import Kind, row_error
-from ..records import Failure, Outcome
+from ..engine.intake import Intake
+from ..engine.pending import Pending
+from ..progress.waits import WaitReason
+from ..records import Failure
 from ..retry import Again, Stop, judge_failure
-from .collector import BatchRun, Collector
-from .in_flight import (
-    PATIENCE,
-    Parcel,
-    Ticket,
-    describe_parcels,
-    judge_result,
-    poll_after,
-)
-from .packer import Feed
+from ..text import local_time
+from .calls import BatchCalls
+from .collector import Collector
+from .in_flight import InFlight, InFlightBatch, describe
+from .packer import Packer
+from .policy import PATIENCE, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import RESULTS_SECONDS, BatchState
-from .submitter import Sender, became
+from .submitter import Submitter, became
 
 
-class Batches:
+class BatchRunner:
     """Runs the batches of one map to their end.
 
     Parameters
     ----------
-    run : BatchRun
-        The environment, rules and counters.
-    intake : iterator of list of Pending
+    context : RunContext
+        What the run works with.
+    calls : BatchCalls
+        The API and the record of envelopes.
+    intake : Intake
         Requests that the journal could not answer, a chunk at a time.
-    deliver : callable
-        (position, outcome): gets every outcome as soon as it is there.
-
-    Attributes
-    ----------
-    waited : dict of str to float
-        Seconds of waiting by reason.
     """
 
-    def __init__(self, run: BatchRun, intake: Iterator[list[Pending]], deliver: Callable[[int, Outcome], None]) -> None:
-        self._run = run
-        self._deliver = deliver
-        self._collector = Collector(run, deliver)
-        self._parcels: dict[str, Parcel] = {}
-        self._feed = Feed(run, intake, self._collector, self._parcels)
-        self._sender = Sender(run, self._feed, self._collector, self._parcels)
+    def __init__(self, context: RunContext, calls: BatchCalls, intake: Intake) -> None:
+        self._run = context
+        self._calls = calls
+        self._in_flight = InFlight()
+        self._collector = Collector(context, calls)
+        self._packer = Packer(context, calls, intake, self._in_flight)
+        self._submitter = Submitter(context, calls, self._packer, self._in_flight)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
         self._wakers: list[Callable[[], None]] = []
-        self.waited: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"<Batches {self._run.run_id}: {len(self._parcels)} under way>"
-
-    @property
-    def stop(self) -> tuple[Kind, str] | None:
-        """Why nothing more was sent; None when there is no such reason."""
-        return self._collector.stop
+        return f"<BatchRunner {self._run.run_id}: {self._in_flight!r}>"
 
     @property
     def leftovers(self) -> list[Pending]:
         """What is left to live calls, with ``goes_live``."""
-        return self._feed.leftovers
+        return self._packer.leftovers
 
     @property
     def batches(self) -> tuple[BatchState, ...]:
         """The batches under way, as the API showed them last."""
-        return tuple(parcel.batch for parcel in list(self._parcels.values()) if parcel.batch is not None)
+        return self._in_flight.states
 
     def cancel(self) -> None:
         """Ask the API to cancel the batches under way, and send nothing more; what is answered is still collected."""
-        self._feed.is_closed = True
+        self._packer.is_closed = True
         for wake in self._wakers:
             with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
                 wake()
@@ -114,7 +101,7 @@ class Batches:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({work})
             self._leave()
-            self._run.settled()
+            self._calls.settled()
         if not work.cancelled() and (error := work.exception()) is not None:
             raise error
 
@@ -136,162 +123,160 @@ class Batches:
 
     async def _loop(self) -> None:
         control = self._run.control
-        self._run.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
+        self._calls.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
         while not control.is_stopping:
-            if await self._sender.submit_next():
+            if await self._submitter.submit_next():
                 continue
-            self._run.settled()
+            self._calls.settled()
             await self._cancel_all()
             if await self._visit():
                 continue
-            if self._parcels or self._sender.sealed is not None:
+            if len(self._in_flight) or self._submitter.packed is not None:
                 await self._sleep()
-            elif self._feed.is_exhausted:
+            elif self._packer.is_exhausted:
                 return
 
     # -- looking after what is under way -----------------------------------------------------------------------------
 
     async def _visit(self) -> bool:
-        """Look at every parcel that is due; True when something ended, so that more may be sent."""
-        now, ended = self._run.clock(), False
-        for parcel in [parcel for parcel in self._parcels.values() if parcel.due <= now]:
+        """Look at every batch that is due; True when something ended, so that more may be sent."""
+        has_ended = False
+        for batch in self._in_flight.due(self._run.clock()):
             if self._run.control.is_stopping:
                 break
-            await (self._look_up(parcel) if parcel.record.batch_id is None else self._poll(parcel))
-            ended = ended or parcel.record.id not in self._parcels
-        return ended
+            await (self._look_up(batch) if batch.record.batch_id is None else self._poll(batch))
+            has_ended = has_ended or batch not in self._in_flight
+        return has_ended
 
-    async def _look_up(self, parcel: Parcel) -> None:
+    async def _look_up(self, batch: InFlightBatch) -> None:
         """Find out whether an envelope became a batch."""
-        run = self._run
-        finding = await reconcile(run, parcel)
+        finding = await reconcile(self._run, self._calls, batch)
         if isinstance(finding, Found):
-            became(self._run, parcel, finding.batch)
+            became(self._run, self._calls, batch, finding.batch)
         elif isinstance(finding, Missing):
-            self._drop(parcel)
-            self._count_lost(parcel)
-            self._feed.send_again(parcel)
+            self._in_flight.let_go(batch)
+            self._count_lost(batch)
+            self._packer.send_again(batch)
         elif isinstance(finding, Unknown):
-            parcel.due = run.clock() + finding.wait_seconds
+            batch.due = self._run.clock() + finding.wait_seconds
         else:
-            self._failed(parcel, finding)
+            self._failed(batch, finding)
 
-    def _count_lost(self, parcel: Parcel) -> None:
+    def _count_lost(self, batch: InFlightBatch) -> None:
         """Count a `create` that failed on the server's side as an attempt of its requests; the last one is final."""
-        lost = parcel.lost
-        if lost is None:
+        failure = batch.create_failure
+        if failure is None:
             return
-        for key, ticket in list(parcel.tickets.items()):
-            ticket.attempts += 1
-            if judge_result(lost, ticket.attempts, self._run.policy) != "again":
-                del parcel.tickets[key]
-                self._collector.give_up(ticket, lost.kind, lost.message, lost.request_id)
+        for key, item in list(batch.items.items()):
+            item.attempts += 1
+            if judge_result(failure, item.attempts, self._run.policy) != "again":
+                del batch.items[key]
+                self._run.accounting.give_up(item, failure.kind, failure.message, failure.request_id)
 
-    async def _poll(self, parcel: Parcel) -> None:
+    async def _poll(self, batch: InFlightBatch) -> None:
         run = self._run
-        assert parcel.record.batch_id is not None
-        state = await run.door.retrieve(parcel.record.batch_id)
+        assert batch.record.batch_id is not None
+        state = await self._calls.api.retrieve(batch.record.batch_id)
         if isinstance(state, Failure):
-            self._failed(parcel, state)
+            self._failed(batch, state)
             return
-        parcel.batch = state
-        parcel.failures.clear()
+        batch.state = state
+        batch.failures = ()
         if state.has_ended:
-            await self._collect(parcel, state)
+            await self._collect(batch, state)
         else:
-            age_seconds = 0.0 if state.status == "canceling" else run.wall_clock() - parcel.record.created
-            parcel.due = run.clock() + poll_after(age_seconds)
+            age_seconds = 0.0 if state.status == "canceling" else run.wall_clock() - batch.record.created
+            batch.due = run.clock() + poll_after(age_seconds)
 
-    async def _collect(self, parcel: Parcel, state: BatchState) -> None:
+    async def _collect(self, batch: InFlightBatch, state: BatchState) -> None:
         run = self._run
         if state.is_archived:
-            self._results_are_gone(parcel)
+            self._results_are_gone(batch)
             return
-        run.stats.waiting_for = f"{parcel.name} has ended: collecting its results"
-        failure = await self._collector.collect(parcel)
+        run.stats.waiting_for = f"{batch.name} has ended: collecting its results"
+        started = run.clock()
+        failure = await self._collector.collect(batch)
+        run.waited(WaitReason.BATCH_RESULTS, started)
         if failure is not None:
-            self._failed(parcel, failure)
+            self._failed(batch, failure)
         elif not run.control.is_stopping:
-            run.book.close_collected(parcel.record.id, parcel.answers)
-            self._drop(parcel)
+            self._calls.book.close_collected(batch.record.id, batch.answers)
+            self._in_flight.let_go(batch)
 
-    def _results_are_gone(self, parcel: Parcel) -> None:
+    def _results_are_gone(self, batch: InFlightBatch) -> None:
         """After 29 days nobody can read the answers any more: ask again."""
-        self._run.book.close(parcel.record.id, "failed")
-        self._drop(parcel)
-        self._feed.send_again(parcel)
+        self._calls.book.close(batch.record.id, "failed")
+        self._in_flight.let_go(batch)
+        self._packer.send_again(batch)
 
-    def _failed(self, parcel: Parcel, failure: Failure) -> None:
+    def _failed(self, batch: InFlightBatch, failure: Failure) -> None:
         """Act on a call about a batch that failed: it costs nothing to ask again, and the batch goes on meanwhile."""
         run = self._run
-        verdict = judge_failure(failure, parcel.failures, PATIENCE, run.rng)
-        parcel.failures.append(failure.kind)
+        verdict = judge_failure(failure, batch.failures, PATIENCE, run.rng)
+        batch.failures = (*batch.failures, failure.kind)
         if isinstance(verdict, Again):
-            parcel.due = run.clock() + max(1.0, verdict.wait_seconds)
+            batch.due = run.clock() + max(1.0, verdict.wait_seconds)
             return
-        if isinstance(verdict, Stop) and failure.kind != "not_found" and self._collector.stop is None:
-            self._collector.stop = (failure.kind, failure.message)
-        self._drop(parcel)
-        what = failure.message
-        if failure.kind == "not_found" and parcel.record.batch_id is not None:
-            what = f"{parcel.name} was deleted, or belongs to another workspace than this key: {what}"
-        for ticket in parcel.tickets.values():
-            self._collector.give_up(ticket, failure.kind, what, failure.request_id)
-
-    def _drop(self, parcel: Parcel) -> None:
-        """Let go of a parcel; what its batch did not answer may now go into the next envelope."""
-        del self._parcels[parcel.record.id]
-        self._collector.again.extend(parcel.again)
-        parcel.again.clear()
+        if isinstance(verdict, Stop) and failure.kind != "not_found":
+            run.state.halt(failure.kind, failure.message)
+        self._in_flight.let_go(batch)
+        message = failure.message
+        if failure.kind == "not_found" and batch.record.batch_id is not None:
+            message = f"{batch.name} was deleted, or belongs to another workspace than this key: {message}"
+        for item in batch.items.values():
+            run.accounting.give_up(item, failure.kind, message, failure.request_id)
 
     async def _cancel_all(self) -> None:
         """Ask the API to cancel what is under way, where the user wants that."""
-        if not self._feed.is_closed:
+        if not self._packer.is_closed:
             return
-        for parcel in list(self._parcels.values()):
-            if parcel.record.batch_id is None:
-                self._leave_one(parcel)
-            elif not parcel.is_cancelling:
-                state = await self._run.door.cancel(parcel.record.batch_id)
-                parcel.is_cancelling = isinstance(state, BatchState) or state.status == 400  # 400: it has ended already
-                parcel.due = self._run.clock()
+        for batch in self._in_flight:
+            if batch.record.batch_id is None:
+                self._leave_one(batch)
+            elif not batch.is_cancelling:
+                state = await self._calls.api.cancel(batch.record.batch_id)
+                batch.is_cancelling = isinstance(state, BatchState) or state.status == 400  # 400: it has ended already
+                batch.due = self._run.clock()
 
     # -- waiting and leaving -----------------------------------------------------------------------------------------
 
     async def _sleep(self) -> None:
-        """Sleep until the next parcel is due, the queue may have room, or a flag was set."""
-        run = self._run
-        dues = [parcel.due for parcel in self._parcels.values()]
-        if self._sender.sealed is not None:
-            dues.append(self._sender.closed_until)
+        """Sleep until the next batch is due, the queue may have room, or a flag was set."""
+        run, packed = self._run, self._submitter.packed
+        due = self._in_flight.next_due()
+        dues = [] if due is None else [due]
+        words = [describe(self._in_flight, local_time)]
+        if packed is not None:
+            dues.append(self._submitter.closed_until)
+            words.append(f"{len(packed.envelope):,} rows wait for room in the batch queue")
         started = run.clock()
-        words = [describe_parcels(self._parcels.values(), run.local_time)]
-        if self._sender.sealed is not None:
-            words.append(f"{len(self._sender.sealed.envelope):,} rows wait for room in the batch queue")
         run.stats.waiting_for = "; ".join(filter(None, words))
         self._wake.clear()
         if not run.control.is_stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, min(dues) - started)):
                     await self._wake.wait()
-        self.waited["batch"] = self.waited.get("batch", 0.0) + run.clock() - started
+        run.waited(self._wait_reason(), started)
+
+    def _wait_reason(self) -> WaitReason:
+        if self._submitter.packed is not None:
+            return WaitReason.BATCH_QUEUE
+        return WaitReason.BATCH_PROCESSING if self._in_flight.states else WaitReason.BATCH_LOOKUP
 
     def _leave(self) -> None:
         """Tell the rows of batches that go on without us where their answers will be."""
-        self._run.stats.waiting_for = ""
-        self._sender.put_back()
-        for parcel in list(self._parcels.values()):
-            self._leave_one(parcel)
-        kind, what = self.stop or ("cancelled", "the run was stopped")
-        for ticket in [*self._collector.again, *(Ticket.of(pending) for pending in self._feed.fresh)]:
-            self._collector.give_up(ticket, kind, f"not sent: {what}")
+        run = self._run
+        run.stats.waiting_for = ""
+        self._submitter.unpack()
+        for batch in self._in_flight:
+            self._leave_one(batch)
+        for item in [*self._in_flight.take_again(), *self._packer.fresh]:
+            run.accounting.give_up(item, *run.state.reason_for_the_rest)
 
-    def _leave_one(self, parcel: Parcel) -> None:
-        self._drop(parcel)
-        error = f"cancelled: the {parcel.name} goes on at the API; run the cell again to collect it"
-        if parcel.record.batch_id is None:
-            error = row_error("cancelled", "it is not known yet whether a batch was created; the next run finds out")
-        for ticket in parcel.tickets.values():
-            self._deliver(
-                ticket.position, Outcome(None, None, "cancelled", error, ticket.cost, "none", ticket.attempts)
-            )
+    def _leave_one(self, batch: InFlightBatch) -> None:
+        self._in_flight.let_go(batch)
+        message, hint = f"the {batch.name} goes on at the API", "run the cell again to collect it"
+        if batch.record.batch_id is None:
+            message, hint = "it is not known yet whether a batch was created", "the next run finds out"
+        for item in batch.items.values():
+            self._run.accounting.give_up(item, "cancelled", message, hint=hint)

@@ -1,6 +1,6 @@
-"""What one run works with: the request on its way, the decisions, and the environment put together.
+"""What one run works with: the request on its way, what has happened so far, and everything a way to travel may use.
 
-Values and names only; :mod:`engine` and the batches put them to work, ``session`` fills them in.
+Values and names only. ``session`` fills them in; the dispatcher and the batches put them to work.
 """
 
 from __future__ import annotations
@@ -8,117 +8,100 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
 from ..bridge import Control
 from ..errors import Kind
-from ..limits.gate import Gate
-from ..limits.load import LoadEstimator
 from ..progress.stats import RunStats
-from ..records import Answer, Body, Outcome, Request, Transport, Usage
+from ..progress.waits import WaitReason
+from ..records import Body, Request
 from ..retry import RetryPolicy
 from ..store.journal import Journal
-from .budget import Budget
-from .cache_warmup import Prefixes
+from .accounting import Accounting
 
-ZERO = Decimal(0)
+
+@dataclass(frozen=True, slots=True)
+class StopReason:
+    """Why a run sends nothing more, as an error kind and in words."""
+
+    kind: Kind
+    message: str
 
 
 @dataclass(slots=True)
-class Pending:
-    """One request on its way to an outcome.
+class RunState:
+    """What has happened to a run that its end has to tell.
 
     Attributes
     ----------
-    position : int
-        Position of its (first) row.
-    request : Request
-        What is asked.
-    failures : list of str
-        Kinds of the failures so far.
-    attempts : int
-        Calls sent so far.
-    cost : Decimal or None
-        US dollars paid so far; None once an answer had no known price.
-    repairs : int
-        Times it was asked again because the answer did not fit the schema.
+    stop : StopReason or None
+        Why nothing more is sent; None when there is no such reason.
+    waited : dict of WaitReason to float
+        Seconds of waiting by reason.
     """
 
-    position: int
-    request: Request
-    failures: list[Kind] = field(default_factory=list)
-    attempts: int = 0
-    cost: Decimal | None = ZERO
-    repairs: int = 0
+    stop: StopReason | None = None
+    waited: dict[WaitReason, float] = field(default_factory=dict)
+
+    def halt(self, kind: Kind, message: str) -> None:
+        """Send nothing more; the first reason stays."""
+        if self.stop is None:
+            self.stop = StopReason(kind, message)
+
+    @property
+    def reason_for_the_rest(self) -> tuple[Kind, str]:
+        """Kind of error and message of rows that were never sent."""
+        stop = self.stop or StopReason("cancelled", "the run was stopped")
+        return stop.kind, f"not sent: {stop.message}"
+
+    def note_wait(self, reason: WaitReason, seconds: float) -> None:
+        """Add to the time waited for a reason."""
+        self.waited[reason] = self.waited.get(reason, 0.0) + seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The decisions that differ from run to run, as plain functions.
-
-    Attributes
-    ----------
-    read : callable
-        Message -> Answer: text, typed values, kind of error.
-    price : callable
-        (model, usage) -> US dollars or None.
-    worst_cost : callable
-        Request -> the most that a call can cost, US dollars.
-    with_breakpoint : callable
-        Request -> the wire body, with a cache mark where the request has a prefix.
-    repair : callable
-        (Pending, Answer) -> the request that asks again for an answer that fits the schema, or None.
-    """
-
-    read: Callable[[Any], Answer]
-    price: Callable[[str, Usage], Decimal | None]
-    worst_cost: Callable[[Request], Decimal]
-    with_breakpoint: Callable[[Request], Body]
-    repair: Callable[[Pending, Answer], Request | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Everything that one run works with; each thing has this one owner while the run lasts.
+class RunContext:
+    """Everything that one run works with, however its requests travel.
 
     Attributes
     ----------
     run_id, host : str
         Names in the journal.
-    transport, gate, journal : Transport, Gate, Journal
-        The environment and the limits.
-    rules, policy, budget, estimator, prefixes : Rules, RetryPolicy, Budget, LoadEstimator, Prefixes or None
-        The decisions.
-    control, stats : Control, RunStats
-        What the outside sets and sees.
+    journal : Journal
+        Keeps answers, attempts and waits.
+    accounting : Accounting
+        What answers and failures cost, and what becomes of them.
+    with_breakpoint : callable
+        Request -> the wire body, with a cache breakpoint where the request has a prefix.
+    policy : RetryPolicy
+        How often to try again.
+    control : Control
+        The stop flags.
+    stats : RunStats
+        What the outside sees.
+    state : RunState
+        What has happened so far.
     clock, wall_clock : callable
         Seconds, monotonic; seconds since the epoch.
     rng : random.Random
-        Jitter.
-    max_in_flight : int
-        The hard cap of calls under way.
-    stops_at_error : bool
-        True for ``on_error="raise"``.
+        Jitter, and ids of envelopes.
     """
 
     run_id: str
     host: str
-    transport: Transport
-    gate: Gate
     journal: Journal
-    rules: Rules
+    accounting: Accounting
+    with_breakpoint: Callable[[Request], Body]
     policy: RetryPolicy
-    budget: Budget
-    estimator: LoadEstimator
-    prefixes: Prefixes | None
     control: Control
     stats: RunStats
+    state: RunState
     clock: Callable[[], float]
     wall_clock: Callable[[], float]
     rng: random.Random
-    max_in_flight: int
-    stops_at_error: bool = False
 
-
-Deliver = Callable[[Pending, Outcome], None]
+    def waited(self, reason: WaitReason, started: float) -> None:
+        """Keep that the run waited for a reason from `started` (seconds of its clock) until now."""
+        seconds = self.clock() - started
+        self.state.note_wait(reason, seconds)
+        wall = self.wall_clock()
+        self.journal.keep_wait(self.run_id, wall - seconds, wall, reason)

@@ -95,5 +95,23 @@ def observing_environment(settings: Settings) -> Environment:
     key = (f"{account.host} {account.owner}", model_group(settings.model))
     with _lock:
         gate = _gates.setdefault(key, Gate())
-    most = min(CEILING, most_connections() or CEILING)
-    return Environment(host=account.host, open_transport=open_transport, gate=gate, most_in_flight=most)
+    return Environment(account.host, open_transport, gate, most_in_flight=system_limit())
+
+
+def max_in_flight(settings: Settings, environment: Environment | None) -> int:
+    """Return the most live calls that a run may have under way: what the user says, within what the system allows.
+
+    Parameters
+    ----------
+    settings : Settings
+        The user's.
+    environment : Environment or None
+        None where there is nothing to sign in with; then the system alone counts.
+    """
+    most = environment.most_in_flight if environment is not None else system_limit()
+    return most if settings.max_concurrency == "auto" else min(most, settings.max_concurrency)
+
+
+def system_limit() -> int:
+    """Return the most calls that this process can have under way: each needs an open file."""
+    return min(CEILING, most_connections() or CEILING)

@@ -1,136 +1,117 @@
 """Rows become requests, a chunk at a time: skipped, asked before, in the journal already, or to be sent.
 
-Pulled by the engine as it has room, so that a frame of any length never lies in memory as requests.
+Pulled as there is room, so that a frame of any length never lies in memory as requests. What takes time (prompt
+functions, files, the journal) runs beside the event loop, which goes on reading answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Protocol
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
-from ..api.answers import usage_of
+from ..bridge import off_loop
 from ..errors import row_error
-from ..prompt.request import Shared, build
 from ..prompt.template import Content, RowProblem, Skipped
-from ..records import Answer, Outcome, Reply, Request
+from ..records import ZERO, Outcome, Reply
 from ..store.journal import Journal
-from .context import Pending
+from .accounting import Accounting
+from .pending import Pending
+from .plan import Plan
 from .results import Results
 
-ZERO = Decimal(0)
 
-
-class Rows(Protocol):
-    """Where rows come from: a frame, a series, a list."""
-
-    rows_at_once: int
-    """How many rows to prepare at a time: few where each brings a file, many where it is text."""
-
-    def __len__(self) -> int: ...
-
-    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
-        """Return what the rows from `start` to `stop` ask."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Intake:
-    """Turns rows into requests that still have to be sent.
+    """Turns the rows of a plan into requests that still have to be sent.
 
     Attributes
     ----------
-    rows : Rows
-        Where they come from.
-    shared : Shared
-        What all requests have in common.
+    plan : Plan
+        The rows, and how their requests are made.
     results : Results
         Gets the outcomes that need no call.
     journal : Journal
         Asked for answers first.
-    read : callable
-        Message -> Answer.
-    price : callable
-        (model, usage) -> US dollars, for what the journal saved.
-    repair : callable
-        (Pending, Answer) -> the request that asks again, or None.
-    samples : int
-        Independent answers per row.
-    has_breakpoint : bool
-        True when the shared prefix is to be cached.
-    bypass_cache : frozenset of bytes
-        Fingerprints to ask again although the journal has an answer (``retry`` of rows that were answered badly).
+    accounting : Accounting
+        Delivers what the journal answers.
+    start : int
+        The first row that was not taken yet.
     """
 
-    rows: Rows
-    shared: Shared
+    plan: Plan
     results: Results
     journal: Journal
-    read: Callable[..., Answer]
-    price: Callable[..., Decimal | None]
-    repair: Callable[[Pending, Answer], Request | None]
-    samples: int = 1
-    has_breakpoint: bool = False
-    bypass_cache: frozenset[bytes] = frozenset()
+    accounting: Accounting
+    start: int = 0
+    _first_of: dict[bytes, int] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[list[Pending]]:
-        """Yield what has to be sent, chunk by chunk; a chunk may be empty."""
-        first_of: dict[bytes, int] = {}
-        step = self.rows.rows_at_once
-        for start in range(0, len(self.rows), step):
-            stop = min(start + step, len(self.rows))
-            yield self.unanswered(self._first_askers(start, stop, first_of))
+    async def next_chunk(self) -> list[Pending] | None:
+        """Return what the next rows have to send, perhaps nothing; None after the last row."""
+        rows, start = self.plan.rows, self.start
+        if start >= len(rows):
+            return None
+        self.start = stop = min(start + rows.rows_at_once, len(rows))
+        prepared = await off_loop(lambda: self._prepare(start, stop))
+        return await self.unanswered(self._first_askers(prepared))
 
-    def _first_askers(self, start: int, stop: int, first_of: dict[bytes, int]) -> list[Pending]:
-        """Return one pending request per distinct question of these rows; the others are told whom to follow."""
-        found: list[Pending] = []
-        for offset, content in enumerate(self.rows.contents(start, stop)):
-            for sample in range(self.samples):
-                position = (start + offset) * self.samples + sample
-                if isinstance(content, Skipped | RowProblem):
-                    self.results.deliver(position, _unsent(content))
-                    continue
-                request = build(self.shared, content, sample=sample, has_breakpoint=self.has_breakpoint)
-                self.results.fingerprints[position] = request.fingerprint
-                first = first_of.setdefault(request.fingerprint, position)
-                if first == position:
-                    found.append(Pending(position, request))
-                else:
-                    self.results.copy_from(position, first)
-        return found
+    async def chunks(self) -> AsyncIterator[list[Pending]]:
+        """Yield all chunks to the last."""
+        while (chunk := await self.next_chunk()) is not None:
+            yield chunk
 
-    def unanswered(self, pending: list[Pending]) -> list[Pending]:
-        """Answer from the journal what it knows, and return the rest."""
-        rest = [item for item in pending if item.request.fingerprint in self.bypass_cache]
-        pending = [item for item in pending if item.request.fingerprint not in self.bypass_cache]
-        while pending:
-            known = self.journal.recall([item.request.fingerprint for item in pending])
-            repairs: list[Pending] = []
-            for item in pending:
-                reply = known.get(item.request.fingerprint)
-                again = self._recalled(item, reply) if reply is not None else None
-                if reply is None:
-                    rest.append(item)
-                elif again is not None:
-                    repairs.append(again)
-            pending = repairs
+    async def unanswered(self, pending: list[Pending]) -> list[Pending]:
+        """Answer from the journal what it knows, and return the rest in the order of rows."""
+        bypassed = self.plan.bypass_cache
+        rest = [item for item in pending if item.fingerprint in bypassed]
+        asked = [item for item in pending if item.fingerprint not in bypassed]
+        while asked:
+            keys = [item.fingerprint for item in asked]
+            known = await off_loop(lambda keys=keys: self.journal.recall(keys))  # type: ignore[misc]
+            rest += [item for item in asked if item.fingerprint not in known]
+            asked = [item for item in asked if item.fingerprint in known and self._is_to_mend(item, known)]
         return sorted(rest, key=lambda item: item.position)
 
-    def _recalled(self, item: Pending, reply: Reply) -> Pending | None:
-        """Deliver a journal answer, or return the request that would mend it."""
-        answer = self.read(reply.message)
-        again = self.repair(item, answer) if answer.kind == "schema" else None
-        model = str(reply.message.get("model"))
-        self.results.stats.saved += self.price(model, usage_of(reply.message)) or ZERO
-        if again is not None:
-            return Pending(item.position, again, repairs=item.repairs + 1)
-        error = row_error(answer.kind, answer.what) if answer.kind else None
-        self.results.deliver(
-            item.position,
-            Outcome(answer.text, answer.values, answer.kind, error, ZERO, "journal", 0, reply.request_id),
-        )
-        return None
+    def _is_to_mend(self, item: Pending, known: dict[bytes, Reply]) -> bool:
+        """Deliver what the journal says; True when it has to be asked for a better answer."""
+        instead = self.accounting.recalled(item, known[item.fingerprint])
+        if instead is None:
+            return False
+        item.ask_instead(instead)
+        return True
+
+    def _prepare(self, start: int, stop: int) -> list[tuple[int, Pending | Skipped | RowProblem]]:
+        """Return each position's request, or why it has none; runs beside the event loop."""
+        samples = self.plan.settings.sample
+        found: list[tuple[int, Pending | Skipped | RowProblem]] = []
+        for offset, content in enumerate(self.plan.rows.contents(start, stop)):
+            for sample in range(samples):
+                position = (start + offset) * samples + sample
+                found.append((position, self._ask(position, content, sample)))
+        return found
+
+    def _ask(
+        self, position: int, content: Content | Skipped | RowProblem, sample: int
+    ) -> Pending | Skipped | RowProblem:
+        if isinstance(content, Skipped | RowProblem):
+            return content
+        request = self.plan.request(content, sample)
+        assert request is not None
+        return Pending.of(position, request)
+
+    def _first_askers(self, prepared: list[tuple[int, Pending | Skipped | RowProblem]]) -> list[Pending]:
+        """Return one request per distinct question; rows that ask the same are told whom to follow."""
+        found: list[Pending] = []
+        for position, item in prepared:
+            if not isinstance(item, Pending):
+                self.results.deliver(position, _unsent(item))
+                continue
+            self.results.fingerprints[position] = item.fingerprint
+            first = self._first_of.setdefault(item.fingerprint, position)
+            if first == position:
+                found.append(item)
+            else:
+                self.results.copy_from(position, first)
+        return found
 
 
 def _unsent(content: Skipped | RowProblem) -> Outcome:

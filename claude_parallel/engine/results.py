@@ -6,13 +6,10 @@ Answers live here and not in a return value, so that an interrupt, an error or a
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from ..errors import Kind, row_error
 from ..progress.stats import RunStats
-from ..records import Outcome, Source
-
-ZERO = Decimal(0)
+from ..records import ZERO, Outcome, Source
 
 
 @dataclass(slots=True)

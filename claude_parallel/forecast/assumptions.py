@@ -9,12 +9,10 @@ import math
 from contextlib import closing
 
 from ..config import journal_path
-from ..engine.environment import Environment, observing_environment
+from ..engine.environment import Environment, max_in_flight, observing_environment
 from ..errors import CredentialsError
-from ..limits.gate import TIERS, Gate, Limits
-from ..limits.window import CEILING
+from ..limits.gate import TIERS, Limits
 from ..options import Settings
-from ..records import Transport
 from ..store.journal import Journal
 from .latency import ASSUMED, Latency, measured_latency
 from .scenario import Conditions, Knowledge
@@ -31,15 +29,6 @@ def look(settings: Settings) -> Environment | None:
         return observing_environment(settings)
     except CredentialsError:
         return None
-
-
-def closed_environment() -> Environment:
-    """Return environment that lead nowhere: enough to know what would be sent."""
-
-    def open_transport(_max_connections: int, _timeout_seconds: float) -> Transport:
-        raise CredentialsError("without credentials nothing can be sent")
-
-    return Environment(host=PUBLIC_HOST, open_transport=open_transport, gate=Gate())
 
 
 def conditions_of(settings: Settings, environment: Environment | None, latency: Latency) -> Conditions:
@@ -61,7 +50,7 @@ def conditions_of(settings: Settings, environment: Environment | None, latency: 
         limits=limits or TIERS[ASSUMED_TIER],
         knowledge=knowledge,
         latency=latency,
-        max_in_flight=CEILING if settings.max_concurrency == "auto" else settings.max_concurrency,
+        max_in_flight=max_in_flight(settings, environment),
         policy=settings.retries,
         ttl="1h" if settings.prompt_cache == "1h" else "5m",
     )
@@ -69,10 +58,7 @@ def conditions_of(settings: Settings, environment: Environment | None, latency: 
 
 def latency_of(settings: Settings, environment: Environment | None) -> Latency:
     """Return the latency of earlier runs in the journal, else the assumed one; no journal is made for it."""
-    path = journal_path(settings.journal)
-    if path is None or not path.exists():
-        return ASSUMED
-    with closing(Journal.open(path)) as journal:
+    with closing(Journal.open_existing(journal_path(settings.journal))) as journal:
         return measured_latency(journal, environment.host if environment else PUBLIC_HOST, settings.model) or ASSUMED
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import resolve_settings
+from ..config import journal_path, resolve_settings
 from ..errors import InputError
 from ..frames.frame_map import FrameMap
 from ..limits.gate import Limits
 from ..options import Settings
 from ..pricing import PriceList
-from .assumptions import closed_environment, conditions_of, latency_of, look
+from ..store.journal import Journal
+from .assumptions import PUBLIC_HOST, conditions_of, latency_of, look
 from .latency import ASSUMED, given_latency, measured_latency
 from .notes import caching_note, estimate_notes, why_not_cached
 from .scenario import Conditions, Script
@@ -135,11 +136,11 @@ def estimate_frame(frame_map: FrameMap, likely_output_tokens: float | None = Non
     """
     _check_positive("likely_output_tokens", likely_output_tokens)
     settings = frame_map.settings
-    environment = frame_map.environment or look(settings)
-    session = frame_map.prepare(environment or closed_environment())
-    with closing(session.journal):
-        workload = survey(session)
-        latency = measured_latency(session.journal, session.environment.host, settings.model) or ASSUMED
+    environment = frame_map.live_environment or look(settings)
+    host = environment.host if environment else PUBLIC_HOST
+    with closing(Journal.open_existing(journal_path(settings.journal))) as journal:
+        workload = survey(frame_map.plan(host), journal)
+        latency = measured_latency(journal, host, settings.model) or ASSUMED
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
     output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)

@@ -9,23 +9,25 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from ..bridge import Control
+from ..engine.accounting import Accounting
 from ..engine.budget import Budget
 from ..engine.cache_warmup import Prefixes
-from ..engine.context import Pending, Rules, Run
-from ..engine.dispatcher import Engine
+from ..engine.context import RunContext, RunState
+from ..engine.dispatcher import Dispatcher, LiveCalls
+from ..engine.pending import Pending
+from ..engine.tariff import FreeTariff
 from ..limits.gate import Gate, Ticket
 from ..limits.load import LoadEstimator
 from ..progress.stats import RunStats
 from ..prompt.cache_marks import SECONDS
-from ..records import Answer, Load, Outcome, Request
+from ..records import Answer, Load, Request
 from ..report.run import Run as RunRecord
 from ..report.timeline import RunData
 from ..simulation.clock import run_virtual
@@ -33,8 +35,6 @@ from ..simulation.profile import Profile
 from ..simulation.stage import EPOCH, TokenTransport
 from ..store.journal import Journal
 from .scenario import ANSWERS, Conditions, Script, account_limits, burst_of
-
-ZERO = Decimal(0)
 
 HEAD_CALLS = 4_000
 """Beyond what the first minute's burst takes, so many calls are played; then the pace is steady."""
@@ -120,50 +120,60 @@ class _Play:
         self._control = control
         self._journal = Journal.open(None)
         self._clock = _LoopClock()
+        self._start = 0
 
     async def run(self) -> None:
         """Play the calls to their end."""
         limits = self._conditions.limits.by_dimension()
         settings = {"model": "rehearsal", "rows": self.played}
         self._journal.begin_run("rehearsal", EPOCH, "rehearsal", settings)
-        engine = Engine(self._assemble(), self._calls(), _ignore)
-        await engine.run()
+        state = RunState()
+        calls = LiveCalls(
+            transport=self._transport(),
+            gate=_fresh_gate(self._conditions),
+            estimator=LoadEstimator(),
+            prefixes=Prefixes(SECONDS[self._conditions.ttl]) if self._script.cached_tokens else None,
+            max_in_flight=self._conditions.max_in_flight,
+        )
+        await Dispatcher(self._context(state), calls, self).run()
         self.seconds = self._clock()
-        totals = {"rows": self.played, "limits": limits, "waited_seconds": dict(engine.waited)}
+        totals = {"rows": self.played, "limits": limits, "waited_seconds": dict(state.waited)}
         self._journal.end_run("rehearsal", EPOCH + self.seconds, totals)
 
     def data(self) -> RunData:
         """Return the record of the rehearsal."""
         return RunRecord("rehearsal", self._journal).data()
 
-    def _assemble(self) -> Run:
-        conditions = self._conditions
-        return Run(
+    def _context(self, state: RunState) -> RunContext:
+        stats = RunStats(total=self.played)
+        return RunContext(
             run_id="rehearsal",
             host="rehearsal",
-            transport=self._stage(),
-            gate=_fresh_gate(conditions),
             journal=self._journal,
-            rules=Rules(
+            accounting=Accounting(
+                run_id="rehearsal",
+                model="rehearsal",
+                source="api",
+                tariff=FreeTariff(),
+                budget=Budget(),
+                journal=self._journal,
+                stats=stats,
                 read=lambda _message: Answer("rehearsal"),
-                price=lambda _model, _usage: ZERO,
-                worst_cost=lambda _request: ZERO,
-                with_breakpoint=self._note_sent,
                 repair=lambda _pending, _answer: None,
+                deliver=lambda _position, _outcome: None,
+                control=self._control,
             ),
-            policy=conditions.policy,
-            budget=Budget(cap=None),
-            estimator=LoadEstimator(),
-            prefixes=Prefixes(SECONDS[conditions.ttl]) if self._script.cached_tokens else None,
+            with_breakpoint=self._note_sent,
+            policy=self._conditions.policy,
             control=self._control,
-            stats=RunStats(total=self.played),
+            stats=stats,
+            state=state,
             clock=self._clock,
             wall_clock=lambda: EPOCH + self._clock(),
             rng=random.Random(0),
-            max_in_flight=conditions.max_in_flight,
         )
 
-    def _stage(self) -> TokenTransport:
+    def _transport(self) -> TokenTransport:
         latency = self._conditions.latency
         profile = Profile(
             limits=account_limits(self._conditions.limits),
@@ -177,25 +187,19 @@ class _Play:
         self.sent_at.append(self._clock())
         return request.body
 
-    def _calls(self) -> Iterator[list[Pending]]:
-        script = self._script
-        cached, output = round(script.cached_tokens), max(1, round(script.output_tokens))
-        prefix = _PREFIX if cached else None
-        for start in range(0, self.played, _CHUNK):
-            stop = min(start + _CHUNK, self.played)
-            pairs = zip(script.input_tokens[start:stop].tolist(), script.loads[start:stop].tolist(), strict=True)
-            yield [
-                Pending(
-                    start + offset,
-                    Request(
-                        {"model": "rehearsal", "input": max(round(tokens), cached), "cached": cached, "output": output},
-                        b"",
-                        Load(load),
-                        prefix,
-                    ),
-                )
-                for offset, (tokens, load) in enumerate(pairs)
-            ]
+    async def next_chunk(self) -> list[Pending] | None:
+        """Return the next calls of the script."""
+        script, start = self._script, self._start
+        if start >= self.played:
+            return None
+        self._start = stop = min(start + _CHUNK, self.played)
+        pairs = zip(script.input_tokens[start:stop].tolist(), script.loads[start:stop].tolist(), strict=True)
+        return [Pending.of(start + at, self._request(tokens, load)) for at, (tokens, load) in enumerate(pairs)]
+
+    def _request(self, input_tokens: float, load: float) -> Request:
+        cached, output = round(self._script.cached_tokens), max(1, round(self._script.output_tokens))
+        body = {"model": "rehearsal", "input": max(round(input_tokens), cached), "cached": cached, "output": output}
+        return Request(body, b"", Load(load), _PREFIX if cached else None)
 
 
 class _LoopClock:
@@ -244,7 +248,3 @@ def _on_thread(work: Callable[[], None], control: Control) -> None:
         raise
     if errors:
         raise errors[0]
-
-
-def _ignore(_pending: Pending, _outcome: Outcome) -> None:
-    return None

@@ -6,16 +6,23 @@ the tokens really are, ``token_counts`` asks; what they cost, ``strategies`` com
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.context import Pending
-from ..engine.session import Session
+from ..bridge import Control, run_blocking
+from ..engine.accounting import Accounting
+from ..engine.budget import Budget
+from ..engine.intake import Intake
+from ..engine.pending import Pending
+from ..engine.plan import Plan
+from ..engine.results import Results
+from ..engine.tariff import FreeTariff
+from ..progress.stats import RunStats
 from ..prompt.cache_marks import minimum_tokens
 from ..records import Body, Usage
+from ..store.journal import Journal
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -71,37 +78,54 @@ class Workload:
         return len(self.loads)
 
 
-def survey(session: Session) -> Workload:
-    """Walk through all rows of a session as its run would, and return what it would send.
+def survey(plan: Plan, journal: Journal) -> Workload:
+    """Walk through all rows of a plan as its run would, and return what it would send.
 
-    Answers are read from the journal, nothing is written to it and nothing is sent.
+    Parameters
+    ----------
+    plan : Plan
+        The map.
+    journal : Journal
+        Asked for answers; nothing is written to it, and nothing is sent.
     """
-    known: list[Usage] = []
-
-    def note(_model: str, usage: Usage) -> Decimal:
-        known.append(usage)
-        return Decimal(0)
-
-    picked = _Sample(session.stats.total, SAMPLE_REQUESTS)
+    stats = RunStats(total=plan.size)
+    results = Results.empty(plan.size, stats)
+    tariff = FreeTariff()
+    accounting = Accounting(
+        run_id="estimate",
+        model=plan.settings.model,
+        source="api",
+        tariff=tariff,
+        budget=Budget(),
+        journal=journal,
+        stats=stats,
+        read=plan.read,
+        repair=plan.repair,
+        deliver=results.deliver,
+        control=Control(),
+    )
+    picked = _Sample(plan.size, SAMPLE_REQUESTS)
     loads: list[float] = []
-    for chunk in replace(session.intake(), price=note).chunks():
-        for pending in chunk:
-            picked.offer(pending)
-            loads.append(pending.request.load.input_tokens)
-    results, kinds = session.results, session.stats.kinds
-    shared = session.shared
+
+    async def walk() -> None:
+        async for chunk in Intake(plan, results, journal, accounting).chunks():
+            for pending in chunk:
+                picked.offer(pending)
+                loads.append(pending.asked.load.input_tokens)
+
+    run_blocking(walk, accounting.control, lambda: None)
     return Workload(
-        rows=session.stats.total,
+        rows=plan.size,
         unique=len({key for key in results.fingerprints if key is not None}),
         in_journal=sum(outcome is not None and outcome.source == "journal" for outcome in results.outcomes),
-        skipped=kinds["skipped"],
-        invalid=kinds["invalid"],
+        skipped=stats.kinds["skipped"],
+        invalid=stats.kinds["invalid"],
         loads=np.asarray(loads, dtype=np.float64),
-        prefix_load=shared.prefix_tokens,
-        fields=shared.fields,
-        sample=tuple((item.request.load.input_tokens, item.request.body) for item in picked.items),
-        prefix_body=_prefix_body(session),
-        known=tuple(known),
+        prefix_load=plan.shared.prefix_tokens,
+        fields=plan.shared.fields,
+        sample=tuple((item.asked.load.input_tokens, item.asked.body) for item in picked.items),
+        prefix_body=_prefix_body(plan),
+        known=tuple(tariff.usages),
     )
 
 
@@ -111,9 +135,9 @@ def plain_workload(rows: int, input_tokens: float, cached_tokens: float, fields:
     return Workload(rows, rows, 0, 0, 0, loads, cached_tokens, fields)
 
 
-def _prefix_body(session: Session) -> Body | None:
-    shared = session.shared
-    if not session.stats.total or shared.prefix_tokens < minimum_tokens(session.settings.model) / 2:
+def _prefix_body(plan: Plan) -> Body | None:
+    shared = plan.shared
+    if not plan.size or shared.prefix_tokens < minimum_tokens(plan.settings.model) / 2:
         return None
     question = {"role": "user", "content": shared.static_text if shared.static_text.strip() else "."}
     return {**shared.fields, "messages": [*shared.examples, question]}

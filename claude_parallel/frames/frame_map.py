@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from ..api.answers import read_answer
-from ..batch.session import BatchEnvironment, BatchSession
-from ..config import resolve_settings
+from ..batch.carrier import BatchEnvironment, choose_carrier
+from ..config import journal_path, resolve_settings
 from ..engine.environment import Environment
+from ..engine.plan import Plan, make_plan
 from ..engine.results import Results
 from ..engine.session import Session
 from ..errors import InputError, nearest
@@ -27,6 +28,7 @@ from ..prompt.template import Prompt, PromptFunction, compile_prompt
 from ..report.recent_runs import remember
 from ..schema.reader import typed_reader
 from ..schema.schema import Schema, compile_schema
+from ..store.journal import Journal
 from .calls import MapCall, columns_made_as, remember_call, sign
 from .columns import Columns, cost_name, error_name, plan_columns
 from .outputs import attach, output_arrays
@@ -49,7 +51,7 @@ class FrameMap:
         Name of the text column.
     options : mapping
         Options of ``ClaudeFrame.map``.
-    environment : Environment, optional
+    environment : Environment or BatchEnvironment, optional
         Another outside world, for rehearsals and tests.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
@@ -67,7 +69,7 @@ class FrameMap:
         out: str,
         options: Mapping[str, Any],
         *,
-        environment: Environment | None = None,
+        environment: Environment | BatchEnvironment | None = None,
         bypass_cache: frozenset[bytes] = frozenset(),
     ) -> None:
         if not isinstance(out, str) or not out:
@@ -110,28 +112,35 @@ class FrameMap:
 
     def session(self) -> Session:
         """Return a session that runs this map once."""
-        session = self.prepare(self.environment)
+        carrier = choose_carrier(self.settings, self.environment)
+        plan = self.plan(carrier.environment.host, is_batch=carrier.is_batch)
+        is_path = not isinstance(self.settings.journal, bool)
+        journal = Journal.open(journal_path(self.settings.journal), is_explicit=is_path)
+        session = Session(plan, carrier, journal, out=self.out)
         remember(session.run_id, session.journal)
         remember_call(session.run_id, self._call)
         self.last_session = session
         return session
 
-    def prepare(self, environment: Environment | None) -> Session:
-        """Return a session that leaves no trace until it is run: for estimates."""
+    def plan(self, host: str, *, is_batch: bool = False) -> Plan:
+        """Return what would be asked of the API at `host`; leaves no trace."""
         has_files = bool(self.settings.images or self.settings.documents)
-        is_batch = bool(self.settings.batch) and (environment is None or isinstance(environment, BatchEnvironment))
-        make = BatchSession if is_batch else Session  # a rehearsal brings live environment, whatever it rehearses
-        return make(
+        return make_plan(
             self.rows,
             self.settings,
-            out=self.out,
+            host,
+            is_batch=is_batch,
             static_text="" if has_files else self.prompt.static_text,  # files come before the text
-            environment=environment,
             read=typed_reader(self.schema) if self.schema else read_answer,
             output_format=self.schema.format if self.schema else None,
             examples=self._examples,
             bypass_cache=self._bypass_cache,
         )
+
+    @property
+    def live_environment(self) -> Environment | None:
+        """The outside world that was given, as live calls meet it; None = the real one."""
+        return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
 
     def result(self, session: Session) -> pd.DataFrame:
         """Return the frame with the columns of a finished session."""

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ..errors import FateCounts, Kind, count_fates
-from ..records import Outcome, Usage
-
-ZERO = Decimal(0)
+from ..records import ZERO, Outcome, Usage
 
 
 @dataclass(slots=True)

@@ -52,6 +52,10 @@ class WaitReason(StrEnum):
         "budget",
         "what is in flight could use up the rest of the budget; its answers free what they did not cost",
     )
+    ROWS = (
+        "the next rows",
+        "prompt functions, files or the journal were slower than the API; cheaper prompt functions help",
+    )
     RETRY = ("the next retry", "every row left has failed before; each is asked again after a growing pause")
     OVERLOADED = (
         "API overloaded",

@@ -12,9 +12,9 @@ from decimal import Decimal
 import numpy as np
 
 from ..pricing import PriceList, UnitPrices
+from ..records import ZERO
 from .timeline import RunData, amounts
 
-ZERO = Decimal(0)
 TOKEN_KINDS: tuple[tuple[str, str], ...] = (
     ("input", "input_tokens"),
     ("output", "output_tokens"),

@@ -17,7 +17,6 @@ import pandas as pd
 from ..errors import HINTS, Kind
 from .timeline import FloatArray, RunData, amounts, numbers
 
-ZERO = Decimal(0)
 _LATENCY_BINS = 40
 
 

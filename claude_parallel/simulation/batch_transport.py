@@ -24,8 +24,8 @@ _PATH = "/v1/messages/batches"
 _LOST = Failure(kind="connection", message="the connection was reset", perhaps_billed=True)
 
 
-class MemoryBatchDoor:
-    """A :class:`~claude_parallel.batch.api.BatchDoor` that asks a brain.
+class MemoryBatchApi:
+    """A :class:`~claude_parallel.batch.api.BatchApi` that asks a brain.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class MemoryBatchDoor:
         self._timeout_seconds = timeout_seconds
 
     def __repr__(self) -> str:
-        return f"<MemoryBatchDoor of {self._brain!r}>"
+        return f"<MemoryBatchApi of {self._brain!r}>"
 
     async def create(self, envelope: Envelope) -> BatchState | Failure:
         """Send an envelope to the brain."""

@@ -79,6 +79,11 @@ class Journal:
             return cls(connect(None), None)
         return cls(*open_or_set_aside(path, is_explicit=is_explicit))
 
+    @classmethod
+    def open_existing(cls, path: Path | None) -> Journal:
+        """Open the journal at `path` to look into it; where there is none, an empty one in memory: no file is made."""
+        return cls.open(path if path is not None and path.exists() else None)
+
     def __repr__(self) -> str:
         return f"<Journal {self.path or 'in memory'}>"
 

@@ -19,7 +19,7 @@ from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
-from ..batch_worlds import BatchMap, frame_of
+from ..batch_worlds import frame_of
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def server() -> Iterator[SimulatorServer]:
 
 def by_batch(frame: pd.DataFrame, **options: Any) -> Job:
     """Submit a map by batch."""
-    return Job(BatchMap(frame, "Say {t}", "response", {"batch": True, "progress": False, **options}))
+    return Job(FrameMap(frame, "Say {t}", "response", {"batch": True, "progress": False, **options}))
 
 
 def live(frame: pd.DataFrame, **options: Any) -> Job:

@@ -18,15 +18,16 @@ from typing import Any
 import pytest
 
 from claude_parallel.api.account import open_account
-from claude_parallel.batch.api import SdkBatchDoor
+from claude_parallel.batch.api import SdkBatchApi
 from claude_parallel.batch.envelope import Envelope, encode
-from claude_parallel.batch.in_flight import may_exist
+from claude_parallel.batch.policy import may_exist
 from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
+from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
-from ..batch_worlds import BatchMap, frame_of
+from ..batch_worlds import frame_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,10 +41,11 @@ serve_forever(Profile(batch_seconds=float(sys.argv[1])), announce=lambda url: pr
 CELL = """
 import sys
 import claude_parallel as cp
-from tests.batch_worlds import BatchMap, frame_of
+from claude_parallel.frames.frame_map import FrameMap
+from tests.batch_worlds import frame_of
 cp.configure(base_url=sys.argv[1], api_key="any")
 options = {"batch": True, "journal": sys.argv[2], "progress": False}
-BatchMap(frame_of(int(sys.argv[3])), "Say {t}", "response", options).run()
+FrameMap(frame_of(int(sys.argv[3])), "Say {t}", "response", options).run()
 """
 
 
@@ -60,11 +62,11 @@ def envelope(rows: int, text: str = "row {}") -> Envelope:
     return packed
 
 
-def play(url: str, script: Callable[[SdkBatchDoor], Coroutine[Any, Any, Any]], *, timeout: float = 20.0) -> Any:
+def play(url: str, script: Callable[[SdkBatchApi], Coroutine[Any, Any, Any]], *, timeout: float = 20.0) -> Any:
     """Run calls through a door of the real SDK."""
 
     async def main() -> Any:
-        door = SdkBatchDoor(open_account(None, api_key="any", base_url=url), timeout)
+        door = SdkBatchApi(open_account(None, api_key="any", base_url=url), timeout)
         try:
             return await script(door)
         finally:
@@ -73,7 +75,7 @@ def play(url: str, script: Callable[[SdkBatchDoor], Coroutine[Any, Any, Any]], *
     return asyncio.run(main())
 
 
-async def ended(door: SdkBatchDoor, batch_id: str) -> BatchState:
+async def ended(door: SdkBatchApi, batch_id: str) -> BatchState:
     """Wait for the end of a batch."""
     while True:
         state = await door.retrieve(batch_id)
@@ -86,7 +88,7 @@ async def ended(door: SdkBatchDoor, batch_id: str) -> BatchState:
 def test_a_batch_goes_round_through_the_sdk() -> None:
     """Create, retrieve, list page by page, results line by line: all rows come back under their ids."""
 
-    async def script(door: SdkBatchDoor) -> tuple[BatchState, list[Any], list[str]]:
+    async def script(door: SdkBatchApi) -> tuple[BatchState, list[Any], list[str]]:
         created = await door.create(envelope(700, "a line separator \u2028 and {}"))
         assert isinstance(created, BatchState)
         for _ in range(4):
@@ -116,7 +118,7 @@ def test_a_batch_goes_round_through_the_sdk() -> None:
 def test_a_large_envelope_is_streamed() -> None:
     """Some megabytes go out piece by piece, with their length, and arrive whole."""
 
-    async def script(door: SdkBatchDoor) -> Any:
+    async def script(door: SdkBatchApi) -> Any:
         return await door.create(envelope(300, "x" * 20_000 + "{}"))
 
     with SimulatorServer(Profile(batch_seconds=10.0)) as server:
@@ -141,7 +143,7 @@ def test_a_large_envelope_is_streamed() -> None:
 def test_every_way_to_lose_the_answer_to_create_is_known_as_such(fault: Any, is_open: bool) -> None:
     """A broken connection after the upload must not be taken for one that was never made."""
 
-    async def script(door: SdkBatchDoor) -> Any:
+    async def script(door: SdkBatchApi) -> Any:
         return await door.create(envelope(3))
 
     with SimulatorServer(Profile(batch_script={1: fault}, hang_seconds=2.0)) as server:
@@ -154,7 +156,7 @@ def test_every_way_to_lose_the_answer_to_create_is_known_as_such(fault: Any, is_
 def test_a_server_that_is_not_there_created_nothing() -> None:
     """A refused connection is certain: nothing was sent."""
 
-    async def script(door: SdkBatchDoor) -> Any:
+    async def script(door: SdkBatchApi) -> Any:
         return await door.create(envelope(3))
 
     failure = play("http://127.0.0.1:9", script)
@@ -166,7 +168,7 @@ def test_a_server_that_is_not_there_created_nothing() -> None:
 def test_a_wrong_key_and_a_missing_batch_are_failures() -> None:
     """Nothing is raised; kind and words are the API's."""
 
-    async def script(door: SdkBatchDoor) -> tuple[Any, list[Any]]:
+    async def script(door: SdkBatchApi) -> tuple[Any, list[Any]]:
         missing = await door.retrieve("msgbatch_none")
         state = BatchState("msgbatch_none", "ended", {}, 0.0)
         return missing, [item async for item in door.results(state)]
@@ -182,7 +184,7 @@ def test_a_wrong_key_and_a_missing_batch_are_failures() -> None:
 def test_a_broken_stream_of_results_ends_in_a_failure() -> None:
     """What came before the break is kept; the failure is the last item."""
 
-    async def script(door: SdkBatchDoor) -> list[Any]:
+    async def script(door: SdkBatchApi) -> list[Any]:
         created = await door.create(envelope(1_000))
         assert isinstance(created, BatchState)
         state = await door.retrieve(created.id)
@@ -200,7 +202,7 @@ def test_a_broken_stream_of_results_ends_in_a_failure() -> None:
 def test_the_key_goes_to_no_other_host() -> None:
     """Results that are said to lie elsewhere are asked for at the host that the key was given for."""
 
-    async def script(door: SdkBatchDoor) -> list[str]:
+    async def script(door: SdkBatchApi) -> list[str]:
         urls = ("https://elsewhere.example/x", "/v1/messages/batches/b/results", None)
         return [door._results_url(BatchState("b", "ended", {}, 0.0, results_url=url)) for url in urls]
 
@@ -215,7 +217,7 @@ def test_a_map_survives_a_lost_answer_to_create(tmp_path: Path) -> None:
     with SimulatorServer(profile) as server:
         cp.configure(base_url=server.url, api_key="any")
         options = {"batch": True, "journal": tmp_path / "j.sqlite3", "progress": False}
-        out = BatchMap(frame_of(20), "Say {t}", "response", options).run()
+        out = FrameMap(frame_of(20), "Say {t}", "response", options).run()
 
     assert out["response_error"].isna().all()
     assert server.ledger.batch_rows == 20
@@ -272,7 +274,7 @@ def test_a_killed_process_leaves_its_batch_to_the_next(reached: str, rows: int, 
         child.send_signal(signal.SIGKILL)
         child.wait()
         cp.configure(base_url=url, api_key="any")
-        out = BatchMap(
+        out = FrameMap(
             frame_of(rows), "Say {t}", "response", {"batch": True, "journal": journal, "progress": False}
         ).run()
         page = play(url, lambda door: door.list())

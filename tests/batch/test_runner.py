@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from claude_parallel.batch.in_flight import may_exist, poll_after
+from claude_parallel.batch.policy import may_exist, poll_after
 from claude_parallel.batch.records import EnvelopeBook
 from claude_parallel.batch.responses import BatchState
 from claude_parallel.errors import RowFailed, RunStopped
@@ -262,7 +262,7 @@ def test_a_cancelled_batch_gives_what_it_has() -> None:
     async def run() -> None:
         task = asyncio.ensure_future(session.arun())
         await asyncio.sleep(300.0)
-        session.cancel()  # type: ignore[attr-defined]
+        session.carrier.cancel()  # type: ignore[attr-defined]
         await task
 
     run_virtual(run, start=0.0)
@@ -377,12 +377,15 @@ def test_only_refusals_prove_that_nothing_was_created(failure: Failure, is_open:
 
 def test_progress_says_what_the_api_can_say() -> None:
     """No percentage is made up: rows submitted, and since when they are processed."""
-    from claude_parallel.batch.in_flight import Parcel, describe_parcels
+    from claude_parallel.batch.in_flight import InFlight, InFlightBatch, describe
     from claude_parallel.batch.records import EnvelopeRecord
 
     record = EnvelopeRecord("cp1", "r", "h", "o", 0.0, 1_200, 0.0, "msgbatch_1", "submitted")
     state = BatchState("msgbatch_1", "in_progress", {"processing": 1_200}, created=0.0)
 
-    words = describe_parcels([Parcel(record, batch=state)], lambda _seconds: "14:03:20")
+    in_flight = InFlight()
+    in_flight.add(InFlightBatch(record, state=state))
+
+    words = describe(in_flight, lambda _seconds: "14:03:20")
 
     assert words == "batch msgbatch_1: 1,200 rows submitted, processing since 14:03:20"

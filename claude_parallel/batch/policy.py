@@ -1,0 +1,90 @@
+"""The rules of batches: when to look again, what a failure leaves open, and which batch may be ours.
+
+Functions of values, without any door. The runner, the submitter and the collector carry them out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Literal
+
+from ..records import Failure
+from ..retry import Again, RetryPolicy, Stop, judge_failure
+from .records import EnvelopeRecord
+from .responses import BatchState
+
+ROUNDS = 3
+"""In how many batches a request may travel before its last error is final: a batch may take a day."""
+
+LEASE_SECONDS = 60.0
+"""How long after the last sign of life of its sender a batch may still come into being."""
+
+PATIENCE = RetryPolicy(max_retries=100_000, max_rate_limit_retries=100_000)
+"""For calls that cost nothing and only ask after a batch: an outage of the network must not end a day's waiting."""
+
+_CLOCK_ERROR_SECONDS = 24 * 3_600.0
+"""How far the server's clock and ours may differ; a whole day costs nothing, a batch taken for a stranger costs all."""
+
+_QUICKEST_POLL_SECONDS = 1.0
+_SLOWEST_POLL_SECONDS = 60.0
+"""Source: the API's own example polls once a minute."""
+
+ResultVerdict = Literal["again", "final", "stop"]
+
+
+def poll_after(age_seconds: float) -> float:
+    """Return after how many seconds to look at a batch of this age again: a tenth of it, but 1 to 60 seconds."""
+    return min(_SLOWEST_POLL_SECONDS, max(_QUICKEST_POLL_SECONDS, age_seconds / 10))
+
+
+def may_exist(failure: Failure) -> bool:
+    """Say whether a batch may have been created although `create` failed.
+
+    A refusal (4xx) creates nothing, and neither does a request that never left. Everything else is open: a lost answer,
+    a timeout, an error of the server.
+    """
+    if failure.status is None:
+        return failure.perhaps_billed or failure.kind == "unknown"
+    return failure.status < 400 or failure.status >= 500 or failure.status in (408, 409, 499)
+
+
+def may_be_ours(batch: BatchState, record: EnvelopeRecord, known: Iterable[str]) -> bool:
+    """Say whether a listed batch may be the one that an envelope became.
+
+    The list shows neither custom ids nor names: only the number of requests and the time tell, and the time is the
+    server's, while the envelope's is ours.
+    """
+    is_old_enough = batch.created >= record.created - _CLOCK_ERROR_SECONDS
+    return batch.requests == record.requests and is_old_enough and batch.id not in known
+
+
+def is_before(batch: BatchState, record: EnvelopeRecord) -> bool:
+    """Say whether a listed batch, and all that come after it in the list, is older than an envelope."""
+    return batch.created < record.created - _CLOCK_ERROR_SECONDS
+
+
+def judge_result(failure: Failure | Literal["expired"], attempts: int, policy: RetryPolicy) -> ResultVerdict:
+    """Return what to do about a request that its batch did not answer; it was not billed.
+
+    Parameters
+    ----------
+    failure : Failure or "expired"
+        The result.
+    attempts : int
+        In how many batches the request has been.
+    policy : RetryPolicy
+        The user's; without retries nothing goes again.
+
+    Returns
+    -------
+    str
+        ``"again"``: into the next envelope; ``"final"``: the row has failed; ``"stop"``: so would all others.
+    """
+    may_go_again = policy.max_retries > 0 and attempts < ROUNDS
+    if failure == "expired":
+        return "again" if may_go_again else "final"
+    verdict = judge_failure(failure, (), policy, random.Random(0))
+    if isinstance(verdict, Stop):
+        return "stop"
+    return "again" if isinstance(verdict, Again) and may_go_again else "final"

@@ -1,0 +1,175 @@
+"""What answers and failures cost a run, and what becomes of them.
+
+One accounting serves live calls, batches and the journal. It prices an answer, settles its reservation, keeps its
+record, counts it and reads it; then it delivers the outcome, or says what to ask instead. How requests travel is
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ..api.answers import usage_of
+from ..bridge import Control
+from ..errors import Kind, row_error
+from ..progress.stats import RunStats
+from ..records import ZERO, Answer, Attempt, Failure, Outcome, Reply, Request, Source, Usage
+from ..store.journal import Journal
+from .budget import Budget
+from .pending import Pending
+from .tariff import Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """The accounts of one run.
+
+    Attributes
+    ----------
+    run_id : str
+        Name of the run in the journal.
+    model : str
+        The model that was asked for; its price counts where an answer names none.
+    source : str
+        Where answers come from: ``"api"`` or ``"batch"``.
+    tariff : Tariff
+        What calls cost.
+    budget : Budget
+        What may be spent.
+    journal : Journal
+        Keeps attempts.
+    stats : RunStats
+        Counts dollars and what the cache did.
+    read : callable
+        Message -> Answer: text, typed values, kind of error.
+    repair : callable
+        (Pending, Answer) -> the request that asks for an answer that fits the schema, or None.
+    deliver : callable
+        (position, Outcome): gets every outcome.
+    control : Control
+        Told to send nothing more at the first error, with `stops_at_error`.
+    stops_at_error : bool
+        True for ``on_error="raise"``.
+    """
+
+    run_id: str
+    model: str
+    source: Source
+    tariff: Tariff
+    budget: Budget
+    journal: Journal
+    stats: RunStats
+    read: Callable[[Mapping[str, Any]], Answer]
+    repair: Callable[[Pending, Answer], Request | None]
+    deliver: Callable[[int, Outcome], None]
+    control: Control
+    stops_at_error: bool = False
+
+    # -- money set aside ---------------------------------------------------------------------------------------------
+
+    def reserve(self, pending: Pending) -> bool:
+        """Set the worst case of a call aside; False when the budget has no room for it."""
+        worst = self.tariff.worst_cost(pending.asked)
+        if not self.budget.reserve(worst):
+            return False
+        pending.reserved = worst
+        return True
+
+    def release(self, pending: Pending, *, perhaps_billed: bool = False) -> None:
+        """Give a reservation back, unless the call may have been billed all the same."""
+        self.budget.release(pending.reserved, perhaps_billed=perhaps_billed)
+        pending.reserved = ZERO
+
+    # -- what came back ----------------------------------------------------------------------------------------------
+
+    def answered(self, pending: Pending, attempt: Attempt, reply: Reply) -> Request | None:
+        """Charge an answer that is on disk, and deliver what it says.
+
+        Returns
+        -------
+        Request or None
+            What to ask instead, where the answer does not fit and may be mended; then nothing was delivered.
+        """
+        usage = usage_of(reply.message)
+        cost = self._charge(pending, self._model_of(reply), usage)
+        self.journal.keep_attempt(self.run_id, pending.position, attempt, cost)
+        return self._conclude(pending, reply, self.source)
+
+    def recalled(self, pending: Pending, reply: Reply) -> Request | None:
+        """Deliver what an answer in the journal says; returns as :meth:`answered` does."""
+        self.stats.saved += self.tariff.cost(self._model_of(reply), usage_of(reply.message)) or ZERO
+        return self._conclude(pending, reply, "journal")
+
+    def failed(self, pending: Pending, attempt: Attempt, failure: Failure) -> None:
+        """Keep the record of a call that brought no answer, and give its reservation back."""
+        self.release(pending, perhaps_billed=failure.perhaps_billed)
+        self.journal.keep_attempt(self.run_id, pending.position, attempt, None)
+        pending.failures = (*pending.failures, failure.kind)
+
+    def give_up(
+        self,
+        pending: Pending,
+        kind: Kind,
+        message: str,
+        request_id: str | None = None,
+        *,
+        hint: str | None = None,
+        perhaps_billed: bool = False,
+    ) -> None:
+        """Deliver a row's final error; `hint` replaces what the kind advises."""
+        self.release(pending, perhaps_billed=perhaps_billed)
+        self._deliver(pending, Verdict(kind, row_error(kind, message, hint)), "none", request_id)
+
+    # -- one answer --------------------------------------------------------------------------------------------------
+
+    def _model_of(self, reply: Reply) -> str:
+        return str(reply.message.get("model") or self.model)
+
+    def _charge(self, pending: Pending, model: str, usage: Usage) -> Decimal | None:
+        cost = self.tariff.cost(model, usage)
+        # Without a known price the worst case stands.
+        self.budget.settle(pending.reserved, pending.reserved if cost is None else cost)
+        pending.reserved = ZERO
+        pending.cost = None if cost is None or pending.cost is None else pending.cost + cost
+        self.stats.cost += cost or ZERO
+        self.stats.unpriced += cost is None
+        saved = self.tariff.cache_savings(model, usage)
+        if saved is not None:
+            self.stats.note_cache(usage, saved)
+        return cost
+
+    def _conclude(self, pending: Pending, reply: Reply, source: Source) -> Request | None:
+        answer = self.read(reply.message)
+        instead = self.repair(pending, answer) if answer.kind == "schema" else None
+        if instead is None:
+            error = row_error(answer.kind, answer.what) if answer.kind else None
+            self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
+        return instead
+
+    def _deliver(self, pending: Pending, verdict: Verdict, source: Source, request_id: str | None) -> None:
+        outcome = Outcome(
+            text=verdict.text,
+            values=verdict.values,
+            kind=verdict.kind,
+            error=verdict.error,
+            cost=pending.cost,
+            source=source,
+            attempts=pending.attempts,
+            request_id=request_id,
+        )
+        self.deliver(pending.position, outcome)
+        if self.stops_at_error and verdict.kind is not None and source != "journal":
+            self.control.stop_sending()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a row came to, before its price and its way are written beside it."""
+
+    kind: Kind | None
+    error: str | None
+    text: str | None = None
+    values: Any = None

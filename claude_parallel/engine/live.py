@@ -1,0 +1,51 @@
+"""Requests that travel as live calls: one call each, as many at once as the gate allows."""
+
+from __future__ import annotations
+
+from ..limits.load import LoadEstimator
+from ..prompt.cache_marks import SECONDS
+from .cache_warmup import Prefixes
+from .context import RunContext
+from .dispatcher import Dispatcher, LiveCalls
+from .environment import Environment, max_in_flight
+from .intake import Intake
+from .plan import Plan
+from .queue import Source
+
+
+class LiveCarrier:
+    """Carries the requests of a run as live calls.
+
+    Parameters
+    ----------
+    environment : Environment
+        The account, its gate and the clocks.
+    """
+
+    is_batch = False
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+
+    def __repr__(self) -> str:
+        return f"<LiveCarrier to {self.environment.host}>"
+
+    async def carry(self, context: RunContext, intake: Intake) -> None:
+        """Send everything that the journal could not answer."""
+        await self.send(context, intake.plan, intake)
+
+    async def send(self, context: RunContext, plan: Plan, source: Source) -> None:
+        """Send the requests of a source."""
+        cap = max_in_flight(plan.settings, self.environment)
+        transport = self.environment.open_transport(cap, plan.settings.timeout)
+        calls = LiveCalls(
+            transport=transport,
+            gate=self.environment.gate,
+            estimator=LoadEstimator(),
+            prefixes=Prefixes(SECONDS[plan.ttl]) if plan.ttl else None,
+            max_in_flight=cap,
+        )
+        try:
+            await Dispatcher(context, calls, source).run()
+        finally:
+            await transport.aclose()

@@ -1,0 +1,172 @@
+"""One map, decided but not begun: what its rows share, what is cached, and how a row's request is made.
+
+Pure preparation: it opens nothing and sends nothing, so an estimate works with the very plan that a run works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..api.answers import read_answer
+from ..errors import InputError
+from ..options import Settings
+from ..pricing import PriceList
+from ..prompt.cache_marks import TimeToLive, mark, minimum_tokens
+from ..prompt.request import Shared, body_fields, build, example_messages, share
+from ..prompt.template import Content, RowProblem, Skipped
+from ..records import Answer, Body, Request
+from ..schema.reader import repair_request
+from .pending import Pending
+
+
+class Rows(Protocol):
+    """Where rows come from: a frame, a series, a list."""
+
+    rows_at_once: int
+    """How many rows to prepare at a time: few where each brings a file, many where it is text."""
+
+    def __len__(self) -> int: ...
+
+    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+        """Return what the rows from `start` to `stop` ask."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One map, ready to be run or estimated.
+
+    Attributes
+    ----------
+    rows : Rows
+        What to ask.
+    settings : Settings
+        How.
+    host : str
+        Base URL of the API, a part of every key in the journal.
+    shared : Shared
+        What all requests have in common.
+    ttl : "5m", "1h" or None
+        Lifetime of the cache breakpoint at the end of the shared prefix; None where caching cannot pay.
+    read : callable
+        Message -> Answer.
+    bypass_cache : frozenset of bytes
+        Fingerprints to ask again although the journal has an answer, since the user rejected it.
+    """
+
+    rows: Rows
+    settings: Settings
+    host: str
+    shared: Shared
+    ttl: TimeToLive | None
+    read: Callable[[Mapping[str, Any]], Answer]
+    bypass_cache: frozenset[bytes] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Answers that are wanted: rows times samples."""
+        return len(self.rows) * self.settings.sample
+
+    def request_of(self, position: int) -> Request | None:
+        """Return the request of one row once more; None when the row asks nothing now."""
+        row, sample = divmod(position, self.settings.sample)
+        return self.request(self.rows.contents(row, row + 1)[0], sample)
+
+    def request(self, content: Content | Skipped | RowProblem, sample: int) -> Request | None:
+        """Return what a row asks; None for a row that cannot or need not be sent."""
+        if isinstance(content, Skipped | RowProblem):
+            return None
+        return build(self.shared, content, sample=sample, has_breakpoint=self.ttl is not None)
+
+    def with_breakpoint(self, request: Request) -> Body:
+        """Return the wire body of a request, with a cache breakpoint where it has a prefix."""
+        if self.ttl is None or request.prefix is None:
+            return request.body
+        return mark(request.body, self.shared.static_text, len(self.shared.examples), self.ttl)
+
+    def repair(self, pending: Pending, answer: Answer) -> Request | None:
+        """Return the request that asks to mend an answer which does not fit the schema; None where that is over."""
+        if pending.repairs >= self.settings.repair:
+            return None
+        asked = pending.request or self.request_of(pending.position)
+        return None if asked is None else repair_request(self.shared, asked, answer)
+
+
+def make_plan(
+    rows: Rows,
+    settings: Settings,
+    host: str,
+    *,
+    is_batch: bool = False,
+    static_text: str = "",
+    read: Callable[[Mapping[str, Any]], Answer] = read_answer,
+    output_format: Mapping[str, Any] | None = None,
+    examples: tuple[tuple[str, str], ...] = (),
+    bypass_cache: frozenset[bytes] = frozenset(),
+) -> Plan:
+    """Return the plan of a map.
+
+    Parameters
+    ----------
+    rows, settings, host, read, bypass_cache
+        As in :class:`Plan`.
+    is_batch : bool
+        True for Message Batches: entries of the prompt cache have to live longer.
+    static_text : str
+        Text that every row's message begins with.
+    output_format : mapping, optional
+        ``output_config.format`` of a schema.
+    examples : tuple of pairs
+        Few-shot pairs of texts.
+
+    Raises
+    ------
+    InputError
+        For what can be known to fail before the first call.
+    """
+    check_budget(settings)
+    fields = body_fields(
+        model=settings.model,
+        max_tokens=settings.max_tokens,
+        system=settings.system,
+        thinking=settings.thinking,
+        effort=settings.effort,
+        output_format=output_format,
+        tools=settings.tools,
+        stop_sequences=settings.stop_sequences,
+        request=settings.request,
+    )
+    shared = share(host, fields, example_messages(examples), static_text)
+    ttl = choose_ttl(settings, shared, len(rows) * settings.sample, is_batch=is_batch)
+    return Plan(rows, settings, host, shared, ttl, read, bypass_cache)
+
+
+def choose_ttl(settings: Settings, shared: Shared, size: int, *, is_batch: bool) -> TimeToLive | None:
+    """Return the lifetime of the shared prefix in the prompt cache; None where caching cannot pay.
+
+    A prefix below the model's minimum is not cached, and one that a single request uses costs a quarter more. Batches
+    take their time, so an hour is their choice.
+    """
+    wanted = settings.prompt_cache
+    if wanted is None or size < 2 or shared.prefix_tokens < minimum_tokens(settings.model):
+        return None
+    if wanted != "auto":
+        return wanted
+    return "1h" if is_batch else "5m"
+
+
+def check_budget(settings: Settings) -> None:
+    """Refuse a budget that cannot be kept.
+
+    Raises
+    ------
+    InputError
+        When no price is known for the model.
+    """
+    if settings.budget is not None and PriceList().card(settings.model) is None:
+        raise InputError(
+            f"no price is known for {settings.model!r}, so budget= cannot be kept; leave it out, or choose a model "
+            "with a known price"
+        )

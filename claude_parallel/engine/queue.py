@@ -1,0 +1,147 @@
+"""What is to be sent next: a due retry, else the next row.
+
+Rows become requests as they are needed, beside the event loop; a frame of any length never lies in memory as requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from .pending import Pending
+
+
+class Source(Protocol):
+    """Where requests come from."""
+
+    async def next_chunk(self) -> list[Pending] | None:
+        """Return the next requests, perhaps none; None when there are no more."""
+        ...
+
+
+class Handful:
+    """Requests that are at hand already.
+
+    Parameters
+    ----------
+    pending : list of Pending
+        The requests.
+    """
+
+    def __init__(self, pending: list[Pending]) -> None:
+        self._pending: list[Pending] | None = pending
+
+    async def next_chunk(self) -> list[Pending] | None:
+        """Return all of them, once."""
+        pending, self._pending = self._pending, None
+        return pending
+
+
+class RequestQueue:
+    """Requests that wait to be sent, by one dispatcher.
+
+    Parameters
+    ----------
+    source : Source
+        Asked for more as requests are taken.
+    wake : callable
+        Called when more are there, or the source has failed.
+
+    Attributes
+    ----------
+    is_exhausted : bool
+        True when the source has no more.
+    """
+
+    def __init__(self, source: Source, wake: Callable[[], None]) -> None:
+        self.is_exhausted = False
+        self._source = source
+        self._wake = wake
+        self._fresh: deque[Pending] = deque()
+        self._retries: list[tuple[float, int, Pending]] = []
+        self._order = itertools.count()
+        self._refill: asyncio.Task[None] | None = None
+        self._enough = 0
+
+    def __repr__(self) -> str:
+        return f"<RequestQueue: {len(self._fresh)} ready, {len(self._retries)} to retry>"
+
+    @property
+    def is_refilling(self) -> bool:
+        """True while rows are being made into requests."""
+        return self._refill is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing waits and nothing more will come."""
+        return self.is_exhausted and not self._fresh and not self._retries
+
+    def take(self, now: float) -> Pending | None:
+        """Return the next request to send: a due retry, else the next row."""
+        if self._retries and self._retries[0][0] <= now:
+            return heapq.heappop(self._retries)[2]
+        return self._fresh.popleft() if self._fresh else None
+
+    def put_back(self, pending: Pending, now: float) -> None:
+        """Return a request that may not go yet to the head of the queue."""
+        if pending.attempts:
+            self.retry_at(now, pending)
+        else:
+            self._fresh.appendleft(pending)
+
+    def retry_at(self, due: float, pending: Pending) -> None:
+        """Let a request go again, at `due` seconds of the run's clock."""
+        heapq.heappush(self._retries, (due, next(self._order), pending))
+
+    def seconds_to_retry(self, now: float) -> float:
+        """Return the seconds until the next retry is due; infinity without one."""
+        return max(0.0, self._retries[0][0] - now) if self._retries else math.inf
+
+    def drain(self) -> list[Pending]:
+        """Take out everything that waits."""
+        waiting = [*self._fresh, *(item[2] for item in self._retries)]
+        self._fresh.clear()
+        self._retries.clear()
+        return waiting
+
+    def refill(self) -> None:
+        """Ask for more rows when few are left, so that the next are ready before the last one has gone."""
+        if self._refill is None and not self.is_exhausted and len(self._fresh) <= self._enough:
+            self._refill = asyncio.get_running_loop().create_task(self._pull())
+            self._refill.add_done_callback(self._refilled)
+
+    async def aclose(self) -> None:
+        """Wait for no more rows.
+
+        Raises
+        ------
+        Exception
+            What the source raised.
+        """
+        self.is_exhausted = True
+        task, self._refill = self._refill, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _pull(self) -> None:
+        chunk = await self._source.next_chunk()
+        if chunk is None:
+            self.is_exhausted = True
+            return
+        self._fresh.extend(chunk)
+        self._enough = max(self._enough, len(chunk) // 2)
+
+    def _refilled(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self.is_exhausted = True  # aclose() raises it
+        else:
+            self._refill = None
+        self._wake()
