@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from claude_parallel.pricing import PriceList
 from claude_parallel.records import Usage
 from claude_parallel.simulation.profile import Profile, tier_limits
 
@@ -90,7 +91,7 @@ def test_the_price_is_right_to_the_cent() -> None:
     out = here.map(frame_of(40), "Say {t}", system=SYSTEM)
     session = here.session
     assert session is not None
-    paid = sum((session.prices.cost("claude-haiku-5-5", usage_paid(p)) or Decimal(0)) for p in here.brain.ledger.paid)
+    paid = sum((PriceList().cost("claude-haiku-5-5", usage_paid(p)) or Decimal(0)) for p in here.brain.ledger.paid)
 
     assert session.stats.cost == paid
     assert out["response_cost"].sum() == pytest.approx(float(paid), abs=1e-12)
