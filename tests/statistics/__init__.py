@@ -1,0 +1,1 @@
+"""The statistics behind comparisons and audits."""
