@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
-make_environment .ci/venvs/pandas2 -e . 'pandas>=2.2,<2.3' 'numpy<2.4' hypothesis pytest pyarrow pillow matplotlib ipywidgets
+make_environment .ci/venvs/pandas2 -e . 'pandas>=2.2,<2.3' 'numpy<2.4' hypothesis pytest pyarrow pillow matplotlib ipywidgets rapidfuzz
 .ci/venvs/pandas2/bin/python -m pytest -q --ignore tests/kernels --ignore tests/browser

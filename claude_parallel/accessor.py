@@ -73,6 +73,8 @@ class ClaudeFrame:
         prompt_cache: str | bool | None = None,
         batch: bool | str | None = None,
         sample: int | None = None,
+        vote: bool | None = None,
+        quotes: bool | None = None,
         repair: int | None = None,
         max_pixels: int | None = None,
         on_error: OnError | None = None,
@@ -147,6 +149,13 @@ class ClaudeFrame:
             not answer is asked live. Built-in default: False.
         sample : int, optional
             Independent answers per row; draw 2 and later are columns ``<out>_2`` and so on. Built-in default: 1.
+        vote : bool, optional
+            With `sample`: one answer per row, the most frequent one (among equals the first drawn), field by field;
+            of numbers the median. ``<out>_agreement`` is the share of draws that agree. Built-in default: False.
+        quotes : bool, optional
+            With a schema: ask for the words that support each field (``<field>_quote``), and check that they stand in
+            the cells that the prompt reads (``<field>_found``; missing where an attached file may hold them). Needs the
+            extra ``[quotes]``. Built-in default: False.
         repair : int, optional
             With a schema: how often to ask again, showing what did not fit. Built-in default: 0.
         max_pixels : int, optional

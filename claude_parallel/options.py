@@ -53,6 +53,8 @@ class MapOptions(TypedDict, total=False):
     prompt_cache: str | bool | None
     batch: bool | str | None
     sample: int | None
+    vote: bool | None
+    quotes: bool | None
     repair: int | None
     max_pixels: int | None
     on_error: OnError | None
@@ -88,6 +90,8 @@ class Settings:
     prompt_cache: Literal["auto", "5m", "1h"] | None = "auto"
     batch: bool | Literal["then-live"] = False
     sample: int = 1
+    vote: bool = False
+    quotes: bool = False
     repair: int = 0
     max_pixels: int | None = None
     on_error: OnError = "column"
@@ -164,7 +168,16 @@ def resolve(*layers: Mapping[str, Any]) -> Settings:
     for name, check in _CHECKS.items():
         if name in merged:
             merged[name] = check(name, merged[name])
+    _check_together(merged)
     return Settings(**merged)
+
+
+def _check_together(merged: Mapping[str, Any]) -> None:
+    """Refuse options that mean nothing without another one."""
+    if merged.get("vote") and merged.get("sample", 1) < 2:
+        raise InputError("vote=True needs several answers to vote on: add sample=3")
+    if merged.get("quotes") and merged.get("schema") is None:
+        raise InputError("quotes=True needs fields to quote for: add schema=, or use classify() or extract()")
 
 
 def _boolean(text: str, *, other: Any) -> Any:
@@ -280,6 +293,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "prompt_cache": _prompt_cache,
     "batch": _one_of(True, False, "then-live"),
     "sample": _integer(1),
+    "vote": _one_of(True, False),
+    "quotes": _one_of(True, False),
     "repair": _integer(0),
     "max_pixels": _integer(1),
     "on_error": _one_of("column", "raise"),

@@ -24,6 +24,7 @@ ARROWS: dict[str, str] = {
     "bridge": "",
     "limits": "progress",
     "pricing": "",
+    "statistics": "",
     "simulation": "api batch config",
     "prompt": "attachments",
     "schema": "api prompt",
@@ -34,7 +35,7 @@ ARROWS: dict[str, str] = {
     "engine": "api bridge config limits options pricing progress prompt schema store",
     "batch": "api config engine options pricing progress store",
     "report": "config pricing progress store",
-    "frames": "api attachments batch config engine options progress prompt report schema store",
+    "frames": "api attachments batch config engine options progress prompt report schema statistics store",
     "forecast": "bridge config engine frames limits options pricing progress prompt report simulation store",
     "background": "api batch bridge config engine frames options pricing progress store",
     "series": "background forecast frames options prompt",
@@ -58,7 +59,7 @@ SDK_DOORS = {
 }
 """The only modules that may import the SDK and its HTTP library."""
 
-PURE_ROOMS = {"limits", "prompt", "schema"}
+PURE_ROOMS = {"limits", "prompt", "schema", "statistics"}
 PURE_MODULES = {
     "api/answers.py",
     "api/responses.py",
@@ -232,7 +233,7 @@ def test_only_known_packages_are_imported(path: Path) -> None:
     """A new dependency is a decision, not an accident."""
     known = {"aiohttp", "anthropic", "genai_prices", "httpx2", "numpy", "pandas", "platformdirs", "pydantic", "tqdm"}
     known |= {"pydantic_core", "typer", "typing_extensions"}
-    optional = {"IPython", "PIL", "dask", "ipywidgets", "matplotlib", "nest_asyncio2", "polars", "pyarrow"}
+    optional = {"IPython", "PIL", "dask", "ipywidgets", "matplotlib", "nest_asyncio2", "polars", "pyarrow", "rapidfuzz"}
     tops = {name.split(".")[0] for name in foreign_imports(path)}
     assert tops <= known | optional | set(sys.stdlib_module_names)
 

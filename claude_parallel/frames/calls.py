@@ -134,7 +134,7 @@ def _columns_of(run_id: str, journal: bool | str | Path) -> Columns | None:
         asked = find_run(run_id, journal).settings
     except InputError:
         return None
-    return plan_columns(asked.get("out", "response"), asked.get("sample", 1))
+    return plan_columns(asked.get("out", "response"), asked.get("sample", 1), vote=asked.get("vote", False))
 
 
 def _stand_in(columns: Columns, frame: pd.DataFrame) -> bool:

@@ -27,17 +27,25 @@ class AnswerColumns:
         Holds US dollars.
     fields : tuple of str
         Hold the typed values, in the order of the schema's fields.
+    agreements : tuple of str
+        Hold the share of draws that agree, for each field and for the whole answer; only where draws were voted on.
+    quotes : tuple of (str, str)
+        For each field: what holds the quoted words, and what says whether they stand in the row's text.
     """
 
     text: str | None
     error: str
     cost: str
     fields: tuple[str, ...] = ()
+    agreements: tuple[str, ...] = ()
+    quotes: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """All of them in the order in which they stand in the frame: what one reads comes first."""
-        return (*self.fields, *((self.text,) if self.text is not None else ()), self.error, self.cost)
+        text = (self.text,) if self.text is not None else ()
+        about = (*self.agreements, *(name for pair in self.quotes for name in pair))
+        return (*self.fields, *text, *about, self.error, self.cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,19 @@ class Columns:
     out : str
         The name that the user gave.
     answers : tuple of AnswerColumns
-        One for each sample.
+        One for each sample, or one for all of them where they are voted on.
+    samples : int
+        Answers asked for per row.
     """
 
     out: str
     answers: tuple[AnswerColumns, ...]
+    samples: int = 1
+
+    @property
+    def has_vote(self) -> bool:
+        """True where the samples of a row become one answer."""
+        return bool(self.answers[0].agreements)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +83,8 @@ def plan_columns(
     fields: Sequence[str] = (),
     *,
     keep_text: bool = False,
+    vote: bool = False,
+    quotes: bool = False,
 ) -> Columns:
     """Return the columns of a map.
 
@@ -80,6 +98,10 @@ def plan_columns(
         Columns of a schema's fields; ``(out,)`` for a bare type, whose values stand where the text would.
     keep_text : bool, default False
         With a schema: keep the raw JSON, too, as ``out``, or as ``<out>_text`` where values stand in ``out``.
+    vote : bool, default False
+        One answer for all samples of a row, and ``<name>_agreement`` beside it.
+    quotes : bool, default False
+        ``<field>_quote`` and ``<field>_found`` for each field.
 
     Raises
     ------
@@ -89,8 +111,11 @@ def plan_columns(
     text: str | None = out
     if fields:
         text = None if not keep_text else f"{out}_text" if out in fields else out
-    first = AnswerColumns(text, error_name(out), cost_name(out), tuple(fields))
-    columns = Columns(out, tuple(_of_sample(first, out, sample) for sample in range(samples)))
+    agreements = [f"{name}_agreement" for name in dict.fromkeys((*fields, out))] if vote else []
+    pairs = [(f"{name}_quote", f"{name}_found") for name in fields] if quotes else []
+    first = AnswerColumns(text, error_name(out), cost_name(out), tuple(fields), tuple(agreements), tuple(pairs))
+    shown = 1 if vote else samples
+    columns = Columns(out, tuple(_of_sample(first, out, sample) for sample in range(shown)), samples)
     twice = [name for name, count in Counter(columns.names).items() if count > 1]
     if twice:
         raise InputError(f"two columns would be named {twice[0]!r}; rename the schema's field, or choose another out=")
@@ -116,6 +141,7 @@ def _of_sample(first: AnswerColumns, out: str, sample: int) -> AnswerColumns:
         error_name(_numbered(out, sample)),
         cost_name(_numbered(out, sample)),
         tuple(_numbered(name, sample) for name in first.fields),
+        quotes=tuple((_numbered(quote, sample), _numbered(found, sample)) for quote, found in first.quotes),
     )
 
 

@@ -26,12 +26,14 @@ from ..progress.stats import RunStats
 from ..prompt.examples import example_pairs
 from ..prompt.template import Prompt, PromptFunction, compile_prompt
 from ..report.recent_runs import remember
+from ..schema.quotes import with_quotes
 from ..schema.reader import typed_reader
 from ..schema.schema import Schema, compile_schema
 from ..store.journal import Journal
 from .calls import MapCall, columns_made_as, remember_call, sign
 from .columns import Columns, cost_name, error_name, plan_columns
 from .outputs import attach, output_arrays
+from .quotes import check_rapidfuzz
 from .rows import FrameRows, SeriesRows, check_first_row, check_output_names, check_prompt_cells, column_names
 
 _busy: set[int] = set()
@@ -150,7 +152,8 @@ class FrameMap:
 
     def _attach(self, results: Results) -> pd.DataFrame:
         base = self.frame if isinstance(self.frame, pd.DataFrame) else pd.DataFrame(index=self.frame.index)
-        return attach(base, output_arrays(self.columns, results, self.schema))
+        own_texts = self.rows.own_texts
+        return attach(base, output_arrays(self.columns, results, self.schema, own_texts))
 
     def _empty(self) -> pd.DataFrame:
         """Return the empty frame with its new columns; nothing is asked, not even for a key."""
@@ -170,12 +173,18 @@ def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Se
     # What an earlier map made under the same name is replaced, as assign does; only other columns are in the way.
     replaced = {*columns_made_as(frame, out)} if isinstance(frame, pd.DataFrame) else set()
     taken = [name for name in column_names(frame) if name not in replaced] if isinstance(frame, pd.DataFrame) else []
-    return compile_schema(settings.schema, out, [*taken, error_name(out), cost_name(out)])
+    schema = compile_schema(settings.schema, out, [*taken, error_name(out), cost_name(out)])
+    if not settings.quotes:
+        return schema
+    check_rapidfuzz()
+    return with_quotes(schema)
 
 
 def _plan_columns(out: str, settings: Settings, schema: Schema | None) -> Columns:
     fields = [field.column for field in schema.fields] if schema else []
-    return plan_columns(out, settings.sample, fields, keep_text=settings.keep_text)
+    return plan_columns(
+        out, settings.sample, fields, keep_text=settings.keep_text, vote=settings.vote, quotes=settings.quotes
+    )
 
 
 def _make_rows(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Settings) -> FrameRows | SeriesRows:

@@ -6,7 +6,7 @@ Which names they get is decided in ``columns``; the dtypes of typed values in ``
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,13 +15,20 @@ from ..engine.results import Results
 from ..records import Outcome
 from ..schema.schema import Schema
 from .columns import AnswerColumns, Columns
+from .quotes import OwnText, quote_arrays
 from .typed_columns import typed_columns
+from .votes import elect
 
 _IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
 
 
-def output_arrays(columns: Columns, results: Results, schema: Schema | None = None) -> dict[str, Any]:
+def output_arrays(
+    columns: Columns,
+    results: Results,
+    schema: Schema | None = None,
+    own_texts: Callable[[], Sequence[OwnText]] = lambda: (),
+) -> dict[str, Any]:
     """Return the columns of a run.
 
     Parameters
@@ -32,17 +39,33 @@ def output_arrays(columns: Columns, results: Results, schema: Schema | None = No
         Complete results.
     schema : Schema, optional
         How the values of typed columns are built.
+    own_texts : callable
+        Returns the text of each row, to look for quotes in; called only where there are quotes.
 
     Returns
     -------
     dict of str to array
         In the order in which they stand in the frame.
     """
-    samples = len(columns.answers)
     arrays: dict[str, Any] = {}
-    for sample, answer in enumerate(columns.answers):
-        outcomes = [outcome for outcome in results.outcomes[sample::samples] if outcome is not None]
-        arrays.update(_answer_arrays(answer, outcomes, schema))
+    outcomes = [outcome for outcome in results.outcomes if outcome is not None]
+    if columns.has_vote:
+        elected, agreements = elect(outcomes, columns.samples, schema)
+        (answer,) = columns.answers
+        found = _answer_arrays(answer, elected, schema)
+        found.update(zip(answer.agreements, agreements, strict=True))
+        draws = [(answer, elected, found)]
+    else:
+        parts = [outcomes[sample :: columns.samples] for sample in range(columns.samples)]
+        draws = [
+            (answer, part, _answer_arrays(answer, part, schema))
+            for answer, part in zip(columns.answers, parts, strict=True)
+        ]
+    texts = own_texts() if any(answer.quotes for answer in columns.answers) else ()
+    for answer, part, found in draws:
+        if answer.quotes:
+            found.update(quote_arrays(answer.quotes, part, texts))
+        arrays.update({name: found[name] for name in answer.names})
     return arrays
 
 
@@ -57,7 +80,7 @@ def _answer_arrays(answer: AnswerColumns, outcomes: Sequence[Outcome], schema: S
     if schema is not None:
         typed = typed_columns(schema, [outcome.values for outcome in outcomes])
         arrays.update(zip(answer.fields, typed.values(), strict=True))
-    return {name: arrays[name] for name in answer.names}
+    return arrays
 
 
 def text_array(values: list[str | None]) -> Any:

@@ -77,7 +77,8 @@ def _call(
         )
     if settings.get("schema") and "schema" not in overrides:
         raise InputError("this run had a schema=, which is not stored: give it to retry() once more")
-    return MapCall(prompt, {"sample": len(made.columns.answers), **overrides}, made.columns)
+    columns = made.columns
+    return MapCall(prompt, {"sample": columns.samples, "vote": columns.has_vote, **overrides}, columns)
 
 
 def _masks(frame: pd.DataFrame, columns: Columns, where: Any) -> list[Mask]:

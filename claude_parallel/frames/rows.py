@@ -6,7 +6,7 @@ what is made of a row, ``outputs`` what becomes of the answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
 from ..errors import InputError
 from ..prompt.template import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
+from .quotes import OwnText
 
 _ROWS_OF_TEXT = 500
 _ROWS_WITH_FILES = 8
@@ -68,6 +69,20 @@ class FrameRows:
             for offset, text in enumerate(texts)
         ]
 
+    def own_texts(self) -> list[OwnText]:
+        """Return what each row says itself: the cells that the prompt reads, without the prompt's own words.
+
+        A prompt function is called once more for each row, since only it knows what it reads.
+        """
+        has_files = bool(self._attached)
+        if self._prompt.function is not None:
+            return [OwnText(content_text(content), has_files) for content in self._texts(0, len(self._frame))]
+        cells = [python_values(self._frame.iloc[:, place]) for place in self._places]
+        return [
+            OwnText("\n".join(str(cell) for cell in row if cell is not None), has_files)
+            for row in zip(*cells, strict=True)
+        ]
+
     def _texts(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
         if self._prompt.function is not None:
             rows = (self._frame.iloc[position] for position in range(start, stop))
@@ -95,6 +110,21 @@ class SeriesRows:
             return [self._prompt.fill((value,)) for value in cells]
         function = self._prompt.function
         return [Skipped("the value is missing") if value is None else _call(function, value) for value in cells]
+
+    def own_texts(self) -> list[OwnText]:
+        """Return what each value says itself; see :meth:`FrameRows.own_texts`."""
+        if self._prompt.function is not None:
+            return [OwnText(content_text(content)) for content in self.contents(0, len(self._series))]
+        return [OwnText("" if value is None else str(value)) for value in python_values(self._series)]
+
+
+def content_text(content: object) -> str:
+    """Return all text of a message's content: of a text, of blocks, of messages."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        return content_text(content.get("text") or content.get("content"))
+    return "\n".join(map(content_text, content)) if isinstance(content, list | tuple) else ""
 
 
 def column_names(frame: pd.DataFrame) -> list[str]:

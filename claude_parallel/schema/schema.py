@@ -64,10 +64,13 @@ class Values:
         One plain Python value for each field, in the order of ``Schema.fields``; None where there is none.
     object : Any
         The validated value: the pydantic object, a dict for a mapping or JSON schema, or the bare value.
+    quotes : tuple of str or None
+        The words that are said to support each field, where quotes were asked for.
     """
 
     columns: tuple[Any, ...]
     object: Any
+    quotes: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Schema:
         pydantic's ``TypeAdapter`` for the answer's JSON.
     kind : type
         What the adapter makes.
+    quoted : tuple of str
+        Names in the answer's JSON that hold the quote for each field, in the order of `fields`; see ``quotes``.
     """
 
     format: Json
@@ -106,14 +111,16 @@ class Schema:
     wrapped: bool
     adapter: Any = dataclasses.field(repr=False, compare=False)
     kind: Any = dataclasses.field(default=dict, repr=False, compare=False)
+    quoted: tuple[str, ...] = ()
 
     def read(self, text: str) -> Values | Problem:
         """Read one answer: all of its values, or the reason why there are none."""
         try:
             value = parse(text)
             normalized = normalize_case(self.format["schema"], value)
+            quotes = _take_quotes(normalized, self.quoted)
             found = self.adapter.validate_json(text if normalized == value else json.dumps(normalized))
-            return self._values(found)
+            return dataclasses.replace(self._values(found), quotes=quotes)
         except Exception as error:  # a validator of the user may raise anything; a row never raises
             return Problem(_why(error, self.format["schema"], self.wrapped))
 
@@ -141,6 +148,12 @@ class Schema:
             # URLs, UUIDs and the like: text to a table, whatever class they are.
             cells.append(str(cell) if one.dtype == "string" and cell is not None else cell)
         return Values(tuple(cells), found[_WRAPPER] if self.wrapped else found)
+
+
+def _take_quotes(answer: Any, quoted: Sequence[str]) -> tuple[str | None, ...]:
+    """Take the quotes out of an answer, so that what is left fits the schema without them."""
+    found = [answer.pop(name, None) for name in quoted] if isinstance(answer, dict) else []
+    return tuple(quote if isinstance(quote, str) and quote.strip() else None for quote in found)
 
 
 def _why(error: Exception, wire: Json, wrapped: bool) -> str:
