@@ -112,6 +112,8 @@ BAD: dict[str, list[Any]] = {
     "prompt_cache": ["10m", 5, "on", 300],
     "batch": ["yes", 1, 0, "live"],
     "sample": [0, -1, 1.5, True, "2"],
+    "vote": ["yes", 1, True],
+    "quotes": ["yes", 1, True],
     "repair": [-1, 1.5, True],
     "max_pixels": [0, -1, 1.5],
     "on_error": ["ignore", True, 5],

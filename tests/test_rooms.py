@@ -36,7 +36,7 @@ ARROWS: dict[str, str] = {
     "batch": "api config engine options pricing progress store",
     "report": "config pricing progress store",
     "frames": "api attachments batch config engine options progress prompt report schema statistics store",
-    "forecast": "bridge config engine frames limits options pricing progress prompt report simulation store",
+    "forecast": "bridge config engine frames limits options pricing progress prompt report schema simulation store",
     "background": "api batch bridge config engine frames options pricing progress store",
     "series": "background forecast frames options prompt",
     "accessor": "background forecast frames limits options prompt report series",

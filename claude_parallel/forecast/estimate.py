@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -22,7 +22,7 @@ from ..pricing import PriceList
 from ..store.journal import Journal
 from .assumptions import PUBLIC_HOST, conditions_of, latency_of, look
 from .latency import ASSUMED, given_latency, measured_latency
-from .notes import caching_note, estimate_notes, why_not_cached
+from .notes import caching_note, estimate_notes, quotes_note, why_not_cached
 from .scenario import Conditions, Script
 from .simulate import Rehearsal, rehearse
 from .strategies import NAMES, Name, Strategy, Tokens, advise, batch_seconds, can_cache, price_strategy, read_price
@@ -144,7 +144,10 @@ def estimate_frame(frame_map: FrameMap, likely_output_tokens: float | None = Non
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
     output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)
-    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+    found = _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+    if frame_map.schema is None or not frame_map.schema.quoted:
+        return found
+    return replace(found, notes=(*found.notes, quotes_note(found.tokens, workload.fields, frame_map.schema)))
 
 
 def estimate(

@@ -5,15 +5,21 @@ Knows sentences; the figures in them come from ``token_counts``, ``outlook`` and
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..limits.gate import Limits
 from ..options import Settings
+from ..pricing import PriceList
 from ..prompt.cache_marks import minimum_tokens
-from ..records import DIMENSIONS
+from ..prompt.request import BYTES_PER_TOKEN, canonical
+from ..records import DIMENSIONS, Body
+from ..schema.schema import Schema
+from ..text import format_usd
 from .assumptions import ASSUMED_TIER
 from .scenario import Conditions, Knowledge
 from .simulate import Rehearsal
-from .strategies import BATCH_HITS
-from .token_counts import InputCount, Interval
+from .strategies import BATCH_HITS, Tokens, price_strategy
+from .token_counts import InputCount, Interval, schema_tokens
 from .workload import Workload
 
 _LIMIT_NAMES = ("requests", "input tokens", "output tokens")
@@ -58,6 +64,23 @@ def why_not_cached(prefix_tokens: float, model: str) -> str:
     if prefix_tokens < minimum:
         return f"does not apply: {prefix_tokens:,.0f} shared tokens, {model} caches {minimum:,} and more"
     return "does not apply: there is nothing to read what the first request would write"
+
+
+def quotes_note(tokens: Tokens, fields: Body, schema: Schema) -> str:
+    """Return what quotes add: output tokens by the schema's size, and the descriptions that ask for them as input."""
+    wire = schema.format["schema"]
+    quotes = {name: node for name, node in wire["properties"].items() if name in schema.quoted}
+    more_output = schema_tokens({"type": "object", "properties": quotes})[1]
+    more_input = len(canonical(quotes)) / BYTES_PER_TOKEN
+    extra = replace(
+        tokens,
+        inputs=0 * tokens.inputs + more_input,
+        output=Interval(more_output, more_output, more_output, "quotes"),
+        prefix=0.0,
+    )
+    usd = price_strategy("live", extra, fields, PriceList(), None)
+    dollars = "" if usd is None else f", about {format_usd(usd[1])} of a live run"
+    return f"Quotes: about {more_output:,.0f} output and {more_input:,.0f} input tokens more a request{dollars}."
 
 
 def _range(output: Interval) -> str:
