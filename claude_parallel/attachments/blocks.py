@@ -30,6 +30,9 @@ Source: vision page, "Request limits" (September 2026).
 MAX_REQUEST_BYTES = 32 * 2**20
 """Bytes of one request. Source: API overview, "Request size limits" (September 2026)."""
 
+MAX_SCALED_BYTES = 256 * 2**20
+"""Bytes of an image file that is to be scaled down; the largest that Pillow opens (178 million pixels) have less."""
+
 MAX_EDGE_PIXELS = 8000
 MAX_EDGE_PIXELS_MANY = 2000
 MANY_IMAGES = 20
@@ -137,7 +140,7 @@ def _image(item: Any, max_pixels: int | None) -> Block:
     if hasattr(item, "save") and hasattr(item, "mode"):
         data = _by_pillow(name, lambda: to_png(item, max_pixels, MAX_EDGE_PIXELS))
     else:
-        data = bytes_of(item)
+        data = bytes_of(item, MAX_REQUEST_BYTES if max_pixels is None else MAX_SCALED_BYTES)
         _check_image(data, name)
         if max_pixels is not None:
             original, most = data, max_pixels
@@ -179,7 +182,7 @@ def _document(item: Any) -> Block:
         return dict(item)
     if (url := url_of(item)) is not None:
         return {"type": "document", "source": {"type": "url", "url": url}}
-    name, data = name_of(item), bytes_of(item)
+    name, data = name_of(item), bytes_of(item, MAX_REQUEST_BYTES)
     if _base64_length(data) > MAX_REQUEST_BYTES:
         raise AttachmentError(f"{name} has {_megabytes(_base64_length(data))} as base64, a request takes 32 MB")
     match sniff(data):

@@ -9,6 +9,7 @@ import base64
 import binascii
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,20 @@ def url_of(item: Any) -> str | None:
     return text if text[:8].lower().startswith(("http://", "https://")) else None
 
 
-def bytes_of(item: Any) -> bytes:
+def bytes_of(item: Any, most_bytes: int) -> bytes:
     """Return the bytes behind a path, a base64 text, a data URL, a mapping of a data set, or bytes.
+
+    Parameters
+    ----------
+    item : Any
+        One thing of a cell.
+    most_bytes : int
+        A larger file is refused before it is read.
 
     Raises
     ------
     AttachmentError
-        Where there is nothing to read.
+        Where there is nothing to read, too much of it, or no regular file.
     """
     if isinstance(item, Mapping):
         # What image columns of parquet data sets hold.
@@ -72,7 +80,7 @@ def bytes_of(item: Any) -> bytes:
     elif isinstance(item, str) and (encoded := _encoded(item)) is not None:
         data = encoded
     elif isinstance(item, str | os.PathLike):
-        data = _read(os.fspath(item))
+        data = _read(os.fspath(item), most_bytes)
     else:
         raise AttachmentError(f"the cell holds {type(item).__name__!r}, which is no path, URL, bytes or Pillow image")
     if not data:
@@ -98,7 +106,7 @@ def _encoded(text: str) -> bytes | None:
     return data if header is not None or sniff(data) is not None else None
 
 
-def _read(path: str | bytes) -> bytes:
+def _read(path: str | bytes, most_bytes: int) -> bytes:
     text = os.fsdecode(path).strip()
     name = name_of(text)
     if text[:7].lower() == "file://":
@@ -106,12 +114,32 @@ def _read(path: str | bytes) -> bytes:
     elif _SCHEME.match(text):
         raise AttachmentError(f"{name} is no address that can be fetched here; pass https, a local path or bytes")
     try:
-        return Path(text).expanduser().read_bytes()
+        return _read_file(Path(text).expanduser(), name, most_bytes)
     except FileNotFoundError:
         raise AttachmentError(f"{name} does not exist") from None
+    except AttachmentError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise AttachmentError(f"{name} cannot be read ({what})") from error
+
+
+def _read_file(path: Path, name: str, most_bytes: int) -> bytes:
+    """Read a regular file whose size is known to fit; a pipe or a device would never end."""
+    # Without O_NONBLOCK, opening a pipe waits for somebody who writes into it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise AttachmentError(f"{name} is not a regular file; pass the path of a file, or bytes")
+        if state.st_size > most_bytes:
+            raise AttachmentError(
+                f"{name} has {state.st_size / 2**20:,.1f} MB, at most {most_bytes / 2**20:,.1f} MB can be sent"
+            )
+        data = file.read(most_bytes + 1)  # it may be growing at this very moment
+    if len(data) > most_bytes:
+        raise AttachmentError(f"{name} has more than {most_bytes / 2**20:,.1f} MB, which is the most that can be sent")
+    return data
 
 
 def name_of(item: Any) -> str:

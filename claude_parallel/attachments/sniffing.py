@@ -29,11 +29,20 @@ Source: same place.
 STANDARD_RESOLUTION = (1568, 1568)
 """The same for all older models."""
 
-_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_COUNT = re.compile(rb"/Count\s+(\d+)")
-_OBJECT_STREAM = re.compile(rb"/ObjStm\b[^>]*(?:>(?!>)[^>]*)*>>\s*stream\r?\n")
-_ENCRYPTED = re.compile(rb"/Encrypt\s*(?:\d+\s+\d+\s+R|<<)")
-_LARGEST_STREAM = 16 * 2**20
+_PAGE = re.compile(rb"/Type\s{0,9}/Page(?![A-Za-z])")
+_COUNT = re.compile(rb"/Count\s{1,9}(\d{1,9})(?!\d)")
+_STREAM = re.compile(rb">>\s{0,9}stream\r?\n")
+_ENCRYPTED = re.compile(rb"/Encrypt\s{0,9}(?:\d{1,10}\s{1,9}\d{1,10}\s{1,9}R|<<)")
+"""Every repetition is bounded, so that no file can make a search take longer than its length allows."""
+
+_DICTIONARY_BYTES = 1_024
+"""Within so many bytes after its type, the dictionary of an object stream ends; real ones take a hundred."""
+
+_MOST_STREAMS = 20_000
+"""Object streams that are looked at; each usually holds a hundred objects, so no document of 600 pages has as many."""
+
+_MOST_UNPACKED = 64 * 2**20
+"""Bytes that are unpacked of one PDF, in all: half a second's work. The objects of 600 pages take less than 2 MB."""
 
 # Markers that open a JPEG frame header: C0 to CF without the tables C4, C8, CC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -132,21 +141,49 @@ def pdf_pages(data: bytes) -> int:
     """Return the number of a PDF's pages as its objects tell; 0 where they tell nothing.
 
     Page objects are counted, in compressed object streams too, and compared with the page tree's own count:
-    revised files keep old pages, and outlines have counts as well, so the smaller number is the likelier.
+    revised files keep old pages, and outlines have counts as well, so the smaller number is the likelier. Where that
+    takes too many streams, or unpacks more than 64 MB, the pages are not known.
     """
-    parts = [data, *_object_streams(data)]
-    pages = sum(len(_PAGE.findall(part)) for part in parts)
-    told = max((int(found) for part in parts for found in _COUNT.findall(part)), default=0)
+    pages = told = 0
+    try:
+        for part in _parts(data):
+            pages += sum(1 for _ in _PAGE.finditer(part))
+            told = max(told, max((int(found[1]) for found in _COUNT.finditer(part)), default=0))
+    except OverflowError:
+        return 0
     return min(filter(None, (pages, told)), default=0)
 
 
-def _object_streams(data: bytes) -> Iterator[bytes]:
-    for match in _OBJECT_STREAM.finditer(data):
-        packed = data[match.end() : data.find(b"endstream", match.end())]
+def _parts(data: bytes) -> Iterator[bytes]:
+    """Yield a PDF and what its object streams hold, one in memory at a time.
+
+    Raises
+    ------
+    OverflowError
+        Where they hold more than is unpacked of one PDF.
+    """
+    yield data
+    left, streams, place = _MOST_UNPACKED, 0, 0
+    while (place := data.find(b"/ObjStm", place)) >= 0:
+        place += len(b"/ObjStm")
+        streams += 1
+        if streams > _MOST_STREAMS:
+            raise OverflowError
+        start = _STREAM.search(data, place, place + _DICTIONARY_BYTES)
+        if start is None:
+            continue
+        end = data.find(b"endstream", start.end())
+        if end < 0:  # cut off; no later stream has an end either
+            return
+        place = end
         try:
-            yield zlib.decompressobj().decompress(packed, _LARGEST_STREAM)
+            part = zlib.decompressobj().decompress(memoryview(data)[start.end() : end], left + 1)
         except zlib.error:
             continue
+        left -= len(part)
+        if left < 0:
+            raise OverflowError
+        yield part
 
 
 def is_encrypted(data: bytes) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..api.answers import usage_of
+from ..api.answers import model_of, text_of, usage_of
 from ..bridge import Control
 from ..errors import Kind, row_error
 from ..progress.stats import RunStats
@@ -126,7 +126,7 @@ class Accounting:
     # -- one answer --------------------------------------------------------------------------------------------------
 
     def _model_of(self, reply: Reply) -> str:
-        return str(reply.message.get("model") or self.model)
+        return model_of(reply.message) or self.model
 
     def _charge(self, pending: Pending, model: str, usage: Usage) -> Decimal | None:
         cost = self.tariff.cost(model, usage)
@@ -142,12 +142,20 @@ class Accounting:
         return cost
 
     def _conclude(self, pending: Pending, reply: Reply, source: Source) -> Request | None:
-        answer = self.read(reply.message)
-        instead = self.repair(pending, answer) if answer.kind == "schema" else None
+        answer, instead = self._judge(pending, reply.message)
         if instead is None:
             error = row_error(answer.kind, answer.what) if answer.kind else None
             self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
         return instead
+
+    def _judge(self, pending: Pending, message: Mapping[str, Any]) -> tuple[Answer, Request | None]:
+        """Return what an answer says, and what to ask instead; whatever that raises is this one row's error."""
+        try:
+            answer = self.read(message)
+            return answer, self.repair(pending, answer) if answer.kind == "schema" else None
+        except Exception as error:
+            what = f"the answer could not be judged ({type(error).__name__})"
+            return Answer(text_of(message), kind="unknown", what=what), None
 
     def _deliver(self, pending: Pending, verdict: Verdict, source: Source, request_id: str | None) -> None:
         outcome = Outcome(

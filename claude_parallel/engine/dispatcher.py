@@ -260,6 +260,9 @@ class Dispatcher:
             message = "cancelled while the answer was on its way"
             run.accounting.give_up(pending, "cancelled", message, perhaps_billed=True)
             return
+        except BaseException:  # a mistake of ours; it ends this run, and must not cost the others a place at the gate
+            calls.gate.abandon(ticket)
+            raise
         self._sending.discard(task)
         attempt = Attempt(pending.attempts, started_wall, run.wall_clock(), result)
         if isinstance(result, Reply):
