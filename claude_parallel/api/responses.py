@@ -66,10 +66,9 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
 def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
     """Return the Message in a 200, whatever its form; a failure for what is no Message at all."""
     try:
-        data = body if isinstance(body, Mapping) else _parse(body)
-    except RecursionError:  # JSON, and nobody's but the API's: paid, so it is kept
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-        data = unreadable("its JSON is nested too deeply", text)
+        data = body if isinstance(body, Mapping) else parse_json(body)
+    except UnreadableJson as error:  # nobody's but the API's: paid, so it is kept
+        data = unreadable(str(error), body.decode("utf-8", "replace") if isinstance(body, bytes) else body)
     except ValueError:
         data = None
     if is_message(data):
@@ -243,16 +242,20 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
+class UnreadableJson(Exception):
+    """A text is JSON, but of a kind that Python does not hold: nested hundreds deep, or a number of 4,300 digits."""
+
+
 def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
     """Return the JSON object in a body; None where there is none."""
     try:
-        data = _parse(body)
-    except (RecursionError, ValueError):
+        data = parse_json(body)
+    except (UnreadableJson, ValueError):
         return None
     return data if isinstance(data, dict) else None
 
 
-def _parse(body: bytes | str) -> Any:
+def parse_json(body: bytes | str) -> Any:
     """Return the JSON value in a body.
 
     pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
@@ -262,8 +265,9 @@ def _parse(body: bytes | str) -> Any:
     ------
     ValueError
         Where the body is not JSON.
-    RecursionError
-        Where it is nested more than 200 deep (the parser's limit), which no Message is.
+    UnreadableJson
+        Where it is, and is nested more than 200 deep (the parser's limit) or holds a number that is too long, as no
+        Message of the API is.
     """
     import pydantic_core  # at the first answer: loading it takes longer than half of this package
 
@@ -271,5 +275,12 @@ def _parse(body: bytes | str) -> Any:
         return pydantic_core.from_json(body)
     except ValueError as error:
         if "recursion limit" in str(error):
-            raise RecursionError from None
+            raise UnreadableJson("its JSON is nested too deeply") from None
+    try:
         return json.loads(body)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except RecursionError:
+        raise UnreadableJson("its JSON is nested too deeply") from None
+    except ValueError:
+        raise UnreadableJson("its JSON holds a number that is too long") from None

@@ -6,7 +6,6 @@ for a run, ``batches``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..api.answers import unreadable
-from ..api.responses import read_batch_error, read_result_message
+from ..api.responses import UnreadableJson, parse_json, read_batch_error, read_result_message
 from ..records import Failure, Reply
 
 _CUSTOM_ID = re.compile(r'"custom_id"\s*:\s*"([a-zA-Z0-9_-]{1,64})"')
@@ -128,11 +127,11 @@ def read_result(line: bytes | str) -> BatchResult | None:
     if not line.strip():
         return None
     try:
-        data = json.loads(line)
+        data = parse_json(line)
         name, result = str(data["custom_id"]), data["result"]
         kind = result["type"]
-    except RecursionError:
-        return _too_deep(line)
+    except UnreadableJson as unreadable_json:
+        return _unreadable_result(line, str(unreadable_json))
     except (KeyError, TypeError, ValueError):
         return BatchResult("", Failure(kind="unknown", message="a line of the batch's results cannot be read"))
     if kind == "succeeded":
@@ -145,11 +144,11 @@ def read_result(line: bytes | str) -> BatchResult | None:
     return BatchResult(name, Failure(kind="unknown", message=f"the batch gives a result of the unknown type {kind!r}"))
 
 
-def _too_deep(line: bytes | str) -> BatchResult:
-    """Return the result in a line that is nested too deeply to be read: only an answer can be, so it was paid."""
+def _unreadable_result(line: bytes | str, why: str) -> BatchResult:
+    """Return the result in a line of JSON that cannot be read: only an answer can be such, so it was paid."""
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     name = _CUSTOM_ID.search(text)
-    return BatchResult(name[1] if name else "", read_result_message(unreadable("its JSON is nested too deeply", text)))
+    return BatchResult(name[1] if name else "", read_result_message(unreadable(why, text)))
 
 
 def read_time(text: Any) -> float | None:
