@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
+from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.pending import Pending
 from ..records import Attempt, Failure, Reply
@@ -23,7 +24,8 @@ from .responses import BatchResult
 GROUP_RESULTS = 500
 """Results that share a commit: a commit costs about as much as reading 100 results."""
 
-Fate = Reply | Failure | Literal["canceled", "expired"]
+Fate = Failure | Literal["canceled", "expired"]
+"""What became of a request that was not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +44,50 @@ class Collector:
     calls: BatchCalls
 
     async def collect(self, batch: InFlightBatch) -> Failure | None:
-        """Read all results of an ended batch; the first failure on the way ends it, and it can be begun again."""
+        """Read all results of an ended batch; the first failure on the way ends it, and it can be begun again.
+
+        Answers are delivered as they come. What is no answer is judged when the last line was read, since of two lines
+        about one request an answer counts, wherever it stands.
+        """
         assert batch.state is not None
+        others: dict[bytes, Fate] = {}
         async with aclosing(groups(self.calls.api.results(batch.state))) as found:
             async for group in found:
                 failure = next((item for item in group if isinstance(item, Failure)), None)
-                self._take(batch, [item for item in group if isinstance(item, BatchResult)])
+                await self._take(batch, [item for item in group if isinstance(item, BatchResult)], others)
                 if failure is not None:
                     return failure
                 if self.run.control.is_stopping:
                     return None
-        self._miss(batch)
-        return None
-
-    def _take(self, batch: InFlightBatch, results: list[BatchResult]) -> None:
-        """Keep a group's answers on disk, then judge its results one by one."""
-        run, now = self.run, self.run.wall_clock()
-        fresh = {key: item.fate for item in results for key in _keys(item, batch) if key not in batch.results_read}
-        answers = [(key, run.host, fate, now) for key, fate in fresh.items() if isinstance(fate, Reply)]
-        if run.journal.path is not None:
-            run.journal.keep_answers(answers)
-        batch.answers += len(answers)
-        batch.results_read.update(fresh)
-        for key, fate in fresh.items():
+        for key, fate in others.items():
             item = batch.items.pop(key, None)
             if item is not None:
                 self._judge(batch, item, fate)
+        return None
 
-    def _miss(self, batch: InFlightBatch) -> None:
-        """Send again what an ended batch says nothing about."""
+    async def _take(self, batch: InFlightBatch, results: list[BatchResult], others: dict[bytes, Fate]) -> None:
+        """Keep a group's answers on disk, then deliver them; put the rest aside."""
+        run, now = self.run, self.run.wall_clock()
+        fates = [(key, item.fate) for item in results for key in _keys(item, batch)]
+        replies = {
+            key: fate for key, fate in reversed(fates) if isinstance(fate, Reply) and key not in batch.results_read
+        }
+        others.update((key, fate) for key, fate in fates if not isinstance(fate, Reply))
+        journal = run.journal
+        known = await off_loop(lambda: journal.recall(list(replies)))
+        if journal.path is not None:
+            answers = [(key, run.host, reply, now) for key, reply in replies.items()]
+            await off_loop(lambda: journal.keep_answers(answers))
+        batch.answers += len(replies)
+        batch.results_read.update(replies)
+        for key, reply in replies.items():
+            item = batch.items.pop(key, None)
+            if item is not None:
+                item.attempts += 1
+                self._answered(batch, item, reply, is_charged=_is_same(known.get(key), reply))
+
+    def miss(self, batch: InFlightBatch) -> None:
+        """Send again what an ended batch says nothing about, however often its results are read."""
         silence = Failure(kind="server", message="the batch's results say nothing about this row")
         for item in batch.items.values():
             self._judge(batch, item, silence)
@@ -78,16 +95,20 @@ class Collector:
 
     def _judge(self, batch: InFlightBatch, item: Pending, fate: Fate) -> None:
         item.attempts += 1
-        if isinstance(fate, Reply):
-            self._answered(batch, item, fate)
-        elif fate == "canceled":
+        if fate == "canceled":
             message = f"{batch.name} was cancelled before this row's turn"
             self.run.accounting.give_up(item, "cancelled", message)
         else:
             self._failed(batch, item, fate)
 
-    def _answered(self, batch: InFlightBatch, item: Pending, reply: Reply) -> None:
-        instead = self.run.accounting.answered(item, self._attempt(batch, item, reply), reply)
+    def _answered(self, batch: InFlightBatch, item: Pending, reply: Reply, *, is_charged: bool) -> None:
+        """Deliver an answer; one that another run has collected before is charged there, and free here."""
+        accounting = self.run.accounting
+        if is_charged:
+            accounting.release(item)
+            instead = accounting.recalled(item, reply)
+        else:
+            instead = accounting.answered(item, self._attempt(batch, item, reply), reply)
         if instead is not None:
             item.ask_instead(instead)
             batch.again.append(item)
@@ -108,6 +129,12 @@ class Collector:
 
     def _attempt(self, batch: InFlightBatch, item: Pending, result: Reply | Failure) -> Attempt:
         return Attempt(item.attempts, batch.record.created, self.run.wall_clock(), result)
+
+
+def _is_same(known: Reply | None, reply: Reply) -> bool:
+    """Say whether an answer in the journal is this very Message, and not an earlier one to the same question."""
+    message_id = reply.message.get("id")
+    return known is not None and message_id is not None and known.message.get("id") == message_id
 
 
 async def groups(

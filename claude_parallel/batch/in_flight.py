@@ -32,6 +32,8 @@ class InFlightBatch:
         Fingerprints whose result was read already (a broken stream begins from the start).
     answers : int
         How many of these were answers.
+    readings : int
+        How often the results were read to their end.
     again : list of Pending
         What the batch did not answer; goes into the next envelope once this one is closed.
     strangers : set of str
@@ -49,6 +51,7 @@ class InFlightBatch:
     failures: tuple[Kind, ...] = ()
     results_read: set[bytes] = field(default_factory=set)
     answers: int = 0
+    readings: int = 0
     again: list[Pending] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
     create_failure: Failure | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -100,6 +100,7 @@ class Packer:
             return None
         calls.book.prepare(packed.batch.record, items)
         if calls.book.is_first(envelope.id):
+            self._leave_to_envelope(items)
             return packed
         self.unpack(packed)  # another process was faster with some of these rows: they are looked up again
         return await self.pack()
@@ -130,6 +131,8 @@ class Packer:
             if self.is_exhausted or self.run.control.is_stopping:
                 break
             self.fresh.extend(await self._pull())
+            if not self.fresh and not self.intake.has_rows:
+                break  # other runs have the rest on their way: what is packed need not wait for them
             await asyncio.sleep(0)  # let interrupts and painters through between chunks
         if not self.may_send():
             return
@@ -150,10 +153,7 @@ class Packer:
 
     def _revive(self, item: Pending) -> bool:
         """Give a request its body back; False for one that is not packed again."""
-        item.request = item.request or self.intake.plan.request_of(item.position)
-        if item.request is None:
-            message = "the row could not be asked again: its prompt has changed"
-            self.run.accounting.give_up(item, "invalid", message)
+        if not self.intake.revive(item):
             return False
         if self.calls.goes_live and item.attempts:
             self.leftovers.append(item)
@@ -210,9 +210,15 @@ class Packer:
                 rest.append(item)
             else:
                 batch.items[item.fingerprint] = item
+                self._leave_to_envelope([item.fingerprint])
                 if not item.repairs:
                     item.request = None
         return rest
+
+    def _leave_to_envelope(self, fingerprints: Iterable[bytes]) -> None:
+        """Give up the claims on requests that stand in an envelope: from now on the envelope says whose they are."""
+        for fingerprint in fingerprints:
+            self.intake.claims.release(fingerprint)
 
     def _open(self, envelope_id: str) -> InFlightBatch | None:
         """Return an envelope of another run as a batch under way; None when it is not open any more."""

@@ -20,6 +20,12 @@ ROUNDS = 3
 LEASE_SECONDS = 60.0
 """How long after the last sign of life of its sender a batch may still come into being."""
 
+READINGS = 3
+"""How often results are read before a request that they say nothing about is sent, and paid, again: reading is free."""
+
+READ_AGAIN_SECONDS = 60.0
+"""How long to wait between two readings, for an API that has not written all of its lines yet."""
+
 PATIENCE = RetryPolicy(max_retries=100_000, max_rate_limit_retries=100_000)
 """For calls that cost nothing and only ask after a batch: an outage of the network must not end a day's waiting."""
 

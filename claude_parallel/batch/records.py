@@ -154,6 +154,11 @@ class EnvelopeBook:
         query = "SELECT batch_id FROM envelopes WHERE host = ? AND batch_id IS NOT NULL"
         return {str(row[0]) for row in self._journal.query(query, (host,))}
 
+    def has_open(self, host: str) -> bool:
+        """Say whether any envelope is open at `host`."""
+        query = f"SELECT 1 FROM envelopes WHERE host = ? AND state IN {_OPEN} LIMIT 1"
+        return bool(self._journal.query(query, (host,)))
+
     def holding(self, fingerprints: Sequence[bytes], host: str) -> dict[bytes, str]:
         """Return, of these requests, those that stand in an open envelope, and its id.
 

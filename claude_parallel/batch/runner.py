@@ -22,6 +22,7 @@ from ..engine.context import RunContext
 from ..engine.dispatcher import GRACE_SECONDS
 from ..engine.intake import Intake
 from ..engine.pending import Pending
+from ..errors import Kind
 from ..progress.waits import WaitReason
 from ..records import Failure
 from ..retry import Again, Stop, judge_failure
@@ -30,10 +31,13 @@ from .calls import BatchCalls
 from .collector import Collector
 from .in_flight import InFlight, InFlightBatch, describe
 from .packer import Packer
-from .policy import PATIENCE, judge_result, poll_after
+from .policy import PATIENCE, READ_AGAIN_SECONDS, READINGS, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import RESULTS_SECONDS, BatchState
 from .submitter import Submitter, became
+
+_CLAIMED_POLL_SECONDS = 5.0
+"""How often to ask for answers that another run has on their way, beside batches that take an hour."""
 
 
 class BatchRunner:
@@ -55,6 +59,7 @@ class BatchRunner:
         self._in_flight = InFlight()
         self._collector = Collector(context, calls)
         self._packer = Packer(context, calls, intake, self._in_flight)
+        self._claims = intake.claims
         self._submitter = Submitter(context, calls, self._packer, self._in_flight)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
@@ -193,6 +198,8 @@ class BatchRunner:
         if state.is_archived:
             self._results_are_gone(batch)
             return
+        if not await self._is_ours_to_collect(batch):
+            return
         run.stats.waiting_for = f"{batch.name} has ended: collecting its results"
         started = run.clock()
         failure = await self._collector.collect(batch)
@@ -200,8 +207,33 @@ class BatchRunner:
         if failure is not None:
             self._failed(batch, failure)
         elif not run.control.is_stopping:
-            self._calls.book.close_collected(batch.record.id, batch.answers)
+            self._collected(batch)
+
+    async def _is_ours_to_collect(self, batch: InFlightBatch) -> bool:
+        """Say whether no other run reads these results at this moment; only one is to pay for them.
+
+        A batch that another run has collected is let go: its answers are in the journal.
+        """
+        key = f"envelope {batch.record.id}".encode()
+        if await self._claims.take_keys([key]) != {key}:
+            batch.due = self._run.clock() + _CLAIMED_POLL_SECONDS
+            return False
+        record = self._calls.book.get(batch.record.id)
+        if record is not None and record.state in ("collected", "failed", "cancelled"):
             self._in_flight.let_go(batch)
+            self._packer.send_again(batch)
+            return False
+        return True
+
+    def _collected(self, batch: InFlightBatch) -> None:
+        """Let a batch go whose results were read to their end; read them again where they miss requests."""
+        batch.readings += 1
+        if batch.items and batch.readings < READINGS:
+            batch.due = self._run.clock() + READ_AGAIN_SECONDS
+            return
+        self._collector.miss(batch)
+        self._calls.book.close_collected(batch.record.id, batch.answers)
+        self._in_flight.let_go(batch)
 
     def _results_are_gone(self, batch: InFlightBatch) -> None:
         """After 29 days nobody can read the answers any more: ask again."""
@@ -217,14 +249,31 @@ class BatchRunner:
         if isinstance(verdict, Again):
             batch.due = run.clock() + max(1.0, verdict.wait_seconds)
             return
-        if isinstance(verdict, Stop) and failure.kind != "not_found":
+        if failure.kind == "not_found":
+            self._deleted(batch, failure)
+            return
+        if isinstance(verdict, Stop):
             run.state.halt(failure.kind, failure.message)
+        self._give_up(batch, failure.kind, failure.message, failure.request_id)
+
+    def _deleted(self, batch: InFlightBatch, failure: Failure) -> None:
+        """The API knows no such batch: close its envelope, unless it belongs to another key, which may still see it."""
+        if batch.record.batch_id is None:
+            self._give_up(batch, "not_found", failure.message, hint="then run the cell again")
+        elif batch.record.owner != self._calls.api.owner:
+            message = f"{batch.name} was submitted with another API key, and this key cannot see it"
+            self._give_up(batch, "not_found", message, hint="run the cell with that key")
+        else:
+            self._calls.book.close(batch.record.id, "failed")
+            message = f"{batch.name} was deleted at the API before its results were read"
+            self._give_up(batch, "expired", message, hint="run the cell again: it asks these rows anew")
+
+    def _give_up(
+        self, batch: InFlightBatch, kind: Kind, message: str, request_id: str | None = None, *, hint: str | None = None
+    ) -> None:
         self._in_flight.let_go(batch)
-        message = failure.message
-        if failure.kind == "not_found" and batch.record.batch_id is not None:
-            message = f"{batch.name} was deleted, or belongs to another workspace than this key: {message}"
         for item in batch.items.values():
-            run.accounting.give_up(item, failure.kind, message, failure.request_id)
+            self._run.accounting.give_up(item, kind, message, request_id, hint=hint)
 
     async def _cancel_all(self) -> None:
         """Ask the API to cancel what is under way, where the user wants that."""
@@ -245,6 +294,8 @@ class BatchRunner:
         run, packed = self._run, self._submitter.packed
         due = self._in_flight.next_due()
         dues = [] if due is None else [due]
+        if not self._packer.is_exhausted:
+            dues.append(self._run.clock() + _CLAIMED_POLL_SECONDS)
         words = [describe(self._in_flight, local_time)]
         if packed is not None:
             dues.append(self._submitter.closed_until)

@@ -53,6 +53,8 @@ class Accounting:
         Told to send nothing more at the first error, with `stops_at_error`.
     stops_at_error : bool
         True for ``on_error="raise"``.
+    not_answered : callable
+        Told the key of a request that this run will not answer.
     """
 
     run_id: str
@@ -67,6 +69,7 @@ class Accounting:
     deliver: Callable[[int, Outcome], None]
     control: Control
     stops_at_error: bool = False
+    not_answered: Callable[[bytes], None] = lambda _fingerprint: None
 
     # -- money set aside ---------------------------------------------------------------------------------------------
 
@@ -121,6 +124,7 @@ class Accounting:
     ) -> None:
         """Deliver a row's final error; `hint` replaces what the kind advises."""
         self.release(pending, perhaps_billed=perhaps_billed)
+        self.not_answered(pending.fingerprint)
         self._deliver(pending, Verdict(kind, row_error(kind, message, hint)), "none", request_id)
 
     # -- one answer --------------------------------------------------------------------------------------------------

@@ -161,9 +161,7 @@ class Dispatcher:
         return math.inf if self._run.control.is_stopping else self._queue.seconds_to_retry(now)
 
     def _idle_reason(self) -> WaitReason:
-        if self._workers:
-            return WaitReason.ANSWERS
-        return WaitReason.ROWS if self._queue.is_refilling else WaitReason.RETRY
+        return WaitReason.ANSWERS if self._workers else self._queue.waiting_for
 
     async def _sleep(self, seconds: float, reason: WaitReason) -> None:
         """Sleep until the time is over, a worker has ended, or a flag was set."""

@@ -6,18 +6,24 @@ functions, files, the journal) runs beside the event loop, which goes on reading
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ..bridge import off_loop
 from ..errors import row_error
+from ..progress.waits import WaitReason
 from ..prompt.template import Content, RowProblem, Skipped
 from ..records import ZERO, Outcome, Reply
 from ..store.journal import Journal
 from .accounting import Accounting
+from .claims import POLL_SECONDS, Claims
 from .pending import Pending
 from .plan import Plan
 from .results import Results
+
+_MANY_ELSEWHERE = 5_000
+"""So many rows may wait for another run before no more are taken: it is ahead of us, and may be asked for answers."""
 
 
 @dataclass(slots=True)
@@ -34,6 +40,8 @@ class Intake:
         Asked for answers first.
     accounting : Accounting
         Delivers what the journal answers.
+    claims : Claims
+        Asked before anything is sent, so that no other run sends the same.
     start : int
         The first row that was not taken yet.
     """
@@ -42,17 +50,57 @@ class Intake:
     results: Results
     journal: Journal
     accounting: Accounting
+    claims: Claims
     start: int = 0
     _first_of: dict[bytes, int] = field(default_factory=dict)
+    _elsewhere: list[Pending] = field(default_factory=list)
+
+    @property
+    def has_rows(self) -> bool:
+        """True while rows are left that were not taken yet."""
+        return self.start < len(self.plan.rows)
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """What the next chunk takes its time for."""
+        return WaitReason.ROWS if self.has_rows else WaitReason.CLAIMED
 
     async def next_chunk(self) -> list[Pending] | None:
-        """Return what the next rows have to send, perhaps nothing; None after the last row."""
+        """Return what the next rows have to send, perhaps nothing; None when nothing more will come.
+
+        After the last row, requests that another run has on their way are waited for: what that run does not answer is
+        sent by this one.
+        """
+        if len(self._elsewhere) >= _MANY_ELSEWHERE or not self.has_rows:
+            return await self._look_elsewhere() if self._elsewhere else None
         rows, start = self.plan.rows, self.start
-        if start >= len(rows):
-            return None
         self.start = stop = min(start + rows.rows_at_once, len(rows))
         prepared = await off_loop(lambda: self._prepare(start, stop))
-        return await self.unanswered(self._first_askers(prepared))
+        return await self._claim(await self.unanswered(self._first_askers(prepared)))
+
+    async def _look_elsewhere(self) -> list[Pending]:
+        """Return what other runs had on their way and have not answered."""
+        await asyncio.sleep(POLL_SECONDS)
+        elsewhere, self._elsewhere = self._elsewhere, []
+        return await self._claim(await self.unanswered(elsewhere))
+
+    async def _claim(self, items: list[Pending]) -> list[Pending]:
+        """Return the requests that this run is to send; those of other runs are waited for without their bodies."""
+        granted = await self.claims.take(items)
+        mine = [item for item in items if item.fingerprint in granted or item.fingerprint in self.plan.bypass_cache]
+        for item in items:
+            if item.fingerprint not in granted and item.fingerprint not in self.plan.bypass_cache:
+                item.request = item.request if item.repairs else None
+                self._elsewhere.append(item)
+        # Between the first look and the claim another run may have answered, and ended.
+        return [item for item in await self.unanswered(mine) if self.revive(item)]
+
+    def revive(self, item: Pending) -> bool:
+        """Make the request of a row once more that another run was to answer; False where that is not possible."""
+        item.request = item.request or self.plan.request_of(item.position)
+        if item.request is None:
+            self.accounting.give_up(item, "invalid", "the row could not be asked again: its prompt has changed")
+        return item.request is not None
 
     async def chunks(self) -> AsyncIterator[list[Pending]]:
         """Yield all chunks to the last."""

@@ -13,11 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from ..progress.waits import WaitReason
 from .pending import Pending
 
 
 class Source(Protocol):
     """Where requests come from."""
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """What the next chunk takes its time for."""
+        ...
 
     async def next_chunk(self) -> list[Pending] | None:
         """Return the next requests, perhaps none; None when there are no more."""
@@ -35,6 +41,11 @@ class Handful:
 
     def __init__(self, pending: list[Pending]) -> None:
         self._pending: list[Pending] | None = pending
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """Nothing, really."""
+        return WaitReason.ROWS
 
     async def next_chunk(self) -> list[Pending] | None:
         """Return all of them, once."""
@@ -75,6 +86,11 @@ class RequestQueue:
     def is_refilling(self) -> bool:
         """True while rows are being made into requests."""
         return self._refill is not None
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """What the next request takes its time for, where none is ready."""
+        return self._source.waiting_for if self.is_refilling else WaitReason.RETRY
 
     @property
     def is_empty(self) -> bool:

@@ -20,10 +20,12 @@ from ..pricing import PriceList
 from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
 from ..progress.stats import RunStats
 from ..prompt.cache_marks import minimum_tokens
+from ..store.claims import ClaimBook
 from ..store.journal import Journal, RunRow
 from ..text import format_usd
 from .accounting import Accounting
 from .budget import Budget
+from .claims import Claims
 from .context import RunContext, RunState, StopReason
 from .environment import Environment
 from .intake import Intake
@@ -122,16 +124,19 @@ class Session:
         plan = self.plan
         summary = {**plan.settings.summary(), "rows": len(plan.rows), "out": self.out}
         self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
-        context = self._context()
-        await self.carrier.carry(context, Intake(plan, self.results, self.journal, context.accounting))
+        book = ClaimBook(self.journal, self.run_id) if self.journal.path is not None else None
+        claims = Claims(book, self.environment.wall_clock)
+        context = self._context(claims)
+        async with claims.kept_alive():
+            await self.carrier.carry(context, Intake(plan, self.results, self.journal, context.accounting, claims))
 
-    def _context(self) -> RunContext:
+    def _context(self, claims: Claims) -> RunContext:
         environment = self.environment
         return RunContext(
             run_id=self.run_id,
             host=self.plan.host,
             journal=self.journal,
-            accounting=self._accounting(),
+            accounting=self._accounting(claims),
             with_breakpoint=self.plan.with_breakpoint,
             policy=self.plan.settings.retries,
             control=self.control,
@@ -142,7 +147,7 @@ class Session:
             rng=environment.rng,
         )
 
-    def _accounting(self) -> Accounting:
+    def _accounting(self, claims: Claims) -> Accounting:
         settings = self.plan.settings
         is_batch = self.carrier.is_batch
         return Accounting(
@@ -158,6 +163,7 @@ class Session:
             deliver=self.results.deliver,
             control=self.control,
             stops_at_error=settings.on_error == "raise",
+            not_answered=claims.release,
         )
 
     # -- afterwards ----------------------------------------------------------------------------------------------

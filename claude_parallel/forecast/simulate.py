@@ -26,6 +26,7 @@ from ..engine.tariff import FreeTariff
 from ..limits.gate import Gate, Ticket
 from ..limits.load import LoadEstimator
 from ..progress.stats import RunStats
+from ..progress.waits import WaitReason
 from ..prompt.cache_marks import SECONDS
 from ..records import Answer, Load, Request
 from ..report.run import Run as RunRecord
@@ -186,6 +187,11 @@ class _Play:
     def _note_sent(self, request: Request) -> Mapping[str, Any]:
         self.sent_at.append(self._clock())
         return request.body
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """Nothing: the calls are at hand."""
+        return WaitReason.ROWS
 
     async def next_chunk(self) -> list[Pending] | None:
         """Return the next calls of the script."""

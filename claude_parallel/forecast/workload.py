@@ -6,6 +6,7 @@ the tokens really are, ``token_counts`` asks; what they cost, ``strategies`` com
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from ..bridge import Control, run_blocking
 from ..engine.accounting import Accounting
 from ..engine.budget import Budget
+from ..engine.claims import Claims
 from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..engine.plan import Plan
@@ -108,7 +110,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
     loads: list[float] = []
 
     async def walk() -> None:
-        async for chunk in Intake(plan, results, journal, accounting).chunks():
+        async for chunk in Intake(plan, results, journal, accounting, Claims(None, time.time)).chunks():
             for pending in chunk:
                 picked.offer(pending)
                 loads.append(pending.asked.load.input_tokens)

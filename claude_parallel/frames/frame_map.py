@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..api.answers import read_answer
 from ..batch.carrier import BatchEnvironment, choose_carrier
+from ..batch.open_rows import check_open_batches
 from ..config import journal_path, resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan, make_plan
@@ -118,6 +119,8 @@ class FrameMap:
         plan = self.plan(carrier.environment.host, is_batch=carrier.is_batch)
         is_path = not isinstance(self.settings.journal, bool)
         journal = Journal.open(journal_path(self.settings.journal), is_explicit=is_path)
+        if not carrier.is_batch:
+            check_open_batches(plan, journal)
         session = Session(plan, carrier, journal, out=self.out)
         remember(session.run_id, session.journal)
         remember_call(session.run_id, self._call)

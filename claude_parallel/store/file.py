@@ -16,7 +16,7 @@ from ..config import home
 from ..errors import InputError
 from .rescue import rescue
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 _BUSY_POLL_SECONDS = 0.01
 
@@ -95,6 +95,17 @@ _MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (envelope, fingerprint)
     ) WITHOUT ROWID;
     CREATE INDEX envelope_rows_fingerprint ON envelope_rows (fingerprint);
+    """,
+    """
+    CREATE TABLE claimants (
+        id TEXT NOT NULL PRIMARY KEY,
+        until REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE claims (
+        fingerprint BLOB NOT NULL PRIMARY KEY,
+        claimant TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX claims_claimant ON claims (claimant);
     """,
 )
 """One script per schema version; a file moves forward one script at a time, each in one transaction."""

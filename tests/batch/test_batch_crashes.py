@@ -138,15 +138,36 @@ def test_another_key_sends_nothing_while_it_is_unclear(tmp_path: Path) -> None:
     assert world.brain.ledger.batch_rows == 0
 
 
-def test_a_batch_that_this_key_cannot_see_is_not_paid_again(tmp_path: Path) -> None:
-    """A known batch that the API does not show belongs to another workspace, or was deleted: the rows say so."""
+def test_a_deleted_batch_is_closed_and_its_rows_are_free_again(tmp_path: Path) -> None:
+    """The first run says what happened; the second asks anew, in a batch or live."""
     world = batch_world()
     lives = Lives(world, tmp_path)
     lives.run_and_die(frame_of(5), "retrieve")
     world.brain = Brain(Profile(batch_seconds=600.0))
-    out = lives.run(frame_of(5))
 
-    assert out["response_error"].str.contains("another workspace").all()
+    out = lives.run(frame_of(5))
+    assert (
+        out["response_error"]
+        .str.fullmatch(
+            r"expired: batch msgbatch_\w+ was deleted at the API before its results were read; run the cell again: .*"
+        )
+        .all()
+    )
+    assert world.brain.ledger.batch_rows == 0
+    assert lives.run(frame_of(5))["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+
+
+def test_a_batch_that_this_key_cannot_see_is_not_paid_again(tmp_path: Path) -> None:
+    """Another key may see it still: the rows say so, and it stays open."""
+    world = batch_world()
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "retrieve")
+    world.brain = Brain(Profile(batch_seconds=600.0))
+    world.wrap = lambda api: Deadly(api, "never", 0, lives.journal, lives.journal, owner="another key")
+
+    out = lives.run(frame_of(5))
+    assert out["response_error"].str.contains("submitted with another API key.*; run the cell with that key$").all()
     assert world.brain.ledger.batch_rows == 0
 
 

@@ -1,0 +1,88 @@
+"""A run's claims on the requests that it has on their way, kept alive while the run lives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from ..bridge import off_loop
+from ..store.claims import LEASE_SECONDS, ClaimBook
+from .pending import Pending
+
+RENEW_SECONDS = LEASE_SECONDS / 4
+POLL_SECONDS = 0.25
+"""How often to ask for another run's answers: far below what a call takes, and a query of some milliseconds."""
+
+
+class Claims:
+    """What a run has claimed.
+
+    Parameters
+    ----------
+    book : ClaimBook or None
+        The journal's record of claims; None without a file: then nobody else can know, and everything is granted.
+    wall_clock : callable
+        Seconds since the epoch.
+    """
+
+    def __init__(self, book: ClaimBook | None, wall_clock: Callable[[], float]) -> None:
+        self._book = book
+        self._wall_clock = wall_clock
+        self._held: set[bytes] = set()
+        self._given_up: list[bytes] = []
+        self._has_claims = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Claims: {len(self._held)} held>"
+
+    async def take(self, items: Sequence[Pending]) -> set[bytes]:
+        """Claim requests, and return the keys of those that no other run has on their way."""
+        return await self.take_keys([item.fingerprint for item in items])
+
+    async def take_keys(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Claim keys, of requests or of other things that only one run may do, and return those that were free."""
+        book = self._book
+        if book is None or not keys:
+            return set(keys)
+        now = self._wall_clock()
+        granted = await off_loop(lambda: book.take(keys, now))
+        self._held |= granted
+        if granted:
+            self._has_claims.set()
+        return granted
+
+    def release(self, fingerprint: bytes) -> None:
+        """Give a claim up: the request will not be answered by this run. Told to the others within seconds."""
+        if fingerprint in self._held:
+            self._held.discard(fingerprint)
+            self._given_up.append(fingerprint)
+
+    @contextlib.asynccontextmanager
+    async def kept_alive(self) -> AsyncIterator[None]:
+        """Renew the lease for the length of a block, and give all claims up at its end."""
+        if self._book is None:
+            yield
+            return
+        task = asyncio.ensure_future(self._renew(self._book))
+        try:
+            yield
+        finally:
+            task.cancel()
+            self._book.release_all()
+
+    async def _renew(self, book: ClaimBook) -> None:
+        while True:
+            await self._has_claims.wait()
+            await asyncio.sleep(RENEW_SECONDS)
+            given_up, self._given_up = self._given_up, []
+            now = self._wall_clock()
+            await off_loop(lambda given_up=given_up, now=now: _renew(book, given_up, now))  # type: ignore[misc]
+            if not self._held:
+                self._has_claims.clear()
+
+
+def _renew(book: ClaimBook, given_up: list[bytes], now: float) -> None:
+    book.renew(now)
+    if given_up:
+        book.release(given_up)

@@ -1,0 +1,102 @@
+"""Claims: which requests are on their way already, in this process or another one that uses the same journal.
+
+A run claims a request before it is sent; another run that asks the same waits for the answer instead of paying for it
+again. A claimant renews its lease while it lives, so that a dead process loses its claims within seconds. Who claims,
+and when, is decided in ``engine``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from .journal import Journal
+
+LEASE_SECONDS = 8.0
+"""How long a claimant counts as alive after its last sign of life: four renewals, so that a busy machine loses none."""
+
+_CHUNK = 500
+
+
+class ClaimBook:
+    """The claims of one run.
+
+    Parameters
+    ----------
+    journal : Journal
+        An open journal with a file.
+    claimant : str
+        Name of the run.
+    """
+
+    def __init__(self, journal: Journal, claimant: str) -> None:
+        self._journal = journal
+        self._claimant = claimant
+
+    def __repr__(self) -> str:
+        return f"<ClaimBook of {self._claimant}>"
+
+    def take(self, fingerprints: Sequence[bytes], now: float) -> set[bytes]:
+        """Claim requests, and return those that nobody else has claimed.
+
+        Writers of the file take turns, so of two runs that claim at once exactly one gets each request. Where the
+        journal cannot be written everything is granted: a bad disk must not stop a run.
+
+        Parameters
+        ----------
+        fingerprints : sequence of bytes
+            Keys of requests.
+        now : float
+            Seconds since the epoch; claimants whose lease is over lose their claims.
+        """
+        try:
+            self._journal.execute_many(
+                [
+                    ("DELETE FROM claimants WHERE until < ?", (now,)),
+                    ("DELETE FROM claims WHERE claimant NOT IN (SELECT id FROM claimants)", ()),
+                    ("INSERT OR REPLACE INTO claimants VALUES (?, ?)", (self._claimant, now + LEASE_SECONDS)),
+                    *(("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, self._claimant)) for key in fingerprints),
+                ]
+            )
+            return self._mine(fingerprints)
+        except sqlite3.Error:
+            return set(fingerprints)
+
+    def renew(self, now: float) -> None:
+        """Say that the claimant lives."""
+        self._write([("INSERT OR REPLACE INTO claimants VALUES (?, ?)", (self._claimant, now + LEASE_SECONDS))])
+
+    def release(self, fingerprints: Sequence[bytes]) -> None:
+        """Give up claims: whoever waits for these answers has to ask by itself."""
+        self._write(
+            [
+                ("DELETE FROM claims WHERE fingerprint = ? AND claimant = ?", (key, self._claimant))
+                for key in fingerprints
+            ]
+        )
+
+    def release_all(self) -> None:
+        """Give up all claims, at the end of the run; what was answered is in the journal."""
+        self._write(
+            [
+                ("DELETE FROM claims WHERE claimant = ?", (self._claimant,)),
+                ("DELETE FROM claimants WHERE id = ?", (self._claimant,)),
+            ]
+        )
+
+    def _mine(self, fingerprints: Sequence[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(fingerprints), _CHUNK):
+            keys = fingerprints[start : start + _CHUNK]
+            query = (
+                f"SELECT fingerprint FROM claims WHERE claimant = ? AND fingerprint IN ({', '.join('?' * len(keys))})"
+            )
+            found.update(row[0] for row in self._journal.query(query, (self._claimant, *keys)))
+        return found
+
+    def _write(self, statements: list[tuple[str, tuple[object, ...]]]) -> None:
+        """Write; a claim that cannot be written ends with its lease."""
+        try:
+            self._journal.execute_many(statements)
+        except sqlite3.Error:
+            return

@@ -1,0 +1,147 @@
+"""Two runs, one question, one bill: requests on their way are claimed in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from claude_parallel.engine.pending import Pending
+from claude_parallel.errors import InputError
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.prompt.request import build, share
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.store.claims import LEASE_SECONDS, ClaimBook
+from claude_parallel.store.journal import Journal
+
+from ..batch_worlds import batch_world
+from ..worlds import World, frame_of, world
+
+
+def maps(here: World, frames: list[pd.DataFrame], journal: Path, **options: object) -> list[pd.DataFrame]:
+    """Run a map over each frame, all at once."""
+    settings = {"journal": journal, "progress": False, **options}
+
+    async def main() -> list[pd.DataFrame]:
+        prepared = [
+            FrameMap(frame, "Say {t}", "response", settings, environment=here.environment()) for frame in frames
+        ]
+        return list(await asyncio.gather(*(each.arun() for each in prepared)))
+
+    return run_virtual(main)
+
+
+@pytest.mark.parametrize("runs", [2, 8])
+def test_runs_at_once_over_one_frame_pay_once(tmp_path: Path, runs: int) -> None:
+    """Each row is asked by one of them; the others wait for its answer and get it for nothing."""
+    here = world(Profile(latency_seconds=2.0))
+
+    outs = maps(here, [frame_of(300) for _ in range(runs)], tmp_path / "j.sqlite3")
+
+    assert len(here.brain.ledger.paid) == 300
+    assert all(out["response_error"].isna().all() for out in outs)
+    assert all(out["response"].equals(outs[0]["response"]) for out in outs)
+    assert sum(int((out["response_cost"] > 0).sum()) for out in outs) == 300
+
+
+def test_frames_that_overlap_share_what_they_have_in_common(tmp_path: Path) -> None:
+    """Only rows that nobody else asks are asked twice as often."""
+    here = world(Profile(latency_seconds=1.0))
+
+    maps(here, [frame_of(200), frame_of(350)], tmp_path / "j.sqlite3")
+
+    assert len(here.brain.ledger.paid) == 350
+
+
+def test_what_another_run_does_not_answer_is_asked_by_this_one(tmp_path: Path) -> None:
+    """The first run has no money left for most rows; the second asks those, and no others."""
+    here = world(Profile(latency_seconds=1.0))
+    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_tokens": 40}
+
+    async def main() -> pd.DataFrame:
+        poor = FrameMap(
+            frame_of(60), "Say {t}", "response", {**settings, "budget": 0.0004}, environment=here.environment()
+        )
+        rich = FrameMap(frame_of(60), "Say {t}", "response", settings, environment=here.environment())
+        with pytest.warns(UserWarning, match="stopped early"):
+            _, out = await asyncio.gather(poor.arun(), rich.arun())
+        return out
+
+    out = run_virtual(main)
+
+    assert out["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 60
+
+
+def test_a_dead_process_loses_its_claims_within_seconds(tmp_path: Path) -> None:
+    """Its lease is not renewed any more, so another run asks what it had on its way."""
+    here = world(Profile(latency_seconds=0.5))
+    journal = Journal.open(tmp_path / "j.sqlite3")
+    shared = share("memory://simulator", {"model": "claude-haiku-5-5", "max_tokens": 8192}, [], "Say ")
+    dead = [Pending.of(0, build(shared, f"Say row number {at} of the frame")).fingerprint for at in range(20)]
+    book = ClaimBook(journal, "r-dead")
+    assert book.take(dead, here.environment().wall_clock()) == set(dead)
+
+    out = here.map(frame_of(40), "Say {t}", journal=tmp_path / "j.sqlite3")
+
+    assert out["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 40
+    assert LEASE_SECONDS < here.clock() < LEASE_SECONDS + 5
+
+
+def test_claims_leave_nothing_behind(tmp_path: Path) -> None:
+    """At the end of a run nobody has to wait for it."""
+    here = world()
+    here.map(frame_of(30), "Say {t}", journal=tmp_path / "j.sqlite3")
+
+    journal = Journal.open(tmp_path / "j.sqlite3")
+    assert journal.query("SELECT count(*) FROM claims") == [(0,)]
+    assert journal.query("SELECT count(*) FROM claimants") == [(0,)]
+
+
+def test_a_batch_leaves_to_a_live_run_what_it_has_on_its_way(tmp_path: Path) -> None:
+    """The batch holds the other rows only; nothing is paid twice."""
+    here = batch_world(Profile(batch_seconds=600.0, latency_seconds=60.0))
+    path = tmp_path / "j.sqlite3"
+    live, _ = here.prepare(frame_of(30), journal=path, batch=False)
+    batch, _ = here.prepare(frame_of(80), journal=path)
+
+    async def later() -> pd.DataFrame:
+        await asyncio.sleep(5.0)
+        return await batch.arun()
+
+    async def main() -> list[pd.DataFrame]:
+        return list(await asyncio.gather(live.arun(), later()))
+
+    one, two = run_virtual(main)
+
+    assert one["response_error"].isna().all()
+    assert two["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 80
+
+
+def test_rows_in_an_open_batch_are_not_asked_live(tmp_path: Path) -> None:
+    """Before the first call: how many, what it would cost, and what to do; rows that are answered do not count."""
+    here, path = batch_world(), tmp_path / "j.sqlite3"
+    _, session = here.prepare(frame_of(25), journal=path)
+
+    async def stop_soon() -> None:
+        task = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(30.0)
+        session.control.request_stop()
+        await task
+
+    run_virtual(stop_soon)
+    with pytest.raises(InputError, match=r"25 of these rows stand in the open batch msgbatch_sim\w+; asking them live"):
+        here.prepare(frame_of(40), journal=path, batch=False)
+
+    collected = here.map(frame_of(25), journal=path)
+    live, session = here.prepare(frame_of(40), journal=path, batch=False)
+    run_virtual(session.arun, start=here.clock.seconds)
+
+    assert collected["response_error"].isna().all()
+    assert live.result(session)["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 40
