@@ -33,7 +33,7 @@ ARROWS: dict[str, str] = {
     "config": "api options",
     "store": "api config",
     "engine": "api bridge config limits options pricing progress prompt schema store",
-    "batch": "api config engine options pricing progress store",
+    "batch": "api bridge config engine options pricing progress store",
     "report": "config pricing progress store",
     "frames": "api attachments batch config engine options progress prompt report schema statistics store",
     "forecast": "bridge config engine frames limits options pricing progress prompt report schema simulation store",
