@@ -66,8 +66,13 @@ def test_what_another_run_does_not_answer_is_asked_by_this_one(tmp_path: Path) -
             frame_of(60), "Say {t}", "response", {**settings, "budget": 0.0004}, environment=here.environment()
         )
         rich = FrameMap(frame_of(60), "Say {t}", "response", settings, environment=here.environment())
+
+        async def later() -> pd.DataFrame:
+            await asyncio.sleep(0.1)
+            return await rich.arun()
+
         with pytest.warns(UserWarning, match="stopped early"):
-            _, out = await asyncio.gather(poor.arun(), rich.arun())
+            _, out = await asyncio.gather(poor.arun(), later())
         return out
 
     out = run_virtual(main)
