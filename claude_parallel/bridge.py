@@ -205,6 +205,7 @@ class _DaemonThreads(Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run `fn` on a new daemon thread, in a copy of the caller's context."""
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # it can be cancelled no more: whoever waited may go, the work ends alone
 
         def target() -> None:
             try:

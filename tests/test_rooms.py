@@ -31,7 +31,7 @@ ARROWS: dict[str, str] = {
     "progress": "bridge",
     "options": "limits",
     "config": "api options",
-    "store": "api config",
+    "store": "api bridge config",
     "engine": "api bridge config limits options pricing progress prompt schema store",
     "batch": "api bridge config engine options pricing progress store",
     "report": "config pricing progress store",

@@ -17,6 +17,8 @@ from ..prompt.template import Content, Prompt, RowProblem, Skipped, attach_block
 from .quotes import OwnText
 
 _ROWS_OF_TEXT = 500
+_ROWS_OF_A_FUNCTION = 25
+"""A prompt function may take its time: few rows at once let the first call go early."""
 _ROWS_WITH_FILES = 8
 
 
@@ -51,7 +53,7 @@ class FrameRows:
             *((_place(frame, name), name, lambda cell: image_blocks(cell, max_pixels)) for name in images),
             *((_place(frame, name), name, document_blocks) for name in documents),
         ]
-        self.rows_at_once = _ROWS_WITH_FILES if self._attached else _ROWS_OF_TEXT
+        self.rows_at_once = _ROWS_WITH_FILES if self._attached else rows_of_text(prompt)
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -91,12 +93,16 @@ class FrameRows:
         return [self._prompt.fill(values) for values in zip(*cells, strict=True)]
 
 
+def rows_of_text(prompt: Prompt) -> int:
+    """Return how many rows without files to prepare at a time."""
+    return _ROWS_OF_TEXT if prompt.function is None else _ROWS_OF_A_FUNCTION
+
+
 class SeriesRows:
     """The values of a series, as a prompt asks them; see :class:`FrameRows`."""
 
-    rows_at_once = 500
-
     def __init__(self, series: pd.Series[Any], prompt: Prompt) -> None:
+        self.rows_at_once = rows_of_text(prompt)
         self._series = series
         self._prompt = prompt
 

@@ -14,6 +14,7 @@ import os
 import sqlite3
 import threading
 import warnings
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from weakref import WeakSet
 
 from ..api.responses import parse_object
+from ..bridge import off_loop
 from ..records import Attempt, Reply
 from . import statements
 from .file import ForeignFile, NewerFile, connect, is_damage, open_or_set_aside, start_new_file
@@ -65,8 +67,9 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
         self.path = path
         self._connection = connection
-        self._pending: list[Statement] = []
+        self._pending: deque[Statement] = deque()  # filled by the run's loop, emptied by whoever writes
         self._committed: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._warned: set[str] = set()
         self._place = _place(path)
         self._lock = threading.RLock()
@@ -130,7 +133,8 @@ class Journal:
     async def keep_answer(self, fingerprint: bytes, host: str, reply: Reply, ended: float) -> None:
         """Keep a paid answer; it is on disk when this returns, before anybody has looked at it.
 
-        All answers that arrive in one turn of the event loop share a commit.
+        Answers are written beside the event loop, which goes on reading: a slow disk or a locked file costs no call in
+        flight its time. All answers that arrive while one group is being written make up the next.
         """
         if self.path is None:
             return
@@ -138,8 +142,22 @@ class Journal:
         if self._committed is None:
             loop = asyncio.get_running_loop()
             self._committed = loop.create_future()
-            loop.call_soon(self._flush)
+            if self._writing is None:
+                self._writing = loop.create_task(self._write_groups())
         await asyncio.shield(self._committed)
+
+    async def _write_groups(self) -> None:
+        """Write until nobody waits for a group any more."""
+        try:
+            while (waiting := self._committed) is not None:
+                self._committed = None
+                try:
+                    await off_loop(self._flush)
+                finally:
+                    if not waiting.done():
+                        waiting.set_result(None)
+        finally:
+            self._writing = None
 
     def keep_attempt(self, run: str, position: int, attempt: Attempt, cost: Decimal | None) -> None:
         """Keep what one try was like; written with the next answer, or at the end."""
@@ -215,37 +233,36 @@ class Journal:
         return refused
 
     def _flush(self) -> None:
-        """Commit what is pending, and tell those who wait for it.
+        """Commit what is pending.
 
         A full or read-only disk is told once; what could not be written is kept and tried again, and the run goes on.
         """
-        waiting, self._committed = self._committed, None
-        try:
-            with self._lock:
-                self._commit()
-        except sqlite3.Error as error:
-            self._warn(
-                "write",
-                f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
-                "since a second run would pay for them again",
-            )
-        finally:
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
+        with self._lock:
+            records: list[Statement] = []
+            while self._pending:
+                records.append(self._pending.popleft())
+            try:
+                self._commit(records)
+            except sqlite3.Error as error:
+                self._pending.extendleft(reversed(records))
+                self._warn(
+                    "write",
+                    f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
+                    "since a second run would pay for them again",
+                )
 
-    def _commit(self) -> None:
-        """Commit what is pending; what fails for now stays pending, what can never be kept is told and left out."""
-        if not self._pending:
+    def _commit(self, records: list[Statement]) -> None:
+        """Commit records; what can never be kept is told and left out."""
+        if not records:
             return
         if self._place is not None and _place(self.path) != self._place:
             self._write_anew()
         try:
-            refused = self._write(self._pending, skips=True)
+            refused = self._write(records, skips=True)
         except sqlite3.Error as error:
             if not self._start_new_file(error):
                 raise
-            refused = self._write(self._pending, skips=True)
-        self._pending = []
+            refused = self._write(records, skips=True)
         if refused:
             self._warn("refused", f"{len(refused)} records cannot be kept in the journal ({refused[0]})")
 
@@ -320,7 +337,8 @@ def _let_go() -> None:
             with contextlib.suppress(sqlite3.Error):
                 journal._connection.close()
             journal._connection, journal.path = connect(None), None
-        journal._pending, journal._committed, journal._place = [], None, None
+        journal._pending, journal._place = deque(), None
+        journal._committed = journal._writing = None
     _held.clear()
 
 
