@@ -34,6 +34,7 @@ from .store.maintenance import journal
 if typing.TYPE_CHECKING:
     from .background.job import Job, jobs
     from .forecast.estimate import Estimate, estimate
+    from .simulation.tickets import demo_tickets
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ __all__ = [
     "Run",
     "RunStopped",
     "configure",
+    "demo_tickets",
     "estimate",
     "jobs",
     "journal",
@@ -67,6 +69,7 @@ _LATER = {
     "estimate": "forecast.estimate",
     "Job": "background.job",
     "jobs": "background.job",
+    "demo_tickets": "simulation.tickets",
 }
 """Name -> module of what is imported at its first use, to keep ``import claude_parallel`` quick."""
 

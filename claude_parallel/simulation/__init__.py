@@ -13,6 +13,7 @@ from ..config import override
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .own_answers import OwnAnswers
     from .server import SimulatorServer
 
 DEFAULT_LATENCY_SECONDS = 0.3
@@ -31,8 +32,9 @@ class Simulator:
         What was seen, answered and billed.
     """
 
-    def __init__(self, server: SimulatorServer) -> None:
+    def __init__(self, server: SimulatorServer, answers: OwnAnswers | None = None) -> None:
         self._server = server
+        self._answers = answers
         self._running = ExitStack()
 
     def __repr__(self) -> str:
@@ -55,8 +57,17 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Stop serving; runs go to the real API again."""
+        """Stop serving; runs go to the real API again.
+
+        Raises
+        ------
+        Exception
+            The first one, if any, that the function given as ``answer=`` raised.
+        """
         self._running.close()
+        if self._answers is not None and self._answers.error is not None:
+            error, self._answers.error = self._answers.error, None
+            raise error
 
     def __enter__(self) -> Self:
         return self.start()
@@ -65,13 +76,20 @@ class Simulator:
         self.stop()
 
 
-def simulator(tier: str | None = "start", *, seed: int = 0, port: int = 0, **profile: Any) -> Simulator:
+def simulator(
+    tier: str | None = "start", *, answer: Any = None, seed: int = 0, port: int = 0, **profile: Any
+) -> Simulator:
     """Return the simulated API; it serves inside a ``with`` block, or between ``start()`` and ``stop()``.
 
     Parameters
     ----------
     tier : str or None, default "start"
         Limits: ``"start"``, ``"build"``, ``"scale"``, ``"tier-1"`` to ``"tier-4"``; None = unlimited.
+    answer : str, bool, number, dict, pydantic object, list or callable, optional
+        What to say, to test your own code: a text or value as it is; a dict as the fields of a typed answer; of a list,
+        the member that fits the prompt best; a function gets the prompt's text and returns one of these. What it raises
+        is raised at the end of the ``with`` block. Default: demo tickets (``cp.demo_tickets()``) are answered as models
+        of different strength would, other prompts by the words of their text, marked as simulated.
     seed : int
         Fixes answers, faults and latencies.
     port : int
@@ -90,11 +108,24 @@ def simulator(tier: str | None = "start", *, seed: int = 0, port: int = 0, **pro
     >>> import claude_parallel as cp
     >>> with cp.simulator(tier="build") as sim:
     ...     frame = cp.map(["Hello"], progress=False)
-    >>> frame["response"].str.startswith("Simulated").all()
-    np.True_
+    >>> frame["response"].iloc[0]
+    'Simulated: Hello'
+
+    As a model that says what a test needs:
+
+    >>> with cp.simulator(answer=lambda prompt: "late" if "Friday" in prompt else "on time"):
+    ...     cp.map(["It came on Friday.", "It came."], progress=False)["response"].tolist()
+    ['late', 'on time']
+    >>> with cp.simulator(answer={"tone": "good", "score": 0.9}):
+    ...     out = cp.map(["Lovely!"], schema={"tone": str, "score": float}, progress=False)
+    >>> out["score"].tolist()
+    [0.9]
     """
+    from .own_answers import OwnAnswers
     from .profile import Profile, tier_limits
     from .server import SimulatorServer
 
+    answers = None if answer is None else OwnAnswers(answer)
     settings = {"latency_seconds": DEFAULT_LATENCY_SECONDS, "jitter_sigma": 0.2, "limits": tier_limits(tier), **profile}
-    return Simulator(SimulatorServer(Profile(**settings), seed=seed, port=port))
+    server = SimulatorServer(Profile(**settings, answer=answers), seed=seed, port=port)
+    return Simulator(server, answers)

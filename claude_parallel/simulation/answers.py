@@ -1,7 +1,7 @@
 """What the simulated model says: blocks, stop reason and token counts, fixed by the body and a seed.
 
-It knows how an answer looks; whether one is given, how its input splits and when it comes is for others.
-Every invented text says that it is simulated.
+It knows how an answer looks; what it says is for :mod:`knowledge`; whether one is given, how its input splits and when
+it comes is for others. Every invented text says that it is simulated.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from .cache import Split, as_blocks
+from .cache import Split
 from .faults import Fate
+from .knowledge import Knowledge, knowledge_of
 from .models import Model
 from .profile import Profile
 from .schema_values import fitting_value
@@ -85,7 +86,7 @@ def draft_answer(
             return Draft(content, "max_tokens", allowed, allowed)
     if fate.fault == "unknown_block":
         content.append({"type": "simulated_widget", "note": "a block type that no client knows yet"})
-    block, tokens, stop = _said(body, profile, fate, digest, seed)
+    block, tokens, stop = _said(body, model, profile, fate, digest, seed)
     limit, cut = min((allowed - thought, "max_tokens"), (room - thought, "model_context_window_exceeded"))
     if tokens > limit and block["type"] == "text":
         tokens, stop = max(limit, 0), cut
@@ -165,21 +166,21 @@ def _thinking_block(body: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
 
 
 def _said(
-    body: Mapping[str, Any], profile: Profile, fate: Fate, digest: bytes, seed: int
+    body: Mapping[str, Any], model: Model, profile: Profile, fate: Fate, digest: bytes, seed: int
 ) -> tuple[dict[str, Any], int, str]:
     """Return the last block, its tokens and the stop reason if nothing cuts it."""
     drawn = _drawn_tokens(profile, fate)
     if profile.answer is not None:
         text = profile.answer(body)
         return {"type": "text", "text": text}, max(1, drawn or text_tokens(text)), "end_turn"
+    knowledge = knowledge_of(body, model, fate.answer_roll, _chance(digest, seed))
     form = (body.get("output_config") or {}).get("format")
     if form:
-        text = json.dumps(fitting_value(form["schema"], _chance(digest, seed)), ensure_ascii=False)
+        text = json.dumps(fitting_value(form["schema"], knowledge), ensure_ascii=False)
         return {"type": "text", "text": text}, max(drawn or 1, text_tokens(text)), "end_turn"
     if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
-        return _tool_use(body, digest, seed), drawn or 20, "tool_use"
-    mark = (int.from_bytes(digest[:2], "big") + seed) & 0xFFFF
-    text = f"Simulated answer {mark:04x}: {_first_words(body)}"
+        return _tool_use(body, knowledge, digest), drawn or 20, "tool_use"
+    text = knowledge.answer()
     if drawn is not None and 4 * drawn > len(text):
         text = (text + _FILLER * (4 * drawn // len(_FILLER) + 1))[: 4 * drawn]
     return {"type": "text", "text": text}, drawn or text_tokens(text), "end_turn"
@@ -193,21 +194,13 @@ def _drawn_tokens(profile: Profile, fate: Fate) -> int | None:
     return length
 
 
-def _tool_use(body: Mapping[str, Any], digest: bytes, seed: int) -> dict[str, Any]:
+def _tool_use(body: Mapping[str, Any], knowledge: Knowledge, digest: bytes) -> dict[str, Any]:
     tools = {str(tool.get("name")): tool for tool in body["tools"]}
     name = str(body["tool_choice"].get("name") or next(iter(tools)))
     schema = tools[name].get("input_schema") or {"type": "object"}
-    value = fitting_value(schema, _chance(digest, seed))
+    value = fitting_value(schema, knowledge)
     return {"type": "tool_use", "id": f"toolu_sim{digest.hex()[:16]}", "name": name, "input": value}
 
 
 def _chance(digest: bytes, seed: int) -> Random:
     return Random(int.from_bytes(digest, "big") ^ seed)
-
-
-def _first_words(body: Mapping[str, Any]) -> str:
-    content = body["messages"][-1]["content"]
-    if not isinstance(content, str):
-        texts = [str(block["text"]) for block in as_blocks(content) if block.get("type") == "text"]
-        content = texts[-1] if texts else "a request without text"
-    return " ".join(content[:80].split()[:8])

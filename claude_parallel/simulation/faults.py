@@ -54,7 +54,7 @@ class Fate:
         Which fault strikes.
     pace : float
         What its latency is multiplied with.
-    thinking_roll, length_roll, cache_roll : float
+    thinking_roll, length_roll, cache_roll, answer_roll : float
         Chance in [0, 1) left for the answer.
     """
 
@@ -63,6 +63,7 @@ class Fate:
     thinking_roll: float
     length_roll: float
     cache_roll: float
+    answer_roll: float
 
 
 def draw_fate(profile: Profile, number: int, chances: Iterator[float]) -> Fate:
@@ -75,7 +76,7 @@ def draw_fate(profile: Profile, number: int, chances: Iterator[float]) -> Fate:
     number : int
         Counts Messages calls from 1; 0 = no script (rows of batches).
     chances : iterator of float
-        At least five numbers in [0, 1).
+        At least six numbers in [0, 1).
     """
     fault_roll, pace_roll = next(chances), next(chances)
     fault = profile.script.get(number) or pick(profile.faults, fault_roll)
@@ -85,7 +86,7 @@ def draw_fate(profile: Profile, number: int, chances: Iterator[float]) -> Fate:
         pace = math.exp(profile.jitter_sigma * _NORMAL.inv_cdf(min(max(pace_roll, 1e-9), 1 - 1e-9)))
     if fault == "slow":
         pace *= profile.slow_factor
-    return Fate(fault, pace, next(chances), next(chances), next(chances))
+    return Fate(fault, pace, next(chances), next(chances), next(chances), next(chances))
 
 
 def pick(shares: Mapping[T, float], roll: float) -> T | None:

@@ -1,16 +1,15 @@
-"""A JSON value that fits a schema, chosen by chance that is handed in.
+"""A JSON value that fits a schema: what the simulated model knows, field by field.
 
 It knows the part of JSON Schema that structured outputs accept; whether a schema is accepted is for
-:mod:`schema_checks`.
+:mod:`schema_checks`, and what is said about a text for :mod:`knowledge`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any
 
-_WORDS = ("simulated", "sample", "example", "neutral", "short", "plain", "quiet", "early", "blue", "round")
+from .knowledge import Knowledge
 
 _FORMATS: Mapping[str, str] = {
     "date-time": "2026-{month:02d}-{day:02d}T{hour:02d}:30:00Z",
@@ -25,70 +24,83 @@ _FORMATS: Mapping[str, str] = {
     "uuid": "00000000-0000-4000-8000-{n:012d}",
 }
 
+_NAMELESS = frozenset({"value", "answer", "result", "item", "items", "output"})
+"""Names that say nothing: the field around them says what is asked."""
 
-def fitting_value(schema: Mapping[str, Any], chance: Random) -> Any:
+
+def fitting_value(schema: Mapping[str, Any], knowledge: Knowledge) -> Any:
     """Return a value that fits `schema`.
 
     Parameters
     ----------
     schema : mapping
         A schema that structured outputs accept.
-    chance : random.Random
-        Decides between what is allowed.
+    knowledge : Knowledge
+        What there is to say, and the chance that decides the rest.
     """
-    return _value(schema, schema, chance)
+    return _value(schema, schema, knowledge, "")
 
 
-def _value(schema: Mapping[str, Any], root: Mapping[str, Any], chance: Random) -> Any:
+def _value(schema: Mapping[str, Any], root: Mapping[str, Any], knowledge: Knowledge, name: str) -> Any:
     if "$ref" in schema:
-        return _value(resolve(str(schema["$ref"]), root), root, chance)
+        return _value(resolve(str(schema["$ref"]), root), root, knowledge, name)
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
-        return chance.choice(list(schema["enum"]))
-    for name in ("anyOf", "oneOf"):
-        if name in schema:
-            return _value(chance.choice(list(schema[name])), root, chance)
+        return knowledge.label(list(schema["enum"]), name, str(schema.get("description", "")))
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            return _value(knowledge.chance.choice(list(schema[keyword])), root, knowledge, name)
     if "allOf" in schema:
-        return _value(_merged(schema, root), root, chance)
+        return _value(_merged(schema, root), root, knowledge, name)
     kind = schema.get("type")
     if isinstance(kind, list):
-        kind = chance.choice(kind)
-    return _typed(kind, schema, root, chance)
+        kind = knowledge.chance.choice(kind)
+    return _typed(kind, schema, root, knowledge, name)
 
 
-def _typed(kind: Any, schema: Mapping[str, Any], root: Mapping[str, Any], chance: Random) -> Any:
+def _typed(kind: Any, schema: Mapping[str, Any], root: Mapping[str, Any], knowledge: Knowledge, name: str) -> Any:
     if kind == "object" or (kind is None and "properties" in schema):
-        return _object(schema, root, chance)
+        return _object(schema, root, knowledge, name)
     if kind == "array":
-        count = max(int(schema.get("minItems", 0)), chance.randint(1, 3))
-        return [_value(schema.get("items") or {}, root, chance) for _ in range(count)]
+        return _array(schema, root, knowledge, name)
     if kind == "string":
-        return _string(schema, chance)
+        return _string(schema, knowledge, name)
     if kind == "integer":
-        return chance.randint(0, 100)
+        return int(knowledge.number(name))
     if kind == "number":
-        return round(chance.uniform(0, 100), 2)
+        return float(knowledge.number(name))
     if kind == "boolean":
-        return chance.random() < 0.5
-    return None if kind == "null" else _string(schema, chance)
+        return knowledge.is_true(name)
+    return None if kind == "null" else _string(schema, knowledge, name)
 
 
-def _object(schema: Mapping[str, Any], root: Mapping[str, Any], chance: Random) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], root: Mapping[str, Any], knowledge: Knowledge, name: str) -> dict[str, Any]:
     properties: Mapping[str, Any] = schema.get("properties") or {}
     required = set(schema.get("required") or ())
     # The API writes required properties first, then optional ones.
-    names = [name for name in properties if name in required]
-    names += [name for name in properties if name not in required and chance.random() < 0.8]
-    return {name: _value(properties[name], root, chance) for name in names}
+    names = [field for field in properties if field in required]
+    names += [field for field in properties if field not in required and knowledge.chance.random() < 0.8]
+    return {field: _value(properties[field], root, knowledge, name if field in _NAMELESS else field) for field in names}
 
 
-def _string(schema: Mapping[str, Any], chance: Random) -> str:
+def _array(schema: Mapping[str, Any], root: Mapping[str, Any], knowledge: Knowledge, name: str) -> list[Any]:
+    items: Mapping[str, Any] = schema.get("items") or {}
+    least = int(schema.get("minItems", 0))
+    if "enum" in items:
+        return [_value(items, root, knowledge, name)]
+    if items.get("type") == "string" and "format" not in items:
+        return knowledge.strings(name)
+    return [_value(items, root, knowledge, name) for _ in range(max(least, knowledge.chance.randint(1, 3)))]
+
+
+def _string(schema: Mapping[str, Any], knowledge: Knowledge, name: str) -> str:
     form = _FORMATS.get(str(schema.get("format")))
-    if form is not None:
-        month, day = chance.randint(1, 12), chance.randint(1, 28)
-        return form.format(month=month, day=day, hour=chance.randint(1, 23), n=chance.randint(1, 254))
-    return " ".join(chance.choice(_WORDS) for _ in range(3))
+    if form is None:
+        return knowledge.string(name)
+    chance = knowledge.chance
+    month, day = chance.randint(1, 12), chance.randint(1, 28)
+    return form.format(month=month, day=day, hour=chance.randint(1, 23), n=chance.randint(1, 254))
 
 
 def _merged(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:

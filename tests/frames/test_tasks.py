@@ -68,7 +68,7 @@ def test_an_answer_that_does_not_fit_is_repaired(simulated: Any) -> None:
     answers = iter(['{"n": 5}', '{"n": 500}'])
 
     with cp.simulator(
-        None, latency_seconds=0, answer=lambda body: '{"n": 50}' if len(body["messages"]) > 1 else next(answers)
+        None, latency_seconds=0, answer=lambda prompt: {"n": 50} if "maximum" in prompt else next(answers)
     ) as sim:
         spec = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 100}}, "required": ["n"]}
         out = pd.DataFrame({"t": ["x", "y"]}).claude.map(

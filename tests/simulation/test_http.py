@@ -63,7 +63,7 @@ def played(server: SimulatorServer, **fields: Any) -> Any:
 def test_a_message_comes_back_as_the_sdk_knows_it(plain: SimulatorServer) -> None:
     """Text, usage and request id are where the SDK looks for them."""
     message = played(plain)
-    assert message.content[0].text.startswith("Simulated answer")
+    assert message.content[0].text.startswith("Simulated: ")
     assert message.usage.input_tokens > 0
     assert message._request_id.startswith("req_sim")
 
