@@ -124,8 +124,8 @@ def estimate(
 
 
 @app.command()
-def demo(rows: Annotated[int, typer.Option(help="How many texts.")] = 300) -> None:
-    """Map real text on the embedded simulator: no key, no cost."""
+def demo(rows: Annotated[int, typer.Option(help="How many of the 200 tickets.")] = 200) -> None:
+    """Read support tickets on the embedded simulator: no key, no cost."""
     from .demo import run_demo
 
     run_demo(rows)
