@@ -1,4 +1,4 @@
-# The two commands of this project: `make demo` and `make test`. Both make .venv themselves: with uv when it is there,
+# The commands of this project, above all: `make demo` and `make test`. Both make .venv themselves: with uv when it is there,
 # else with venv and pip of the first Python >= 3.11 that is found.
 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python3; do \
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python
 	&& { command -v $$name; break; }; done)
 BIN := .venv/bin
 
-.PHONY: demo test check fix notebooks benchmarks clean
+.PHONY: demo test check fix notebooks docs benchmarks clean
 
 demo: .venv/installed
 	$(BIN)/claude-parallel demo
@@ -26,6 +26,10 @@ fix: .venv/installed
 notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py
 
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 benchmarks: .venv/installed
 	$(BIN)/python -m benchmarks
 
@@ -40,5 +44,10 @@ benchmarks: .venv/installed
 	fi
 	@touch .venv/installed
 
+.venv/installed-docs: .venv/installed
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python -e ".[docs]"; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"; fi
+	@touch .venv/installed-docs
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf .venv site docs/notebooks .pytest_cache .mypy_cache .ruff_cache dist

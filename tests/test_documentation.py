@@ -1,0 +1,61 @@
+"""The documentation: its code runs as it stands, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import claude_parallel as cp
+
+ROOT = Path(cp.__file__).parent.parent
+PAGES = ["README.md", "docs/index.md", "docs/tutorial/first-map.md", "docs/how-to/testing.md"]
+"""Pages whose Python blocks are run, one after the other in one namespace, with the simulator where a key would be."""
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs_as_it_stands(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the first block on, which needs nothing before it."""
+    blocks = [block for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")) if "--8<--" not in block]
+    assert blocks
+    names: dict[str, Any] = {}
+    try:
+        for number, block in enumerate(blocks, 1):
+            exec(compile(block, f"{page}, block {number}", "exec"), names)
+    finally:
+        if "sim" in names:
+            names["sim"].stop()
+
+
+def test_the_pytest_example_passes() -> None:
+    """The file that the page on testing shows."""
+    example = ROOT / "docs" / "how-to" / "test_reviews.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(example)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", *(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))])
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    """Pictures, pages, notebooks."""
+    path = ROOT / page
+    missing = [link for link in LINK.findall(path.read_text(encoding="utf-8")) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_error_kind_is_explained() -> None:
+    """In the README and on the page about errors."""
+
+    from claude_parallel.errors import KINDS
+
+    for page in ("README.md", "docs/reference/errors.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
