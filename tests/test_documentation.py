@@ -53,7 +53,6 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
 
 def test_every_error_kind_is_explained() -> None:
     """In the README and on the page about errors."""
-
     from claude_parallel.errors import KINDS
 
     for page in ("README.md", "docs/reference/errors.md"):
