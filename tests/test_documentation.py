@@ -23,7 +23,7 @@ LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_as_it_stands(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     """From the first block on, which needs nothing before it."""
-    blocks = [block for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")) if "--8<--" not in block]
+    blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     assert blocks
     names: dict[str, Any] = {}
     try:
