@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import typing
 
-from .accessor import ClaudeFrame, register
+from .accessor import ClaudeFrame
+from .accessor import register as _register
 from .bridge import stop_all as stop
 from .config import configure
 from .errors import (
@@ -85,7 +86,7 @@ def __getattr__(name: str) -> typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return [*__all__, "__version__"]
 
 
-register()
+_register()

@@ -6,21 +6,18 @@ call needs is imported at the first call: ``import claude_parallel`` is to cost 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
-from .limits.gate import Limits
-from .options import MapOptions, OnError
+from .options import MapOptions, shows_options
 from .prompt.template import PromptFunction
-from .retry import RetryPolicy
 from .series import ClaudeSeries
 
 if TYPE_CHECKING:
     from .background.job import Job
     from .forecast.estimate import Estimate
+    from .frames.tasks import Labels
     from .report.run import Run
 
 
@@ -46,41 +43,13 @@ class ClaudeFrame:
     def __repr__(self) -> str:
         return f"<claude accessor of a frame with {len(self._frame):,} rows; see df.claude.map?>"
 
+    @shows_options
     def map(
         self,
         prompt: str | PromptFunction,
         *,
         out: str = "response",
-        system: str | None = None,
-        examples: Any = None,
-        schema: Any = None,
-        keep_text: bool | None = None,
-        images: str | Sequence[str] | None = None,
-        documents: str | Sequence[str] | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        thinking: Mapping[str, Any] | str | bool | None = None,
-        effort: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        request: Mapping[str, Any] | None = None,
-        max_concurrency: int | Literal["auto"] | None = None,
-        limits: Limits | str | Mapping[str, float] | None = None,
-        budget: float | None = None,
-        retries: int | RetryPolicy | None = None,
-        timeout: float | None = None,
-        journal: bool | str | Path | None = None,
-        prompt_cache: str | bool | None = None,
-        batch: bool | str | None = None,
-        sample: int | None = None,
-        vote: bool | None = None,
-        quotes: bool | None = None,
-        repair: int | None = None,
-        max_pixels: int | None = None,
-        on_error: OnError | None = None,
-        progress: bool | None = None,
-        bridge: Literal["thread", "nested"] | None = None,
-        client: Any = None,
+        **options: Unpack[MapOptions],
     ) -> pd.DataFrame:
         """Ask Claude once per row, as many rows at once as the account allows.
 
@@ -90,17 +59,18 @@ class ClaudeFrame:
         Parameters
         ----------
         prompt : str or callable
-            A template over columns (``"Classify the tone of {review}"``, with ``{{`` and ``}}`` for literal
-            braces), the name of a column whose cells are the prompts, or a callable that gets the row as a Series and
-            returns text, a list of content blocks, or a list of messages. A row in which a used cell is missing or
-            empty is skipped.
+            A template over columns and index levels (``"Classify the tone of {review}"``, with formats as in
+            ``{price:.2f}`` and with ``{{`` and ``}}`` for literal braces), the name of a column whose cells are the
+            prompts, or a callable that gets the row as a Series and returns text, a list of content blocks, or a list
+            of messages. With `images` or `documents` also the same text for all rows.
         out : str, default "response"
             Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
         system : str, optional
-            System prompt, the same for every row.
-        examples : list of pairs or DataFrame, optional
-            Few-shot pairs ``(input, output)``; an input fills the template, or is a mapping of its columns. Of a frame
-            the last column is the output.
+            System prompt, the same for every row: no placeholders; ``{{`` and ``}}`` for literal braces.
+        examples : list of pairs, list of dicts, dict or DataFrame, optional
+            Few-shot pairs ``(input, output)``, or a dict of input to output; an input fills the template, or is a
+            mapping of its columns. A dict with the prompt's columns and others besides is an input and its output. Of
+            a frame the last column is the output.
         schema : type, mapping, pydantic model or JSON schema, optional
             Typed answers: a bare type (``bool``, ``int``, ``float``, ``Literal[...]``, an ``Enum``, ``list[...]``)
             types the ``out`` column, the fields of a model or mapping become columns of their own. A field whose name
@@ -109,11 +79,15 @@ class ClaudeFrame:
         keep_text : bool, optional
             With a schema: keep the raw JSON in a column, too: in ``out``, or in ``<out>_text`` for a bare type.
             Built-in default: False.
+        skip_missing : bool, optional
+            True (built-in default) = a row in which a used cell is missing or empty text is not asked: its error says
+            ``skipped``. Used is what a template names, and what a callable reads by name. False = it is asked; a
+            template shows empty text in the place of a missing cell.
         images, documents : str or list of str, optional
             Columns with files to attach: local path, URL, bytes, PIL image; PDF or text for documents; a cell may hold
             a list. Files are read when their row's turn comes; a broken one is that row's error.
         model : str, optional
-            Built-in default: ``claude-haiku-5-5``.
+            A full id such as ``claude-sonnet-5-5``. Built-in default: ``claude-haiku-5-5``.
         max_tokens : int, optional
             Output tokens per answer, thinking included. Built-in default: 8,192. A cut answer is always marked.
         thinking : bool, str or mapping, optional
@@ -121,7 +95,7 @@ class ClaudeFrame:
         effort : str, optional
             ``"low"`` to ``"max"``. Default: not sent.
         tools : list of mapping, optional
-            As the Messages API takes them.
+            As the Messages API takes them, such as ``{"type": "web_search_20260318", "name": "web_search"}``.
         stop_sequences : list of str, optional
             Texts at which the answer ends.
         request : mapping, optional
@@ -197,11 +171,12 @@ class ClaudeFrame:
         >>> out["fr_error"].str.split(":").str[0].tolist()[1]
         'skipped'
         """
-        options = {name: value for name, value in locals().items() if name not in ("self", "prompt", "out")}
         from .frames.frame_map import FrameMap
 
-        return FrameMap(self._frame, prompt, out, options).run()
+        result: pd.DataFrame = FrameMap(self._frame, prompt, out, options).run()
+        return result
 
+    @shows_options
     def estimate(
         self,
         prompt: str | PromptFunction,
@@ -252,6 +227,7 @@ class ClaudeFrame:
 
         return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
 
+    @shows_options
     def submit(
         self,
         prompt: str | PromptFunction,
@@ -289,10 +265,11 @@ class ClaudeFrame:
 
         return Job(FrameMap(self._frame, prompt, out, options), panel=panel)
 
+    @shows_options
     def classify(
         self,
         prompt: str | PromptFunction,
-        labels: Sequence[str],
+        labels: Labels,
         *,
         multiple: bool = False,
         out: str = "label",
@@ -304,8 +281,9 @@ class ClaudeFrame:
         ----------
         prompt : str or callable
             As in :meth:`map`; the labels are added to the system prompt.
-        labels : list of str
-            The classes, at least two.
+        labels : list, dict, Enum or Series
+            The classes, at least two: texts or whole numbers, a dict of label to description (the descriptions stand
+            in the prompt), an Enum, or a categorical Series.
         multiple : bool, default False
             True = any number of labels per row, as a list.
         out : str, default "label"
@@ -324,16 +302,21 @@ class ClaudeFrame:
         >>> import claude_parallel as cp
         >>> df = pd.DataFrame({"text": ["Great!", "Awful."]})
         >>> with cp.simulator():
-        ...     out = df.claude.classify("{text}", ["good", "bad"], progress=False)
-        >>> out["label"].isin(["good", "bad"]).all()
-        np.True_
+        ...     out = df.claude.classify("{text}", {"good": "any praise", "bad": "any complaint"}, progress=False)
+        >>> list(out["label"].cat.categories)
+        ['good', 'bad']
         """
         from .frames.frame_map import FrameMap
         from .frames.tasks import classification
 
-        return FrameMap(self._frame, prompt, out, classification(labels, options, multiple=multiple)).run()
+        task = classification(labels, options, multiple=multiple)
+        result: pd.DataFrame = FrameMap(self._frame, prompt, out, task).run()
+        return result
 
-    def extract(self, prompt: str | PromptFunction, schema: Any, **options: Any) -> pd.DataFrame:
+    @shows_options
+    def extract(
+        self, prompt: str | PromptFunction, schema: Any, *, out: str = "response", **options: Any
+    ) -> pd.DataFrame:
         """Read fields out of every row's text into typed columns.
 
         Parameters
@@ -342,6 +325,8 @@ class ClaudeFrame:
             As in :meth:`map`.
         schema : mapping, pydantic model or JSON schema
             The fields to extract; see :meth:`map`.
+        out : str, default "response"
+            Names the error and cost columns.
         **options
             As in :meth:`map`.
 
@@ -353,7 +338,8 @@ class ClaudeFrame:
         from .frames.frame_map import FrameMap
         from .frames.tasks import extraction
 
-        return FrameMap(self._frame, prompt, "response", extraction(schema, options)).run()
+        result: pd.DataFrame = FrameMap(self._frame, prompt, out, extraction(schema, options)).run()
+        return result
 
     def models(self) -> pd.Series[Any]:
         """Return the validated objects behind the typed columns: pydantic models, dicts or bare values.
@@ -370,6 +356,7 @@ class ClaudeFrame:
 
         return models_of(self._frame)
 
+    @shows_options
     def retry(
         self, *, where: Any = None, prompt: str | PromptFunction | None = None, **overrides: Unpack[MapOptions]
     ) -> pd.DataFrame:
@@ -419,6 +406,7 @@ class ClaudeFrame:
 
         return cost_table(self._frame)
 
+    @shows_options
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pd.DataFrame:
@@ -428,7 +416,8 @@ class ClaudeFrame:
         """
         from .frames.frame_map import FrameMap
 
-        return await FrameMap(self._frame, prompt, out, options).arun()
+        result: pd.DataFrame = await FrameMap(self._frame, prompt, out, options).arun()
+        return result
 
 
 def register() -> None:

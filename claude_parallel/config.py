@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .api.account import Account, open_account
-from .options import Settings, check_names, read_environment, resolve
+from .options import Settings, check_names, read_environment, resolve, shows_options
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file, in :func:`home`."""
@@ -26,6 +26,7 @@ _overrides: list[Mapping[str, Any]] = []
 # -- defaults --------------------------------------------------------------------------------------------------------
 
 
+@shows_options
 def configure(*, api_key: str | None = None, base_url: str | None = None, **options: Any) -> None:
     """Set defaults for this process; they win over ``CLAUDE_PARALLEL_*`` variables and lose to a call's own options.
 

@@ -96,7 +96,7 @@ class FateCounts:
     cancelled: int = 0
 
 
-def count_fates(kinds: Mapping[str, int], rows: int) -> FateCounts:
+def count_fates(kinds: Mapping[Kind, int] | Mapping[str, int], rows: int) -> FateCounts:
     """Count the fates of rows.
 
     Parameters

@@ -6,17 +6,20 @@ values travel as one frozen :class:`Settings`.
 
 from __future__ import annotations
 
+import inspect
 import math
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path, PurePath
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
 
-from .errors import InputError, nearest
+from .errors import InputError
 from .limits.gate import Limits, resolve_limits
 from .retry import RetryPolicy
+from .synonyms import instead_of_model, instead_of_option, instead_of_tool
 
 DEFAULT_MODEL = "claude-haiku-5-5"
 DEFAULT_MAX_TOKENS = 8_192
@@ -35,6 +38,7 @@ class MapOptions(TypedDict, total=False):
     examples: Any
     schema: Any
     keep_text: bool | None
+    skip_missing: bool | None
     images: str | Sequence[str] | None
     documents: str | Sequence[str] | None
     model: str | None
@@ -72,6 +76,7 @@ class Settings:
     examples: Any = None
     schema: Any = None
     keep_text: bool = False
+    skip_missing: bool = True
     images: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
@@ -146,7 +151,7 @@ def check_names(options: Mapping[str, Any]) -> None:
     """Refuse options that do not exist, and offer the nearest."""
     for name in options:
         if name not in OPTION_NAMES:
-            raise InputError(f"there is no option {name!r}; {nearest(name, OPTION_NAMES)}")
+            raise InputError(f"there is no option {name!r}; {instead_of_option(name, OPTION_NAMES)}")
 
 
 def resolve(*layers: Mapping[str, Any]) -> Settings:
@@ -178,6 +183,22 @@ def _check_together(merged: Mapping[str, Any]) -> None:
         raise InputError("vote=True needs several answers to vote on: add sample=3")
     if merged.get("quotes") and merged.get("schema") is None:
         raise InputError("quotes=True needs fields to quote for: add schema=, or use classify() or extract()")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def shows_options(function: F) -> F:
+    """Let a function's signature show every option in the place of ``**options``: for ``?``, Tab and Shift-Tab."""
+    signature = inspect.signature(function)
+    named = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in MapOptions.__annotations__.items()
+        if name not in signature.parameters
+    ]
+    function.__signature__ = signature.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
+    return function
 
 
 def _boolean(text: str, *, other: Any) -> Any:
@@ -212,14 +233,32 @@ def _dollars(name: str, value: Any) -> Decimal:
     return Decimal(repr(_positive(name, value)))
 
 
-def _concurrency(name: str, value: Any) -> int | str:
-    return "auto" if value == "auto" else _integer(1)(name, value)
+def _model(name: str, value: Any) -> str:
+    if hint := instead_of_model(_text(name, value)):
+        raise InputError(hint)
+    return str(value)
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{name} must be text that is not empty, not {value!r}")
     return value
+
+
+def _system(name: str, value: Any) -> str:
+    """Return a system prompt with its doubled braces undone; it is no template, and must not look like one."""
+    text = _text(name, value)
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError:
+        raise InputError(f"{name} has an unpaired brace; write {{{{ and }}}} for literal braces") from None
+    placeholders = [name for _literal, name, *_format in parts if name is not None]
+    if placeholders:
+        raise InputError(
+            f"{name} is the same for every row, so {{{placeholders[0]}}} cannot be filled in there; put it into the "
+            "prompt, or write {{ and }} for literal braces"
+        )
+    return "".join(literal for literal, *_rest in parts)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
@@ -230,9 +269,12 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _mappings(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, Mapping) for v in value):
-        raise InputError(f"{name} must be a list of mappings, as the Messages API takes them")
-    return tuple(value)
+    items = value if isinstance(value, list | tuple) else [value]
+    names = [item for item in items if isinstance(item, str)]
+    if names or items is not value or not all(isinstance(item, Mapping) for item in items):
+        what = instead_of_tool(names[0]) if names else "as the Messages API takes them"
+        raise InputError(f"{name} must be a list of mappings: {what}")
+    return tuple(items)
 
 
 def _mapping(name: str, value: Any) -> Mapping[str, Any]:
@@ -273,18 +315,19 @@ def _thinking(name: str, value: Any) -> Any:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "system": _text,
+    "system": _system,
     "keep_text": _one_of(True, False),
+    "skip_missing": _one_of(True, False),
     "images": _texts,
     "documents": _texts,
-    "model": _text,
+    "model": _model,
     "max_tokens": _integer(1),
     "thinking": _thinking,
     "effort": _text,
     "tools": _mappings,
     "stop_sequences": _texts,
     "request": _mapping,
-    "max_concurrency": _concurrency,
+    "max_concurrency": lambda name, value: value if value == "auto" else _integer(1)(name, value),
     "limits": lambda _name, value: resolve_limits(value),
     "budget": _dollars,
     "retries": _retries,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
-from .errors import Kind
+from .errors import Kind, row_error
 
 ZERO = Decimal(0)
 """No dollars."""
@@ -220,7 +220,7 @@ class Answer:
     what: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A request's fate, the same for every row that asked the same.
 
@@ -244,14 +244,19 @@ class Outcome:
         The API's id of the last attempt.
     """
 
-    text: str | None
-    values: Any
-    kind: Kind | None
-    error: str | None
-    cost: Decimal | None
-    source: Source
+    text: str | None = None
+    values: Any = None
+    kind: Kind | None = None
+    error: str | None = None
+    cost: Decimal | None = ZERO
+    source: Source = "none"
     attempts: int = 0
     request_id: str | None = None
+
+    @classmethod
+    def not_asked(cls, kind: Kind, why: str) -> Outcome:
+        """Return the fate of a row that was not sent: no answer, no cost, and the reason."""
+        return cls(kind=kind, error=row_error(kind, why))
 
 
 class Transport(Protocol):

@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
-from .options import MapOptions
+from .options import MapOptions, shows_options
 from .prompt.template import PromptFunction
 
 if TYPE_CHECKING:
     from .background.job import Job
     from .forecast.estimate import Estimate
+    from .frames.tasks import Labels
+    from .report.run import Run
 
 
 class ClaudeSeries:
     """Ask Claude about every value of a Series; reached as ``series.claude``.
 
+    As in pandas, a Series gives a Series: of the answers, on the same index. Where something went wrong the answer is
+    missing, and one warning at the end says how many are; :attr:`errors` and :meth:`details` of the result say why.
+
     Examples
     --------
     >>> import pandas as pd
     >>> import claude_parallel as cp
+    >>> df = pd.DataFrame({"food": ["bread", "milk"]})
     >>> with cp.simulator():
-    ...     out = pd.Series(["bread", "milk"]).claude.map("Translate to French: {}", progress=False)
-    >>> list(out.columns)
-    ['response', 'response_error', 'response_cost']
+    ...     df["fr"] = df["food"].claude.map("Translate to French: {}", progress=False)
+    >>> df["fr"].notna().tolist()
+    [True, True]
     """
 
     def __init__(self, series: pd.Series[Any]) -> None:
@@ -37,29 +43,99 @@ class ClaudeSeries:
     def __repr__(self) -> str:
         return f"<claude accessor of a series with {len(self._series):,} values; see series.claude.map?>"
 
+    @shows_options
     def map(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Ask Claude once per value.
 
         Parameters
         ----------
         prompt : str or callable
-            A template in which ``{}`` stands for the value, or a callable that gets the value.
+            A template in which ``{}`` stands for the value (index levels may stand there by their names), or a
+            callable that gets the value.
         out : str, default "response"
-            Names the columns.
+            Names the answers.
         **options
             As in :meth:`ClaudeFrame.map`.
 
         Returns
         -------
-        DataFrame
-            Text, error and cost on the series' own index.
+        Series or DataFrame
+            The answers on the series' own index. What has several columns is a frame: a `schema` with fields,
+            ``sample=`` above 1, ``keep_text=True``; with the columns of :meth:`ClaudeFrame.map`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> with cp.simulator():
+        ...     answers = pd.Series(["bread", "milk"]).claude.map("Translate: {}", out="fr", progress=False)
+        >>> answers.name, list(answers.claude.details().columns)
+        ('fr', ['fr', 'fr_error', 'fr_cost'])
         """
         from .frames.frame_map import FrameMap
 
-        return FrameMap(self._series, prompt, out, options).run()
+        result: pd.Series[Any] | pd.DataFrame = FrameMap(self._series, prompt, out, options).run()
+        return result
 
+    @shows_options
+    def classify(
+        self,
+        labels: Labels,
+        prompt: str | PromptFunction = "{}",
+        *,
+        multiple: bool = False,
+        out: str = "label",
+        **options: Unpack[MapOptions],
+    ) -> pd.Series[Any]:
+        """Put every value into one of several classes; see :meth:`ClaudeFrame.classify`.
+
+        Parameters
+        ----------
+        labels : list, dict, Enum or Series
+            The classes.
+        prompt : str or callable, default "{}"
+            As in :meth:`map`; the default asks about the value itself.
+        multiple, out, **options
+            As in :meth:`ClaudeFrame.classify`.
+
+        Returns
+        -------
+        Series
+            Categorical (lists with `multiple`).
+        """
+        from .frames.frame_map import FrameMap
+        from .frames.tasks import classification
+
+        task = classification(labels, options, multiple=multiple)
+        result: pd.Series[Any] = FrameMap(self._series, prompt, out, task).run()
+        return result
+
+    @shows_options
+    def extract(
+        self,
+        schema: Any,
+        prompt: str | PromptFunction = "{}",
+        *,
+        out: str = "response",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Read fields out of every value into typed columns; see :meth:`ClaudeFrame.extract`.
+
+        Returns
+        -------
+        DataFrame
+            One column per field, then error and cost, on the series' own index.
+        """
+        from .frames.frame_map import FrameMap
+        from .frames.tasks import extraction
+
+        task = extraction(schema, options)
+        result: pd.DataFrame = FrameMap(self._series, prompt, out, task, as_frame=True).run()
+        return result
+
+    @shows_options
     def estimate(
         self,
         prompt: str | PromptFunction,
@@ -74,6 +150,7 @@ class ClaudeSeries:
 
         return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
 
+    @shows_options
     def submit(
         self, prompt: str | PromptFunction, *, out: str = "response", panel: bool = True, **options: Unpack[MapOptions]
     ) -> Job:
@@ -83,15 +160,53 @@ class ClaudeSeries:
 
         return Job(FrameMap(self._series, prompt, out, options), panel=panel)
 
+    @shows_options
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
         from .frames.frame_map import FrameMap
 
-        return await FrameMap(self._series, prompt, out, options).arun()
+        result: pd.Series[Any] | pd.DataFrame = await FrameMap(self._series, prompt, out, options).arun()
+        return result
+
+    def details(self) -> pd.DataFrame:
+        """Return the answers that :meth:`map` gave with their errors and costs, as a frame on the same index.
+
+        Also for answers that were sorted or filtered since, as long as each index label stands for one row.
+
+        Raises
+        ------
+        InputError
+            When this is not what map returned, or its rows cannot be told apart.
+        """
+        from .frames.totals import details_of
+
+        return details_of(self._series)
+
+    @property
+    def run(self) -> Run:
+        """The run that gave these answers; see :attr:`ClaudeFrame.run`."""
+        from .report.run import run_of
+
+        return run_of(self._series)
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """Kinds of error of these answers: how many rows, an example, and what to do."""
+        from .frames.totals import error_table
+
+        return error_table(self.details())
+
+    @property
+    def cost(self) -> pd.DataFrame:
+        """Rows and US dollars of these answers; see :attr:`ClaudeFrame.cost`."""
+        from .frames.totals import cost_table
+
+        return cost_table(self.details())
 
 
+@shows_options
 def map_items(
     items: Iterable[Any], prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
 ) -> pd.DataFrame:
@@ -99,7 +214,7 @@ def map_items(
 
     Parameters
     ----------
-    items : iterable
+    items : list, Series or other iterable
         Prompts, or values for the template.
     prompt : str or callable, default "{}"
         As in :meth:`ClaudeSeries.map`; the default sends each item as it is.
@@ -112,8 +227,22 @@ def map_items(
     -------
     DataFrame
         Text, error and cost, one row per item, in order.
-    """
-    series: pd.Series[Any] = pd.Series(list(items), dtype=object)
-    from .frames.frame_map import FrameMap
 
-    return FrameMap(series, prompt, out, options).run()
+    Raises
+    ------
+    InputError
+        For what has letters, column names or keys instead of items: one text, a frame, a dict.
+
+    Examples
+    --------
+    >>> import claude_parallel as cp
+    >>> with cp.simulator():
+    ...     out = cp.map(["bread", "milk"], "Translate to French: {}", progress=False)
+    >>> len(out)
+    2
+    """
+    from .frames.frame_map import FrameMap
+    from .frames.rows import series_of
+
+    result: pd.DataFrame = FrameMap(series_of(items), prompt, out, options, as_frame=True).run()
+    return result

@@ -92,15 +92,16 @@ def test_an_empty_variable_sets_nothing() -> None:
 
 
 BAD: dict[str, list[Any]] = {
-    "system": ["", "  ", 5, ["x"], b"x"],
+    "system": ["", "  ", 5, ["x"], b"x", "You know {product}", "{}", "{", "a } b"],
     "keep_text": ["yes", 1],
+    "skip_missing": ["no", 0],
     "images": [5, [5], [""], {"a": 1}],
     "documents": [5, [None], ["x", ""]],
-    "model": ["", " ", 5, None.__class__],
+    "model": ["", " ", 5, None.__class__, "haiku", "Sonnet", "claude-opus", "claude haiku 5.5"],
     "max_tokens": [0, -1, 1.5, "5", True, float("nan")],
     "thinking": [5, ["adaptive"]],
     "effort": ["", 3],
-    "tools": ["x", {"name": "t"}, [5], 5],
+    "tools": ["web_search", ["web_search"], "x", {"name": "t"}, [5], 5],
     "stop_sequences": [5, [""], ["\n"], [5], {"x": 1}],
     "request": ["x", [("a", 1)], 5],
     "max_concurrency": [0, -1, "many", 1.5, True, float("inf")],

@@ -29,7 +29,7 @@ from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
 
 _WAIT_SECONDS = 0.1
-_ON_ITS_WAY = Outcome(None, None, None, None, ZERO, "none")
+_ON_ITS_WAY = Outcome()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Job:
     def __init__(self, prepared: FrameMap, *, panel: bool = True) -> None:
         self._prepared = prepared
         self._guard = contextlib.ExitStack()
-        self._guard.enter_context(only_run(prepared.frame))
+        self._guard.enter_context(only_run(prepared.frame, prepared.out))
         try:
             self._session: Session = prepared.session()
         except BaseException:
@@ -153,8 +153,8 @@ class Job:
                 break
         return self.status()
 
-    def result(self) -> pd.DataFrame:
-        """Wait for the end, and return what ``df.claude.map`` would have returned.
+    def result(self) -> Any:
+        """Wait for the end, and return what ``map`` would have returned.
 
         Raises
         ------
@@ -167,11 +167,11 @@ class Job:
             raise self._error
         return self._prepared.result(self._session)
 
-    def partial(self) -> pd.DataFrame:
-        """Return the frame as it is now; rows still on their way have neither a response nor an error."""
+    def partial(self) -> Any:
+        """Return the frame (or series) as it is now; rows still on their way have neither a response nor an error."""
         if self._ended.is_set() and self._error is None:
             return self.result()
-        return self._prepared.result(_Snapshot(self._session))  # type: ignore[arg-type]  # has what result() reads
+        return self._prepared.assemble(_snapshot(self._session.results), self.id)
 
     def stop(self) -> None:
         """Send nothing more. Calls in flight may land; a batch goes on at the API, and the next run collects it."""
@@ -195,22 +195,13 @@ class Job:
             self._ended.set()
 
 
-class _Snapshot:
-    """The results of a running session, complete for the moment.
-
-    Parameters
-    ----------
-    session : Session
-        A session that may be running in another thread.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self.run_id = session.run_id
-        copies = dict(session.results.copies)
-        outcomes = [outcome or _ON_ITS_WAY for outcome in list(session.results.outcomes)]
-        for position, first in copies.items():
-            outcomes[position] = replace(outcomes[first], cost=ZERO)
-        self.results = Results(list(outcomes), list(session.results.fingerprints), RunStats(), copies)
+def _snapshot(results: Results) -> Results:
+    """Return the results of a session that may be running in another thread, complete for the moment."""
+    copies = dict(results.copies)
+    outcomes = [outcome or _ON_ITS_WAY for outcome in list(results.outcomes)]
+    for position, first in copies.items():
+        outcomes[position] = replace(outcomes[first], cost=ZERO)
+    return Results(list(outcomes), list(results.fingerprints), RunStats(), copies)
 
 
 def submit(prepared: FrameMap, *, panel: bool = True) -> Job:

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ..bridge import off_loop
-from ..errors import row_error
 from ..progress.waits import WaitReason
 from ..prompt.template import Content, RowProblem, Skipped
-from ..records import ZERO, Outcome, Reply
+from ..records import Outcome, Reply
 from ..store.journal import Journal
 from .accounting import Accounting
 from .claims import POLL_SECONDS, Claims
@@ -165,5 +164,5 @@ class Intake:
 def _unsent(content: Skipped | RowProblem) -> Outcome:
     """Return the outcome of a row that cannot or need not be sent."""
     if isinstance(content, Skipped):
-        return Outcome(None, None, "skipped", row_error("skipped", content.reason), ZERO, "none")
-    return Outcome(None, None, "invalid", row_error("invalid", content.message), ZERO, "none")
+        return Outcome.not_asked("skipped", content.reason)
+    return Outcome.not_asked("invalid", content.message)

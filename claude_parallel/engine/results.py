@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..errors import Kind, row_error
+from ..errors import Kind
 from ..progress.stats import RunStats
 from ..records import ZERO, Outcome, Source
 
@@ -57,7 +57,7 @@ class Results:
 
     def complete(self, kind: Kind, what: str) -> None:
         """Give every position that was never reached an outcome of this kind, and every duplicate its own."""
-        unreached = Outcome(None, None, kind, row_error(kind, what), ZERO, "none")
+        unreached = Outcome.not_asked(kind, what)
         for position, outcome in enumerate(self.outcomes):
             if outcome is None and position not in self.copies:
                 self.deliver(position, unreached)

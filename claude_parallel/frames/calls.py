@@ -42,11 +42,14 @@ class MapCall:
         As the user gave them.
     columns : Columns
         What it made.
+    index : Index, optional
+        Of a series, to find the rows of its run after it was sorted or filtered.
     """
 
     prompt: str | PromptFunction
     options: Mapping[str, Any]
     columns: Columns
+    index: pd.Index[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

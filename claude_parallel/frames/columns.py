@@ -72,6 +72,11 @@ class Columns:
         return bool(self.answers[0].agreements)
 
     @property
+    def is_one_answer(self) -> bool:
+        """True where one column holds all that was answered: text, or the values of a bare type."""
+        return len(self.answers) == 1 and self.answers[0].names[:-2] == (self.out,)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All of them, in the order in which they stand in the frame."""
         return tuple(name for answer in self.answers for name in answer.names)

@@ -33,11 +33,20 @@ from ..schema.schema import Schema, compile_schema
 from ..store.journal import Journal
 from .calls import MapCall, columns_made_as, remember_call, sign
 from .columns import Columns, cost_name, error_name, plan_columns
-from .outputs import attach, output_arrays
+from .outputs import answer_series, attach, output_arrays, warn_of_missing
 from .quotes import check_rapidfuzz
-from .rows import FrameRows, SeriesRows, check_first_row, check_output_names, check_prompt_cells, column_names
+from .rows import (
+    FrameRows,
+    SeriesRows,
+    check_first_row,
+    check_output_names,
+    check_prompt_cells,
+    column_names,
+    prompt_names,
+    value_names,
+)
 
-_busy: set[int] = set()
+_busy: set[tuple[int, str]] = set()
 _lock = threading.Lock()
 
 
@@ -58,6 +67,8 @@ class FrameMap:
         Another outside world, for rehearsals and tests.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
+    as_frame : bool, default False
+        Return a frame also where a series with one column of answers would give a series.
 
     Raises
     ------
@@ -74,41 +85,44 @@ class FrameMap:
         *,
         environment: Environment | BatchEnvironment | None = None,
         bypass_cache: frozenset[bytes] = frozenset(),
+        as_frame: bool = False,
     ) -> None:
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
         self.frame = frame
         self.out = out
         self.settings: Settings = resolve_settings(options)
-        self.prompt = _compile(frame, prompt)
+        self.prompt = _compile(frame, prompt, self.settings)
         self.schema = _compile_schema(frame, out, self.settings)
         self.columns = _plan_columns(out, self.settings, self.schema)
         self.rows = _make_rows(frame, self.prompt, self.settings)
         self.environment = environment
         self.last_session: Session | None = None
-        self._examples = example_pairs(self.settings.examples, self.prompt)
-        self._call = MapCall(prompt, dict(options), self.columns)
+        self._examples = _examples(self.settings, self.prompt, self.schema)
+        index = frame.index if isinstance(frame, pd.Series) else None
+        self._call = MapCall(prompt, dict(options), self.columns, index)
         self._bypass_cache = bypass_cache
+        self._gives_series = isinstance(frame, pd.Series) and not as_frame and self.columns.is_one_answer
         _check(frame, self.prompt, self.settings, self.columns)
         check_first_row(self.prompt, self.rows)
 
     def __repr__(self) -> str:
         return f"<FrameMap of {len(self.frame):,} rows to {self.out!r}>"
 
-    def run(self) -> pd.DataFrame:
-        """Run the map, blocking, and return the new frame."""
+    def run(self) -> Any:
+        """Run the map, blocking, and return the new frame (or series)."""
         if len(self.frame) == 0:
             return self._empty()
-        with only_run(self.frame):
+        with only_run(self.frame, self.out):
             session = self.session()
             session.run()
             return self.result(session)
 
-    async def arun(self) -> pd.DataFrame:
-        """Run the map on the caller's event loop, and return the new frame."""
+    async def arun(self) -> Any:
+        """Run the map on the caller's event loop, and return the new frame (or series)."""
         if len(self.frame) == 0:
             return self._empty()
-        with only_run(self.frame):
+        with only_run(self.frame, self.out):
             session = self.session()
             await session.arun()
             return self.result(session)
@@ -147,27 +161,43 @@ class FrameMap:
         """The outside world that was given, as live calls meet it; None = the real one."""
         return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
 
-    def result(self, session: Session) -> pd.DataFrame:
-        """Return the frame with the columns of a finished session."""
-        result = self._attach(session.results)
-        sign(result, self.frame, session.run_id)
+    def result(self, session: Session) -> Any:
+        """Return the frame (or series) with the answers of a finished session.
+
+        A series has no place for errors, so failed rows are missing in it, and one warning counts them.
+        """
+        if self._gives_series:
+            warn_of_missing(session.results)
+        return self.assemble(session.results, session.run_id)
+
+    def assemble(self, results: Results, run_id: str) -> Any:
+        """Return the frame (or series) with the answers that there are."""
+        result = self._attach(results)
+        sign(result, self.frame, run_id)
         return result
 
-    def _attach(self, results: Results) -> pd.DataFrame:
-        base = self.frame if isinstance(self.frame, pd.DataFrame) else pd.DataFrame(index=self.frame.index)
-        own_texts = self.rows.own_texts
-        return attach(base, output_arrays(self.columns, results, self.schema, own_texts))
+    def _attach(self, results: Results) -> pd.DataFrame | pd.Series[Any]:
+        arrays = output_arrays(self.columns, results, self.schema, self.rows.own_texts)
+        if isinstance(self.frame, pd.DataFrame):
+            return attach(self.frame, arrays)
+        if self._gives_series:
+            return answer_series(self.columns.answers[0], arrays, self.frame.index)
+        return attach(pd.DataFrame(index=self.frame.index), arrays)
 
-    def _empty(self) -> pd.DataFrame:
+    def _empty(self) -> Any:
         """Return the empty frame with its new columns; nothing is asked, not even for a key."""
         return self._attach(Results.empty(0, RunStats()))
 
 
-def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction) -> Prompt:
-    if isinstance(frame, pd.DataFrame):
-        return compile_prompt(prompt, column_names(frame))
-    names = ["value"] if frame.name is None else [str(frame.name)]
-    return compile_prompt(prompt, names, is_series=True)
+def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction, settings: Settings) -> Prompt:
+    is_series = isinstance(frame, pd.Series)
+    return compile_prompt(
+        prompt,
+        value_names(frame) if isinstance(frame, pd.Series) else prompt_names(frame),
+        is_series=is_series,
+        may_be_constant=bool(settings.images or settings.documents) and not is_series,
+        skips_missing=settings.skip_missing,
+    )
 
 
 def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Settings) -> Schema | None:
@@ -181,6 +211,12 @@ def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Se
         return schema
     check_rapidfuzz()
     return with_quotes(schema)
+
+
+def _examples(settings: Settings, prompt: Prompt, schema: Schema | None) -> tuple[tuple[str, str], ...]:
+    fields = [field.name for field in schema.fields] if schema else []
+    wrapper = fields[0] if schema and schema.wrapped else None
+    return example_pairs(settings.examples, prompt, fields=fields, wrapper=wrapper)
 
 
 def _plan_columns(out: str, settings: Settings, schema: Schema | None) -> Columns:
@@ -219,17 +255,18 @@ def _check(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Setti
 
 
 @contextmanager
-def only_run(frame: pd.DataFrame | pd.Series[Any]) -> Iterator[None]:
-    """Refuse a second run of the very same frame object while one is under way: it would pay for the same rows."""
+def only_run(frame: pd.DataFrame | pd.Series[Any], out: str) -> Iterator[None]:
+    """Refuse a second run that fills the same column of the very same frame: it would pay for the same rows."""
+    key = (id(frame), out)
     with _lock:
-        if id(frame) in _busy:
+        if key in _busy:
             raise InputError(
-                "this frame is being mapped already; wait for that run, or map a copy: "
-                "df.copy(deep=False).claude.map(...)"
+                f"this frame is being mapped already, to {out!r}; wait for that run, choose another out=, or map a "
+                "copy: df.copy(deep=False).claude.map(...)"
             )
-        _busy.add(id(frame))
+        _busy.add(key)
     try:
         yield
     finally:
         with _lock:
-            _busy.discard(id(frame))
+            _busy.discard(key)

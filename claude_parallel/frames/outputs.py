@@ -6,12 +6,15 @@ Which names they get is decided in ``columns``; the dtypes of typed values in ``
 from __future__ import annotations
 
 import math
+import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ..engine.results import Results
+from ..errors import count_fates
 from ..records import Outcome
 from ..schema.schema import Schema
 from .columns import AnswerColumns, Columns
@@ -83,6 +86,30 @@ def _answer_arrays(answer: AnswerColumns, outcomes: Sequence[Outcome], schema: S
     return arrays
 
 
+def answer_series(answer: AnswerColumns, arrays: Mapping[str, Any], index: pd.Index[Any]) -> pd.Series[Any]:
+    """Return the answers alone; where something went wrong the value is missing, even where there is a cut text."""
+    name = answer.names[0]
+    values = arrays[name].copy()
+    values[~pd.isna(arrays[answer.error])] = None
+    series: pd.Series[Any] = pd.Series(values, index=index, name=name, dtype=values.dtype)
+    return series
+
+
+def warn_of_missing(results: Results) -> None:
+    """Say how many answers are missing in a series, which has no column for the reason; skipped ones were to be."""
+    kinds = Counter(outcome.kind for outcome in results.outcomes if outcome is not None and outcome.kind is not None)
+    fates = count_fates(kinds, len(results.outcomes))
+    if fates.failed or fates.cancelled:
+        words = [f"{fates.failed:,} failed" if fates.failed else "", f"{fates.cancelled:,} were cancelled"]
+        what = " and ".join(filter(None, words if fates.cancelled else words[:1]))
+        warnings.warn(
+            f"of {len(results.outcomes):,} rows {what} and are missing in the series; .claude.errors and "
+            ".claude.details() of the result say why",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def text_array(values: list[str | None]) -> Any:
     """Return text as pandas text; as objects where it holds lone surrogates, which Arrow cannot store."""
     try:
@@ -110,4 +137,4 @@ def _as_it_is(values: Any, index: pd.Index[Any]) -> Any:
 
     Of objects, pandas 3 would infer text once more, and fail on what Arrow cannot store.
     """
-    return pd.Series(values, index=index, dtype=object) if values.dtype == object else values
+    return pd.Series(values, index=index, dtype=object) if pd.api.types.is_object_dtype(values.dtype) else values

@@ -6,20 +6,27 @@ what is made of a row, ``outputs`` what becomes of the answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import pandas as pd
 
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
 from ..errors import InputError
-from ..prompt.template import Content, Prompt, RowProblem, Skipped, attach_blocks, check_content
+from ..prompt.content import attach_blocks, check_content
+from ..prompt.template import Content, Prompt, RowProblem, Skipped, lack_of
 from .quotes import OwnText
+from .row import Row, is_missing, lack_of_row
 
 _ROWS_OF_TEXT = 500
 _ROWS_OF_A_FUNCTION = 25
 """A prompt function may take its time: few rows at once let the first call go early."""
 _ROWS_WITH_FILES = 8
+_ROWS_TO_TRY_FORMATS_ON = 20
+"""One odd cell among these is its row's own problem; a format that fits none of them is a mistake."""
+
+
+Asked = Content | Skipped | RowProblem
 
 
 class FrameRows:
@@ -30,7 +37,7 @@ class FrameRows:
     frame : DataFrame
         The input; never changed.
     prompt : Prompt
-        A prompt checked against the frame's columns.
+        A prompt checked against the frame's columns and index levels.
     images, documents : sequence of str
         Columns whose cells are attached to the message, before its text.
     max_pixels : int, optional
@@ -48,7 +55,7 @@ class FrameRows:
     ) -> None:
         self._frame = frame
         self._prompt = prompt
-        self._places = [_place(frame, name) for name in prompt.columns] if prompt.function is None else []
+        self._read = [_reader(frame, name) for name in prompt.columns] if prompt.function is None else []
         self._attached = [
             *((_place(frame, name), name, lambda cell: image_blocks(cell, max_pixels)) for name in images),
             *((_place(frame, name), name, document_blocks) for name in documents),
@@ -58,16 +65,14 @@ class FrameRows:
     def __len__(self) -> int:
         return len(self._frame)
 
-    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+    def contents(self, start: int, stop: int) -> list[Asked]:
         """Return what the rows from `start` to `stop` ask; attached files are read here, and nowhere kept."""
-        texts = self._texts(start, stop)
+        texts = self.texts(start, stop)
         if not self._attached:
             return texts
-        columns = [
-            (name, make, python_values(self._frame.iloc[start:stop, place])) for place, name, make in self._attached
-        ]
+        columns = [(name, make, python_values(self._frame.iloc[start:stop, at])) for at, name, make in self._attached]
         return [
-            _attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
+            self._attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
             for offset, text in enumerate(texts)
         ]
 
@@ -78,19 +83,42 @@ class FrameRows:
         """
         has_files = bool(self._attached)
         if self._prompt.function is not None:
-            return [OwnText(content_text(content), has_files) for content in self._texts(0, len(self._frame))]
-        cells = [python_values(self._frame.iloc[:, place]) for place in self._places]
-        return [
-            OwnText("\n".join(str(cell) for cell in row if cell is not None), has_files)
-            for row in zip(*cells, strict=True)
-        ]
+            return [OwnText(content_text(content), has_files) for content in self.texts(0, len(self._frame))]
+        rows = self._values(0, len(self._frame))
+        return [OwnText("\n".join(str(cell) for cell in row if cell is not None), has_files) for row in rows]
 
-    def _texts(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+    def texts(self, start: int, stop: int) -> list[Asked]:
+        """Return what the rows from `start` to `stop` ask, without attached files."""
         if self._prompt.function is not None:
-            rows = (self._frame.iloc[position] for position in range(start, stop))
-            return [_call(self._prompt.function, row) for row in rows]
-        cells = [python_values(self._frame.iloc[start:stop, place]) for place in self._places]
-        return [self._prompt.fill(values) for values in zip(*cells, strict=True)]
+            return [self._call(Row.of(self._frame, position)) for position in range(start, stop)]
+        return [self._prompt.fill(values) for values in self._values(start, stop)]
+
+    def _values(self, start: int, stop: int) -> list[tuple[Any, ...]]:
+        """Return the values that a template reads, row by row."""
+        columns = [read(start, stop) for read in self._read]
+        return list(zip(*columns, strict=True)) if columns else [()] * (stop - start)
+
+    def _call(self, row: Row) -> Asked:
+        assert self._prompt.function is not None
+        asked = _call(self._prompt.function, row)
+        lacks = lack_of_row(row)
+        return Skipped(lacks) if lacks and self._prompt.skips_missing else asked
+
+    def _attach(self, text: Asked, attachments: list[tuple[str, _MakeBlocks, Any]]) -> Asked:
+        """Return the row's content with its files first; a missing or broken file is this row's problem alone."""
+        if isinstance(text, Skipped | RowProblem):
+            return text
+        blocks: list[dict[str, Any]] = []
+        for name, make, cell in attachments:
+            try:
+                attached = [] if cell is None else make(cell)
+                blocks.extend(attached)
+                check_blocks(blocks)
+            except AttachmentError as error:
+                return RowProblem(f"column {name!r}: {error}")
+            if not attached and self._prompt.skips_missing:
+                return Skipped(f"column {name!r} is missing")
+        return attach_blocks(blocks, text) if blocks else text
 
 
 def rows_of_text(prompt: Prompt) -> int:
@@ -105,23 +133,63 @@ class SeriesRows:
         self.rows_at_once = rows_of_text(prompt)
         self._series = series
         self._prompt = prompt
+        value_name = value_names(series)[0]
+        self._read = [
+            (lambda start, stop: python_values(self._series.iloc[start:stop]))
+            if name == value_name
+            else _level_reader(series.index, name)
+            for name in prompt.columns
+        ]
 
     def __len__(self) -> int:
         return len(self._series)
 
-    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+    def contents(self, start: int, stop: int) -> list[Asked]:
         """Return what the values from `start` to `stop` ask."""
-        cells = python_values(self._series.iloc[start:stop])
+        return self.texts(start, stop)
+
+    def texts(self, start: int, stop: int) -> list[Asked]:
+        """Return what the values from `start` to `stop` ask; a series brings no files."""
         if self._prompt.function is None:
-            return [self._prompt.fill((value,)) for value in cells]
-        function = self._prompt.function
-        return [Skipped("the value is missing") if value is None else _call(function, value) for value in cells]
+            columns = [read(start, stop) for read in self._read]
+            return [self._prompt.fill(values) for values in zip(*columns, strict=True)]
+        return [self._call(self._prompt.function, value) for value in self._series.iloc[start:stop]]
+
+    def _call(self, function: Callable[[Any], Any], value: Any) -> Asked:
+        lacks = lack_of(None if is_missing(value) else value)
+        return Skipped(f"the value {lacks}") if lacks and self._prompt.skips_missing else _call(function, value)
 
     def own_texts(self) -> list[OwnText]:
         """Return what each value says itself; see :meth:`FrameRows.own_texts`."""
         if self._prompt.function is not None:
             return [OwnText(content_text(content)) for content in self.contents(0, len(self._series))]
         return [OwnText("" if value is None else str(value)) for value in python_values(self._series)]
+
+
+def series_of(items: Any) -> pd.Series[Any]:
+    """Return items as a series.
+
+    Raises
+    ------
+    InputError
+        For what is no list of items, naming what to write instead.
+    """
+    if isinstance(items, pd.Series):
+        return items
+    wrong = None
+    if isinstance(items, str | bytes):
+        wrong = "one text, of which each letter would be asked; write cp.map([text])"
+    elif isinstance(items, pd.DataFrame):
+        wrong = 'a frame, of which the column names would be asked; write df.claude.map("... {column} ...")'
+    elif isinstance(items, Mapping):
+        wrong = "a mapping, of which the keys would be asked; write cp.map(list(items.values())), or make it a Series"
+    elif isinstance(items, Set):
+        wrong = "a set, which has no order to return the answers in; write cp.map(sorted(items))"
+    elif not isinstance(items, Iterable):
+        wrong = f"{type(items).__name__}, not a list"
+    if wrong is not None:
+        raise InputError(f"cp.map takes a list of prompts or values, and got {wrong}")
+    return pd.Series(list(items), dtype=object)
 
 
 def content_text(content: object) -> str:
@@ -134,8 +202,27 @@ def content_text(content: object) -> str:
 
 
 def column_names(frame: pd.DataFrame) -> list[str]:
-    """Return the frame's column labels as a template can name them."""
-    return [str(label) for label in frame.columns]
+    """Return the frame's column labels as text; a tuple below MultiIndex columns as its parts, joined by ``/``."""
+    if frame.columns.nlevels == 1:
+        return [str(label) for label in frame.columns]
+    return ["/".join(str(part) for part in label if part != "") for label in frame.columns]
+
+
+def prompt_names(frame: pd.DataFrame) -> list[str]:
+    """Return what a template can name: the columns, then those index levels whose name no column has."""
+    names = column_names(frame)
+    return [*names, *(name for name in level_names(frame.index) if name not in names)]
+
+
+def value_names(series: pd.Series[Any]) -> list[str]:
+    """Return what a template over a series can name: its value, then its index levels."""
+    own = "value" if series.name is None else str(series.name)
+    return [own, *(name for name in level_names(series.index) if name != own)]
+
+
+def level_names(index: pd.Index[Any]) -> list[str]:
+    """Return the names of an index's levels; those without a name cannot be named."""
+    return [str(name) for name in index.names if name is not None]
 
 
 def check_prompt_cells(frame: pd.DataFrame, column: str) -> None:
@@ -156,18 +243,19 @@ def check_prompt_cells(frame: pd.DataFrame, column: str) -> None:
 
 
 def check_first_row(prompt: Prompt, rows: FrameRows | SeriesRows) -> None:
-    """Try a prompt function on the first row, so that a mistake in it shows before anything is paid.
+    """Try a prompt function on the first row, and formats on the first few, so that a mistake shows before it is paid.
 
     Raises
     ------
     InputError
-        Caused by what the function raised, or naming what is wrong with its result.
+        Naming what the function raised or gave, or the format that fits no cell.
     """
-    if prompt.function is None or len(rows) == 0:
+    if prompt.function is None and not prompt.has_formats:
         return
-    first = rows.contents(0, 1)[0]
-    if isinstance(first, RowProblem):
-        raise InputError(f"on the first row, {first.message}")
+    tried = rows.texts(0, min(len(rows), 1 if prompt.function is not None else _ROWS_TO_TRY_FORMATS_ON))
+    problems = [row.message for row in tried if isinstance(row, RowProblem)]
+    if problems and not any(isinstance(row, str | list) for row in tried):
+        raise InputError(f"on the first row, {problems[0]}")
 
 
 def check_output_names(taken: Sequence[str], read: Sequence[str], output_columns: Iterable[str]) -> None:
@@ -187,8 +275,25 @@ def check_output_names(taken: Sequence[str], read: Sequence[str], output_columns
             raise InputError(f"the frame has several columns {name!r}, so it cannot be replaced; choose another out=")
 
 
+_MakeBlocks = Callable[[Any], list[dict[str, Any]]]
+_Read = Callable[[int, int], list[Any]]
+
+
+def _reader(frame: pd.DataFrame, name: str) -> _Read:
+    """Return what reads the cells of a column, or of an index level, from one position to another."""
+    if name not in column_names(frame):
+        return _level_reader(frame.index, name)
+    at = _place(frame, name)
+    return lambda start, stop: python_values(frame.iloc[start:stop, at])
+
+
+def _level_reader(index: pd.Index[Any], name: str) -> _Read:
+    level = [str(label) for label in index.names].index(name)
+    return lambda start, stop: python_values(index[start:stop].get_level_values(level))
+
+
 def _place(frame: pd.DataFrame, name: str) -> int:
-    places = [place for place, label in enumerate(frame.columns) if str(label) == name]
+    places = [place for place, label in enumerate(column_names(frame)) if label == name]
     if len(places) > 1:
         raise InputError(
             f"the frame has {len(places)} columns named {name!r}; rename them before using one in a prompt"
@@ -196,7 +301,7 @@ def _place(frame: pd.DataFrame, name: str) -> int:
     return places[0]
 
 
-def python_values(values: pd.Series[Any]) -> list[Any]:
+def python_values(values: pd.Series[Any] | pd.Index[Any]) -> list[Any]:
     """Return cells as Python values, missing ones as None."""
     missing = values.isna()
     cells: list[Any] = values.tolist()
@@ -205,26 +310,7 @@ def python_values(values: pd.Series[Any]) -> list[Any]:
     return cells
 
 
-def _attach(
-    text: Content | Skipped | RowProblem, attachments: list[tuple[str, Callable[[Any], list[dict[str, Any]]], Any]]
-) -> Content | Skipped | RowProblem:
-    """Return the row's content with its files before the text; a missing or broken file is this row's problem alone."""
-    if isinstance(text, Skipped | RowProblem):
-        return text
-    blocks: list[dict[str, Any]] = []
-    for name, make, cell in attachments:
-        try:
-            attached = [] if cell is None else make(cell)
-            blocks.extend(attached)
-            check_blocks(blocks)
-        except AttachmentError as error:
-            return RowProblem(f"column {name!r}: {error}")
-        if not attached:
-            return Skipped(f"column {name!r} is missing")
-    return attach_blocks(blocks, text)
-
-
-def _call(function: Callable[[Any], Any], row: Any) -> Content | Skipped | RowProblem:
+def _call(function: Callable[[Any], Any], row: Any) -> Asked:
     """Return what a prompt function gives for a row; what it raises is this row's problem alone."""
     try:
         return check_content(function(row))

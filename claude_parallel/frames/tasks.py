@@ -5,7 +5,9 @@ Thin: they only choose options; everything else is the map's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from numbers import Integral
 from typing import Any, Literal
 
 import pandas as pd
@@ -17,35 +19,85 @@ from .calls import call_of
 from .outputs import column_label
 from .rows import python_values
 
+Labels = Any
+"""Classes to choose from: a list of texts or whole numbers, a dict of label to description, an Enum, or a Series."""
 
-def classification(labels: Sequence[str], options: Mapping[str, Any], *, multiple: bool) -> dict[str, Any]:
+
+def classification(labels: Labels, options: Mapping[str, Any], *, multiple: bool) -> dict[str, Any]:
     """Return the options of a classification.
+
+    Parameters
+    ----------
+    labels : list, dict, Enum or Series
+        See ``ClaudeFrame.classify``.
+    options : mapping
+        The options of the map.
+    multiple : bool
+        True = any number of labels per row.
 
     Raises
     ------
     InputError
-        For fewer than two labels, a label twice, or a label that is not text.
+        For fewer than two labels, a label twice, or a label that is neither text nor a whole number.
     """
-    if isinstance(labels, str) or not all(isinstance(label, str) and label.strip() for label in labels):
-        raise InputError("labels must be a list of texts")
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise InputError("labels must be at least two, all different")
-    one: Any = Literal[tuple(labels)]
+    described = _labels(labels)
+    one: Any = Literal[tuple(described)]
     task = "Choose every label that fits" if multiple else "Choose the one label that fits best"
-    system = f"{task}. The labels are: {', '.join(labels)}."
-    given = options.get("system")
-    return {
-        **options,
-        "schema": list[one] if multiple else one,
-        "system": f"{given}\n\n{system}" if given else system,
-    }
+    if any(described.values()):
+        lines = (f"- {label}: {words}" if words else f"- {label}" for label, words in described.items())
+        task = f"{task}. The labels are:\n" + "\n".join(lines)
+    else:
+        task = f"{task}. The labels are: {', '.join(map(str, described))}."
+    return {**options, "schema": list[one] if multiple else one, "system": _with_task(options, task)}
 
 
 def extraction(schema: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of an extraction."""
     task = "Extract the asked fields from the text. Use only what the text says."
+    return {**options, "schema": schema, "system": _with_task(options, task)}
+
+
+def _with_task(options: Mapping[str, Any], task: str) -> str:
+    """Return the system prompt with our task behind the user's words; braces in labels are no placeholders."""
+    task = task.replace("{", "{{").replace("}", "}}")
     given = options.get("system")
-    return {**options, "schema": schema, "system": f"{given}\n\n{task}" if given else task}
+    return f"{given}\n\n{task}" if given else task
+
+
+def _labels(labels: Labels) -> dict[str | int, str]:
+    """Return the labels with their descriptions, empty where there are none."""
+    described = {_label(label): _words(words) for label, words in _label_items(labels)}
+    if len(described) < 2 or len(described) < len(_label_items(labels)):
+        raise InputError("labels must be at least two, all different")
+    return described
+
+
+def _label_items(labels: Labels) -> list[tuple[Any, Any]]:
+    if isinstance(labels, Mapping):
+        return list(labels.items())
+    if isinstance(labels, pd.Series | pd.Index | pd.Categorical):
+        dtype = labels.dtype
+        return [(label, None) for label in (dtype.categories if isinstance(dtype, pd.CategoricalDtype) else labels)]
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise InputError("labels must be a list, a dict of label to description, an Enum, or a categorical Series")
+    return [(label, None) for label in labels]
+
+
+def _label(label: Any) -> str | int:
+    value = label.value if isinstance(label, Enum) else label
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"labels must be texts or whole numbers, not {value!r}")
+    return value
+
+
+def _words(words: Any) -> str:
+    if words is None:
+        return ""
+    if not isinstance(words, str):
+        raise InputError(f"the descriptions of labels must be texts, not {words!r}")
+    return " ".join(words.split())
 
 
 def models_of(frame: pd.DataFrame) -> pd.Series[Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..errors import HINTS, count_fates
-from .calls import maps_of
-from .columns import AnswerColumns
-from .outputs import column_label
+from ..errors import HINTS, InputError, count_fates
+from ..report.run import run_of
+from .calls import call_of, maps_of
+from .columns import AnswerColumns, plan_columns
+from .outputs import attach, column_label, text_array
 
 
 def kinds_of(errors: pd.Series[Any]) -> pd.Series[Any]:
@@ -41,6 +43,36 @@ def cost_table(frame: pd.DataFrame) -> pd.DataFrame:
     table = table.astype(dict.fromkeys(counts, "int64"))
     table.insert(len(counts), "mean_usd", table["total_usd"] / table["rows"].clip(lower=1))
     return table
+
+
+def details_of(series: pd.Series[Any]) -> pd.DataFrame:
+    """Return answers with their errors and costs; see ``ClaudeSeries.details``."""
+    run = run_of(series)
+    call = call_of(run.id)
+    columns = call.columns if call is not None else plan_columns(run.settings.get("out", "response"))
+    answer = columns.answers[0]
+    record = run.requests()
+    places = _places(series.index, call.index if call is not None and call.index is not None else None, len(record))
+    arrays = {
+        answer.names[0]: series.array,
+        answer.error: text_array([error if isinstance(error, str) else None for error in record["error"].iloc[places]]),
+        answer.cost: record["cost_usd"].iloc[places].array,
+    }
+    result = attach(pd.DataFrame(index=series.index), arrays)
+    result.attrs = {**series.attrs}
+    return result
+
+
+def _places(index: pd.Index[Any], mapped: pd.Index[Any] | None, rows: int) -> Any:
+    """Return the position in the run of each row that is there now."""
+    if len(index) == rows and (mapped is None or index.equals(mapped)):
+        return np.arange(rows)
+    if mapped is None or not mapped.is_unique:
+        raise InputError("these answers were filtered or sorted, and their index does not tell which row is which")
+    places = mapped.get_indexer(index)
+    if (places < 0).any():
+        raise InputError("these answers have another index than map gave them")
+    return places
 
 
 def _answers(frame: pd.DataFrame) -> list[AnswerColumns]:

@@ -13,17 +13,24 @@ from ..errors import InputError
 from .template import Prompt
 
 
-def example_pairs(examples: Any, prompt: Prompt) -> tuple[tuple[str, str], ...]:
+def example_pairs(
+    examples: Any, prompt: Prompt, *, fields: Sequence[str] = (), wrapper: str | None = None
+) -> tuple[tuple[str, str], ...]:
     """Return few-shot pairs as texts.
 
     Parameters
     ----------
-    examples : list of pairs, or DataFrame
-        ``[(input, output), ...]``. An input is a mapping of the template's columns, or a text: it fills a template with
-        one placeholder, else it is sent as it is. Of a frame the last column is the output, the others are the inputs.
-        An output that is not text is sent as JSON, as a schema would make it.
+    examples : list of pairs, list of dicts, dict, or DataFrame
+        ``[(input, output), ...]`` or ``{input: output, ...}``. An input is a mapping of the template's columns, or a
+        text: it fills a template with one placeholder, else it is sent as it is. A dict is ``{"input": ..., "output":
+        ...}``, or has the template's columns and its output besides: one more key, or the schema's fields. Of a frame
+        the last column is the output, the others are the inputs. An output that is not text is sent as JSON.
     prompt : Prompt
         The prompt of the rows.
+    fields : sequence of str
+        Names of a schema's fields.
+    wrapper : str, optional
+        With the schema of a bare type: the name of the one field around it.
 
     Raises
     ------
@@ -32,18 +39,47 @@ def example_pairs(examples: Any, prompt: Prompt) -> tuple[tuple[str, str], ...]:
     """
     if examples is None:
         return ()
-    return tuple((_asked(asked, prompt), _answered(answered)) for asked, answered in _pairs(examples))
+    pairs = _pairs(examples, prompt, fields)
+    return tuple((_asked(asked, prompt), _answered(answered, wrapper)) for asked, answered in pairs)
 
 
-def _pairs(examples: Any) -> list[tuple[Any, Any]]:
+def _pairs(examples: Any, prompt: Prompt, fields: Sequence[str]) -> list[tuple[Any, Any]]:
     if hasattr(examples, "columns") and hasattr(examples, "itertuples"):
         return _pairs_of_frame(examples)
-    if isinstance(examples, str | Mapping) or not isinstance(examples, Sequence):
-        raise InputError("examples must be a list of (input, output) pairs, or a frame whose last column is the output")
-    for pair in examples:
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise InputError(f"an example must be a pair (input, output), not {pair!r:.80}")
-    return [(pair[0], pair[1]) for pair in examples]
+    if isinstance(examples, Mapping):
+        return list(examples.items())
+    if isinstance(examples, str) or not isinstance(examples, Sequence):
+        raise InputError(
+            "examples must be a list of (input, output) pairs, a dict of input to output, or a frame whose last column "
+            "is the output"
+        )
+    return [
+        _pair_of_dict(one, prompt, fields) if isinstance(one, Mapping) else _pair_of_sequence(one) for one in examples
+    ]
+
+
+def _pair_of_sequence(pair: Any) -> tuple[Any, Any]:
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        raise InputError(f"an example must be a pair (input, output) or a dict, not {pair!r:.80}")
+    return pair[0], pair[1]
+
+
+def _pair_of_dict(example: Mapping[str, Any], prompt: Prompt, fields: Sequence[str]) -> tuple[Any, Any]:
+    """Take an example apart: what the template reads is its input, the rest its output."""
+    read = prompt.columns if prompt.function is None else ()
+    if set(example) == {"input", "output"} and not set(example) <= set(read):
+        return example["input"], example["output"]
+    given = {name: value for name, value in example.items() if name in read}
+    rest = {name: value for name, value in example.items() if name not in read}
+    if given and rest and set(rest) <= set(fields):
+        return given, rest
+    if given and len(rest) == 1:
+        return given, next(iter(rest.values()))
+    wanted = " and ".join(map(repr, read)) or "'input'"
+    raise InputError(
+        f"an example must have {wanted} and one output besides (or the schema's fields), "
+        f"not {', '.join(map(repr, example))}"
+    )
 
 
 def _pairs_of_frame(frame: Any) -> list[tuple[Any, Any]]:
@@ -72,19 +108,19 @@ def _asked(asked: Any, prompt: Prompt) -> str:
     return text
 
 
-def _answered(answered: Any) -> str:
-    if isinstance(answered, str):
-        text = answered
-    elif hasattr(answered, "model_dump_json"):
-        text = str(answered.model_dump_json())
-    else:
-        try:
-            text = json.dumps(answered, ensure_ascii=False, default=_plain)
-        except TypeError:
-            raise InputError(f"an example's output must be text or JSON values, not {answered!r:.80}") from None
-    if not text.strip():
+def _answered(answered: Any, wrapper: str | None) -> str:
+    if isinstance(answered, str) and not answered.strip():
         raise InputError("an example's output is empty")
-    return text
+    if wrapper is not None and not (isinstance(answered, Mapping) and set(answered) == {wrapper}):
+        answered = {wrapper: answered}
+    if isinstance(answered, str):
+        return answered
+    if hasattr(answered, "model_dump_json"):
+        return str(answered.model_dump_json())
+    try:
+        return json.dumps(answered, ensure_ascii=False, default=_plain)
+    except TypeError:
+        raise InputError(f"an example's output must be text or JSON values, not {answered!r:.80}") from None
 
 
 def _plain(value: Any) -> Any:

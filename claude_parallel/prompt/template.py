@@ -1,15 +1,15 @@
-"""A prompt and a row become the text, blocks or messages that are sent.
+"""A prompt and the values of a row become the text that is sent.
 
-Knows templates, column names and callables, and finds a wrong name before the first row. How rows come out of a frame
-is the business of ``frames``; what a request looks like on the wire, of ``request``.
+Knows templates and column names, and finds a wrong name before the first row. What a prompt function may give is
+checked in ``content``; how rows come out of a frame is the business of ``frames``; what a request looks like on the
+wire, of ``request``.
 """
 
 from __future__ import annotations
 
-import math
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError, nearest
@@ -19,7 +19,9 @@ Content = str | list[Any]
 
 PromptFunction = Callable[[Any], Any]
 
-_HALF_A_CHARACTER = "holds half a character (a lone surrogate), which cannot be encoded"
+HALF_A_CHARACTER = "holds half a character (a lone surrogate), which cannot be encoded"
+
+LITERAL_BRACES = "write {{ and }} for literal braces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +39,65 @@ class RowProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """One placeholder of a template.
+
+    Attributes
+    ----------
+    place : int
+        Index of its value.
+    conversion : str or None
+        ``"r"``, ``"s"`` or ``"a"``, as in ``{name!r}``.
+    spec : str
+        A format such as ``".2f"`` or ``"%Y-%m-%d"``; empty = as ``str`` writes it.
+    """
+
+    place: int
+    conversion: str | None = None
+    spec: str = ""
+
+    def write(self, value: Any) -> str:
+        """Return the value as text; a missing one (None) is empty text. Raises what the format raises."""
+        if value is None:
+            return ""
+        if self.conversion is None and not self.spec:
+            return str(value)
+        return format(string.Formatter().convert_field(value, self.conversion), self.spec)
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A checked prompt.
 
     Attributes
     ----------
     columns : tuple of str
-        The columns that it reads, each once; all of them for a callable.
-    pieces : tuple
-        Alternating literal text and index into `columns`; empty for a callable.
-    is_column : bool
-        True when the prompt is the name of a column, whose cells must be text.
+        The columns (and index levels) that it reads, each once; all of them for a callable.
+    pieces : tuple of str or Slot
+        Literal text and placeholders in their order; empty for a callable.
     function : callable or None
         ``row -> str | list of content blocks | list of messages``.
+    is_column : bool
+        True when the prompt is the name of a column, whose cells must be text.
+    skips_missing : bool
+        True = a row in which a used value is missing is not asked.
     """
 
     columns: tuple[str, ...]
-    pieces: tuple[str | int, ...] = ()
+    pieces: tuple[str | Slot, ...] = ()
     function: PromptFunction | None = None
     is_column: bool = False
+    skips_missing: bool = True
 
     @property
     def static_text(self) -> str:
         """The text before the first placeholder: the same for every row."""
         return self.pieces[0] if self.pieces and isinstance(self.pieces[0], str) else ""
+
+    @property
+    def has_formats(self) -> bool:
+        """True where a placeholder has a format, such as ``{price:.2f}``, that might not fit its values."""
+        return any(isinstance(piece, Slot) and bool(piece.spec) for piece in self.pieces)
 
     def fill(self, values: Sequence[Any]) -> str | Skipped | RowProblem:
         """Return the text for one row of a template or column prompt.
@@ -70,153 +107,157 @@ class Prompt:
         values : sequence
             The cells of `columns`, missing ones as None. Braces in cells are data.
         """
-        for name, value in zip(self.columns, values, strict=True):
-            if value is None:
-                return Skipped(f"column {name!r} is missing")
-            if isinstance(value, str) and not value.strip():
-                return Skipped(f"column {name!r} is empty text")
-        text = "".join(piece if isinstance(piece, str) else str(values[piece]) for piece in self.pieces)
-        return text if _is_unicode(text) else RowProblem(f"the prompt {_HALF_A_CHARACTER}")
+        if self.skips_missing:
+            for name, value in zip(self.columns, values, strict=True):
+                if (lacks := lack_of(value)) is not None:
+                    return Skipped(f"column {name!r} {lacks}")
+        parts: list[str] = []
+        for piece in self.pieces:
+            try:
+                parts.append(piece if isinstance(piece, str) else piece.write(values[piece.place]))
+            except Exception as error:  # a format that does not fit, or a cell whose own code raises
+                name = self.columns[piece.place] if isinstance(piece, Slot) else ""
+                return RowProblem(f"column {name!r} cannot be filled in: {type(error).__name__}: {error}")
+        text = "".join(parts)
+        if not text.strip():
+            return Skipped("the prompt is empty text")
+        return text if is_unicode(text) else RowProblem(f"the prompt {HALF_A_CHARACTER}")
 
 
-def compile_prompt(prompt: str | PromptFunction, columns: Sequence[str], *, is_series: bool = False) -> Prompt:
+def lack_of(value: Any) -> str | None:
+    """Say what a value lacks to be asked about; None when it lacks nothing."""
+    if value is None:
+        return "is missing"
+    return "is empty text" if isinstance(value, str) and not value.strip() else None
+
+
+def compile_prompt(
+    prompt: str | PromptFunction,
+    columns: Sequence[str],
+    *,
+    is_series: bool = False,
+    may_be_constant: bool = False,
+    skips_missing: bool = True,
+) -> Prompt:
     """Check a prompt against the columns there are.
 
     Parameters
     ----------
     prompt : str or callable
-        A column name, a template such as ``"Translate: {text}"`` (``{{`` and ``}}`` for literal braces), or a
-        callable that gets the row.
+        A column name, a template such as ``"Translate: {text}"`` (``{{`` and ``}}`` for literal braces, formats as in
+        ``{price:.2f}``), or a callable that gets the row.
     columns : sequence of str
         The names that may stand in a placeholder.
     is_series : bool, default False
-        True for a series: ``{}`` stands for its value.
+        True for a series: ``{}`` stands for its value, the first of `columns`.
+    may_be_constant : bool, default False
+        True where each row brings a file, so that the same text for all of them makes sense.
+    skips_missing : bool, default True
+        False = rows with missing values are asked, too; a template shows empty text in their place.
 
     Raises
     ------
     InputError
-        For an unknown column, an attribute or index access, a format specification, or a text that is the same for
-        every row.
+        For an unknown column, an attribute or index access, or a text that is the same for every row.
     """
     if callable(prompt):
-        return Prompt(columns=tuple(columns), function=prompt)
+        return Prompt(columns=tuple(columns), function=prompt, skips_missing=skips_missing)
     if not isinstance(prompt, str):
         raise InputError(f"prompt must be a column name, a template or a callable, not {type(prompt).__name__}")
     if not is_series and prompt in columns:
-        return Prompt(columns=(prompt,), pieces=("", 0), is_column=True)
-    return _compile_template(prompt, columns, is_series)
+        return Prompt(columns=(prompt,), pieces=(Slot(0),), is_column=True, skips_missing=skips_missing)
+    compiled = _compile_template(prompt, columns, is_series)
+    if not compiled.columns and not (may_be_constant and prompt.strip()):
+        hint = "write {} where the value goes" if is_series else nearest(prompt, columns)
+        raise InputError(
+            f"the prompt {_shorten(prompt)!r} is neither a column nor a template with a placeholder, "
+            f"so every row would ask the same; {hint}"
+        )
+    return replace(compiled, skips_missing=skips_missing)
 
 
 def _compile_template(template: str, columns: Sequence[str], is_series: bool) -> Prompt:
     used: list[str] = []
-    pieces: list[str | int] = [""]
-    for literal, name in _split(template):
-        if literal:
-            pieces.append(literal) if isinstance(pieces[-1], int) else pieces.__setitem__(-1, pieces[-1] + literal)
-        if name is None:
+    pieces: list[str | Slot] = []
+    for part in _split(template):
+        if isinstance(part, str):
+            pieces.append(part)
             continue
-        column = _resolve(name, columns, is_series)
-        if column not in used:
-            used.append(column)
-        pieces.append(used.index(column))
-    if not used:
-        hint = "write {} where the value goes" if is_series else nearest(template, columns)
-        raise InputError(
-            f"the prompt {_shorten(template)!r} is neither a column nor a template with a placeholder, "
-            f"so every row would ask the same; {hint}"
-        )
+        name, conversion, spec = _resolve(part, columns, is_series)
+        if name not in used:
+            used.append(name)
+        pieces.append(Slot(used.index(name), conversion, spec))
     return Prompt(columns=tuple(used), pieces=tuple(pieces))
 
 
-def _split(template: str) -> list[tuple[str, str | None]]:
-    """Return the template as pairs of literal text and the name of the placeholder behind it."""
-    pairs: list[tuple[str, str | None]] = []
+@dataclass(frozen=True, slots=True)
+class _Placeholder:
+    """What stands between a pair of braces, taken apart as Python's formats are."""
+
+    name: str
+    conversion: str | None
+    spec: str
+
+    @property
+    def text(self) -> str:
+        """All of it: a column may be named ``a:b``."""
+        conversion = f"!{self.conversion}" if self.conversion else ""
+        return f"{self.name}{conversion}{':' + self.spec if self.spec else ''}"
+
+
+def _split(template: str) -> Iterator[str | _Placeholder]:
+    """Yield the literal texts of a template, neighbours joined, and its placeholders."""
+    literal = ""
     try:
-        parsed = list(string.Formatter().parse(template))
+        for text, name, spec, conversion in string.Formatter().parse(template):
+            literal += text
+            if name is not None:
+                if literal:
+                    yield literal
+                literal = ""
+                yield _Placeholder(name, conversion, spec or "")
     except ValueError as error:
         raise InputError(
-            f"the template {_shorten(template)!r} has an unpaired brace ({error}); write {{{{ and }}}} for "
-            "literal braces"
+            f"the template {_shorten(template)!r} has an unpaired brace ({error}); {LITERAL_BRACES}"
         ) from None
-    for literal, name, spec, conversion in parsed:
-        if spec or conversion:
-            raise InputError(
-                f"the placeholder {{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}} has a "
-                "format; only a plain column name may stand there. Format the column first, with assign()"
-            )
-        pairs.append((literal, name))
-    return pairs
+    if literal:
+        yield literal
 
 
-def _resolve(name: str, columns: Sequence[str], is_series: bool) -> str:
-    if is_series and name == "":
-        return columns[0]
-    if name in columns:
-        return name
-    if name == "":
+def _resolve(part: _Placeholder, columns: Sequence[str], is_series: bool) -> tuple[str, str | None, str]:
+    """Return the column that a placeholder names, its conversion and its format."""
+    if part.text in columns:
+        return part.text, None, ""
+    if part.name in columns or (is_series and not part.name):
+        _check_format(part)
+        return part.name or columns[0], part.conversion, part.spec
+    shown = f"{{{_shorten(part.text)}}}"
+    if any(mark in part.text for mark in "\"'\n"):
+        raise InputError(f"{shown} is no placeholder: only the name of a column can stand there; {LITERAL_BRACES}")
+    if not part.name:
         raise InputError(
             "the placeholder {} is for series; name a column, as in {" + (columns[0] if columns else "") + "}"
         )
-    if any(mark in name for mark in ".["):
+    if any(mark in part.name for mark in ".["):
         raise InputError(
-            f"the placeholder {{{name}}} reaches into a value; only a plain column name may stand there. "
+            f"the placeholder {shown} reaches into a value; only a plain column name may stand there. "
             "Make a column of it first, with assign()"
         )
-    raise InputError(f"the prompt names the column {name!r}, which does not exist; {nearest(name, columns)}")
-
-
-def check_content(result: object) -> Content | Skipped | RowProblem:
-    """Return what a prompt function gave, if it can be sent.
-
-    Parameters
-    ----------
-    result : object
-        Text, a content block, a list of content blocks, or a list of messages. None and empty text skip the row.
-    """
-    if result is None or (isinstance(result, str) and not result.strip()) or result == []:
-        return Skipped("the prompt function gave nothing")
-    if isinstance(result, str):
-        return result if _is_unicode(result) else RowProblem(f"the prompt function's text {_HALF_A_CHARACTER}")
-    if isinstance(result, Mapping):
-        result = [result]
-    if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
-        return RowProblem(
-            f"the prompt function gave {type(result).__name__}; it must give text, content blocks or messages"
-        )
-    with_role = ["role" in item for item in result]
-    if any(with_role) and not all(with_role):
-        return RowProblem("the prompt function mixed content blocks and messages in one list")
-    if any(with_role) and not all(_is_content(item.get("content")) for item in result):
-        return RowProblem("the prompt function gave a message whose content is neither text nor a list of blocks")
-    wrong = _not_json(result)
-    return result if wrong is None else RowProblem(f"the prompt function gave {wrong}, which cannot be sent as JSON")
-
-
-def _is_content(content: object) -> bool:
-    return isinstance(content, str) or (
-        isinstance(content, list | tuple) and all(isinstance(block, Mapping) for block in content)
+    raise InputError(
+        f"the prompt names the column {part.name!r}, which does not exist; {nearest(part.name, columns)} "
+        f"({LITERAL_BRACES})"
     )
 
 
-def _not_json(value: object) -> str | None:
-    """Name the first part of a value that JSON cannot say; None when all of it can be sent."""
-    if isinstance(value, str):
-        return None if _is_unicode(value) else f"text that {_HALF_A_CHARACTER}"
-    if value is None or isinstance(value, bool | int):
-        return None
-    if isinstance(value, float):
-        return None if math.isfinite(value) else repr(value)
-    if isinstance(value, Mapping):
-        odd = next((name for name in value if not isinstance(name, str)), None)
-        return _first_not_json(value.values()) if odd is None else f"the key {odd!r}, which is no text"
-    return _first_not_json(value) if isinstance(value, list | tuple) else f"a value of type {type(value).__name__}"
+def _check_format(part: _Placeholder) -> None:
+    """Refuse what no value could be written with; whether a format suits the values is seen on the first row."""
+    if part.conversion not in (None, "r", "s", "a"):
+        raise InputError(f"the placeholder {{{part.text}}} has the conversion !{part.conversion}; there is !r, !s, !a")
+    if "{" in part.spec:
+        raise InputError(f"the placeholder {{{part.text}}} has a placeholder in its format; write the format out")
 
 
-def _first_not_json(parts: Iterable[object]) -> str | None:
-    return next((wrong for wrong in map(_not_json, parts) if wrong is not None), None)
-
-
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Say whether text can be encoded; half a surrogate pair cannot."""
     if text.isascii():
         return True
@@ -225,19 +266,6 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def attach_blocks(blocks: list[dict[str, Any]], content: Content) -> Content:
-    """Return content with blocks put before it (the API reads files best before the question about them).
-
-    Messages get them at the beginning of the first one.
-    """
-    if isinstance(content, str):
-        return [*blocks, {"type": "text", "text": content}]
-    if content and "role" in content[0]:
-        first = content[0]
-        return [{**first, "content": attach_blocks(blocks, first["content"])}, *content[1:]]
-    return [*blocks, *content]
 
 
 def _shorten(text: str) -> str:

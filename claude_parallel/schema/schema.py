@@ -191,6 +191,13 @@ def compile_schema(spec: Any, out: str, taken: Collection[str] = ()) -> Schema:
     InputError
         For what the API refuses or silently empties, and for names that cannot be columns; before any call.
     """
+    try:
+        return _compile(spec, out, taken)
+    except RecursionError:
+        raise InputError("the schema is nested more deeply than can be read; flatten it") from None
+
+
+def _compile(spec: Any, out: str, taken: Collection[str]) -> Schema:
     kind = _kind(spec)
     adapter, full = _adapt(kind)
     if isinstance(spec, Mapping) and "title" not in spec:

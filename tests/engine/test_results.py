@@ -14,10 +14,10 @@ from claude_parallel.progress.stats import RunStats
 from claude_parallel.records import Outcome
 
 COST = Decimal("0.5")
-GOOD = Outcome("text", None, None, None, COST, "api", 1, "req_1")
-BAD = Outcome(None, None, "refusal", "refusal: x", COST, "api", 2, "req_2")
-FAILED = Outcome(None, None, "server", "server: x", Decimal(0), "none", 7)
-KNOWN = Outcome("text", None, None, None, Decimal(0), "journal")
+GOOD = Outcome(text="text", cost=COST, source="api", attempts=1, request_id="req_1")
+BAD = Outcome(kind="refusal", error="refusal: x", cost=COST, source="api", attempts=2, request_id="req_2")
+FAILED = Outcome(kind="server", error="server: x", attempts=7)
+KNOWN = Outcome(text="text", source="journal")
 
 
 def empty(size: int) -> Results:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any
 
 import pandas as pd
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 import claude_parallel as cp
 
@@ -35,7 +37,53 @@ def test_several_classes_are_a_list() -> None:
     assert all(set(labels) <= {"a", "b"} for labels in out["label"])
 
 
-@pytest.mark.parametrize("labels", [["one"], ["a", "a"], "ab", ["a", ""]])
+class Tone(Enum):
+    """Labels as an Enum."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+@pytest.mark.parametrize(
+    ("labels", "categories"),
+    [
+        ({"good": "any praise", "bad": None}, ["good", "bad"]),
+        (Tone, ["good", "bad"]),
+        ([Tone.BAD, Tone.GOOD], ["bad", "good"]),
+        ([1, 2, 3], [1, 2, 3]),
+        (range(2), [0, 1]),
+        (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
+        (pd.Series(["b", "a"]), ["b", "a"]),
+        (["{x}", "y"], ["{x}", "y"]),
+    ],
+    ids=["dict", "Enum", "members", "whole numbers", "range", "categorical", "Series", "braces"],
+)
+def test_labels_may_be_whatever_names_classes(labels: Any, categories: list[Any]) -> None:
+    """The column has exactly these categories, in their order."""
+    out = FRAME.claude.classify("{t}", labels, progress=False)
+
+    assert out["label"].cat.categories.tolist() == categories
+    assert out["label"].notna().all()
+
+
+def test_descriptions_of_labels_stand_in_the_prompt() -> None:
+    """They are why one writes a dict."""
+    seen: list[str] = []
+
+    def answer(body: Any) -> str:
+        seen.append(str(body["system"]))
+        return '{"value": "billing"}'
+
+    with cp.simulator(None, latency_seconds=0, answer=answer):
+        labels = {"billing": "charges and\n refunds {all}", "bug": "it does not work"}
+        FRAME.claude.classify("{t}", labels, system="Be strict.", progress=False, max_concurrency=1)
+
+    assert "Be strict." in seen[0]
+    assert "- billing: charges and refunds {all}" in seen[0]
+    assert "- bug: it does not work" in seen[0]
+
+
+@pytest.mark.parametrize("labels", [["one"], ["a", "a"], "ab", ["a", ""], ["a", 1.5], ["a", True], 5, {"a": 1, "b": 2}])
 def test_labels_that_cannot_work_are_refused(labels: Any) -> None:
     """Before the first call."""
     with pytest.raises(cp.InputError, match="labels"):
@@ -55,6 +103,30 @@ def test_extract_gives_fields_and_objects() -> None:
     objects = out.claude.models()
     assert [fact.year for fact in objects] == out["year"].tolist()
     assert isinstance(objects.iloc[0], Fact)
+
+
+def test_the_objects_follow_the_rows_and_are_built_from_the_cells() -> None:
+    """Of sorted frames too; what a validator changes can still be had, and a row without an answer has none."""
+
+    class Fact(BaseModel):
+        name: Annotated[str, AfterValidator(lambda text: f"<{text}>" if text.startswith("ok") else _refuse())]
+        day: date | None = Field(alias="the day")
+        parts: list[Tone] = []
+
+    frame = pd.DataFrame({"t": ["b", None, "a"]})
+    answer = '{"name": "ok", "the day": "2026-01-02", "parts": ["good"]}'
+    with cp.simulator(None, latency_seconds=0, answer=lambda body: answer):
+        out = frame.claude.extract("{t}", Fact, progress=False).sort_values("t")
+
+    objects = out.claude.models()
+    assert objects.index.tolist() == [2, 0, 1]
+    assert objects.iloc[2] is None
+    assert isinstance(objects.iloc[0], Fact)
+    assert objects.iloc[0].name == "<ok>"
+
+
+def _refuse() -> str:
+    raise ValueError("not ok")
 
 
 def test_models_of_an_untyped_frame_are_refused() -> None:

@@ -17,7 +17,7 @@ from claude_parallel.progress.bar import Clocks, LineBar, NoBar, TextBar, choose
 from claude_parallel.progress.stats import RunStats
 from claude_parallel.records import Outcome
 
-GOOD = Outcome("text", None, None, None, Decimal("0.25"), "api")
+GOOD = Outcome(text="text", cost=Decimal("0.25"), source="api")
 NOON = 1_795_435_200.0
 
 

@@ -15,8 +15,8 @@ from claude_parallel.progress.stats import RunStats
 from claude_parallel.progress.words import describe
 from claude_parallel.records import Outcome, Source, Usage
 
-KNOWN = Outcome("text", None, None, None, Decimal(0), "journal")
-REFUSED = Outcome(None, None, "refusal", "refusal: x", Decimal(0), "api")
+KNOWN = Outcome(text="text", source="journal")
+REFUSED = Outcome(kind="refusal", error="refusal: x", source="api")
 
 outcomes = st.builds(
     Outcome,

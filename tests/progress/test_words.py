@@ -14,12 +14,12 @@ from claude_parallel.progress.words import conclude, counted, describe
 from claude_parallel.records import Outcome
 from claude_parallel.text import clock_time, format_usd, short_id
 
-GOOD = Outcome("text", None, None, None, Decimal("0.25"), "api")
-KNOWN = Outcome("text", None, None, None, Decimal(0), "journal")
-REFUSED = Outcome(None, None, "refusal", "refusal: x", Decimal(0), "api")
-SKIPPED = Outcome(None, None, "skipped", "skipped: x", Decimal(0), "none")
-STOPPED = Outcome(None, None, "cancelled", "cancelled: x", Decimal(0), "none")
-LEFT_OUT = Outcome(None, None, "budget", "budget: x", Decimal(0), "none")
+GOOD = Outcome(text="text", cost=Decimal("0.25"), source="api")
+KNOWN = Outcome(text="text", source="journal")
+REFUSED = Outcome(kind="refusal", error="refusal: x", source="api")
+SKIPPED = Outcome(kind="skipped", error="skipped: x")
+STOPPED = Outcome(kind="cancelled", error="cancelled: x")
+LEFT_OUT = Outcome(kind="budget", error="budget: x")
 
 NOON = 1_795_435_200.0
 

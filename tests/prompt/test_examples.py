@@ -25,6 +25,11 @@ TWO = compile_prompt("{text} about {other}", ["text", "other"])
         (pd.DataFrame({"q": ["x"], "a": ["y"]}), ONE, (("Classify: x", "y"),)),
         (pd.DataFrame({"text": ["x"], "other": ["z"], "a": [3]}), TWO, (("x about z", "3"),)),
         (None, ONE, ()),
+        ({"x": "y", "z": 3}, ONE, (("Classify: x", "y"), ("Classify: z", "3"))),
+        ([{"text": "x", "label": "y"}], ONE, (("Classify: x", "y"),)),
+        ([{"input": "x", "output": "y"}], ONE, (("Classify: x", "y"),)),
+        ([{"input": {"text": "a", "other": "b"}, "output": "y"}], TWO, (("a about b", "y"),)),
+        ([{"text": "a", "other": "b", "label": {"n": 1}}], TWO, (("a about b", '{"n": 1}'),)),
     ],
 )
 def test_pairs_are_written_as_the_rows_are(examples: Any, prompt: Any, expected: Any) -> None:
@@ -37,6 +42,9 @@ def test_pairs_are_written_as_the_rows_are(examples: Any, prompt: Any, expected:
     [
         ("text", "list of"),
         ([("a",)], "pair"),
+        ([{"text": "a"}], "one output besides"),
+        ([{"label": "a"}], "'text' and one output"),
+        ([{"text": "a", "b": 1, "c": 2}], "one output besides"),
         ([({"text": "a"}, "b")], "'other'"),
         ([("", "b")], "empty"),
         ([("a", "")], "empty"),
@@ -48,3 +56,13 @@ def test_what_is_not_a_pair_is_refused(examples: Any, words: str) -> None:
     """A mistake in the examples is told before the first call."""
     with pytest.raises(InputError, match=words):
         example_pairs(examples, TWO if words == "'other'" else ONE)
+
+
+def test_the_answer_of_an_example_looks_like_the_answers_that_are_asked_for() -> None:
+    """Fields of a schema are taken together; the value of a bare type stands in the field around it."""
+    both = example_pairs([{"text": "x", "tone": "good", "n": 1}], ONE, fields=("tone", "n"))
+    assert both == (("Classify: x", '{"tone": "good", "n": 1}'),)
+    assert example_pairs([("x", "good")], ONE, fields=("value",), wrapper="value") == (
+        ("Classify: x", '{"value": "good"}'),
+    )
+    assert example_pairs([("x", {"value": 1})], ONE, wrapper="value") == (("Classify: x", '{"value": 1}'),)

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError
-from claude_parallel.prompt.template import Prompt, RowProblem, Skipped, attach_blocks, check_content, compile_prompt
+from claude_parallel.prompt.content import attach_blocks, check_content
+from claude_parallel.prompt.template import Prompt, RowProblem, Skipped, compile_prompt
 
 COLUMNS = ["review", "product", "a.b", "x y", "0"]
 

@@ -652,6 +652,16 @@ def test_a_collision_that_the_prefix_does_not_solve_is_an_input_error(spec: Any,
         compile_schema(spec, "out", taken)
 
 
+def test_a_schema_nested_without_end_is_refused() -> None:
+    """Three thousand arrays in each other are one clear line, not a RecursionError."""
+    node: dict[str, Any] = {"type": "string"}
+    for _ in range(3_000):
+        node = {"type": "array", "items": node}
+    spec = {"type": "object", "properties": {"a": node}, "required": ["a"], "additionalProperties": False}
+    with pytest.raises(InputError, match="nested more deeply"):
+        compile_schema(spec, "out")
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="pydantic takes the typing module's own from 3.12 on")
 def test_the_typing_modules_own_typed_dict_works() -> None:
     """On Python 3.12 and later both kinds of TypedDict are records."""

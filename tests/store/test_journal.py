@@ -12,7 +12,6 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def test_the_record_of_a_run_takes_text_that_utf8_cannot_say(path: Path) -> None
     odd = "cell \ud83d"
     journal.begin_run("r1", 1.0, HOST, {"out": odd})
     journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure(kind="invalid", message=odd)), None)
-    journal.keep_rows("r1", [RunRow(0, KEY, Outcome(odd, None, "invalid", odd, Decimal(0), "none"))])
+    journal.keep_rows("r1", [RunRow(0, KEY, Outcome(text=odd, kind="invalid", error=odd))])
     journal.end_run("r1", 2.0, {"what": odd})
     journal.close()
     assert count(path, "run_rows") == count(path, "attempts") == 1

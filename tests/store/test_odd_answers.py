@@ -112,9 +112,9 @@ def test_what_can_never_be_kept_is_told_once_and_left_out(tmp_path: Path) -> Non
     journal = Journal.open(tmp_path / "j.sqlite3")
     nonsense: Any = {"no": "number"}
     with pytest.warns(UserWarning, match="1 records cannot be kept") as caught:
-        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(None, None, None, None, None, "api"))])
+        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(cost=None, source="api"))])
         keep(journal, KEYS[1])
-        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(None, None, None, None, None, "api"))])
+        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(cost=None, source="api"))])
     assert len(caught) == 1
     journal.close()
     assert set(Journal.open(tmp_path / "j.sqlite3").recall(KEYS)) == {KEYS[1]}

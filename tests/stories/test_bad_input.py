@@ -36,9 +36,13 @@ def refused(frame: Any, prompt: Any, **options: Any) -> str:
         ("What is the capital of France?", ["every row would ask the same"]),
         ("{review.upper}", ["{review.upper}", "plain column name", "assign()"]),
         ("{review[0]}", ["{review[0]}", "plain column name"]),
-        ("{review!r}", ["{review!r}", "format"]),
-        ("{n:.2f}", ["{n:.2f}", "format"]),
+        ("{review!x}", ["{review!x}", "!r, !s, !a"]),
+        ("{review:.2f}", ["'review'", "first row", "format"]),
+        ("{n:%Y}", ["'n'", "first row", "format"]),
         ("{n:{review}}", ["format"]),
+        ('Answer as {"tone": "good"}: {review}', ["{{ and }}", "literal braces"]),
+        ("Answer as {tone: good} for {review}", ["'tone'", "{{ and }}"]),
+        ("{\n  tone\n} {review}", ["literal braces"]),
         ("{}", ["series", "{review}"]),
         ("{0}", ["'0'"]),
         ("Tone of {review", ["brace", "{{"]),
@@ -141,7 +145,18 @@ def test_a_column_name_that_stands_twice_is_refused() -> None:
         ({"stop_sequences": [""]}, "stop_sequences"),
         ({"stop_sequences": 5}, "stop_sequences"),
         ({"journal": 5}, "journal"),
-        ({"temperature": 0.5}, "temperature"),
+        ({"temperature": 0.5}, "it is gone"),
+        ({"top_p": 0.5}, "it is gone"),
+        ({"max_workers": 8}, "did you mean 'max_concurrency'"),
+        ({"concurrency": 8}, "did you mean 'max_concurrency'"),
+        ({"n_jobs": -1}, "did you mean 'max_concurrency'"),
+        ({"system_prompt": "x"}, "did you mean 'system'"),
+        ({"system": "You know {product}"}, "{product}"),
+        ({"model": "haiku"}, "'claude-haiku-5-5'"),
+        ({"tools": ["web_search"]}, "'type': 'web_search_"),
+        ({"tools": ["my_tool"]}, "describe 'my_tool'"),
+        ({"skip_missing": "no"}, "skip_missing"),
+        ({"keep_text": 1}, "keep_text"),
         ({"max_token": 5}, "did you mean 'max_tokens'"),
         ({"images": "photo"}, "photo"),
         ({"images": 5}, "images"),
@@ -193,8 +208,8 @@ def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> N
     assert "first row" in message
 
 
-def test_two_runs_of_one_frame_at_once_are_refused() -> None:
-    """Both would pay for the same rows."""
+def test_two_runs_of_one_frame_to_one_column_at_once_are_refused() -> None:
+    """Both would pay for the same rows; another column, or a copy, is another thing."""
     frame, account = frame_of(3), world()
     entered, leave = threading.Event(), threading.Event()
 
@@ -208,9 +223,10 @@ def test_two_runs_of_one_frame_at_once_are_refused() -> None:
     first.start()
     try:
         assert entered.wait(10)
-        with pytest.raises(InputError, match="being mapped already"):
+        with pytest.raises(InputError, match="being mapped already, to 'response'"):
             world().map(frame, "Say {t}")
         assert world().map(frame.copy(), "Say {t}")["response"].notna().all()
+        assert world().map(frame, "Shout {t}", out="loud")["loud"].notna().all()
     finally:
         leave.set()
         first.join()

@@ -144,13 +144,31 @@ def test_out_names_the_columns() -> None:
     assert out["asked"][1] == "re: re: Say row number 1 of the frame?"
 
 
-def test_a_series_gives_a_frame_on_its_own_index() -> None:
-    """``{}`` stands for the value; missing ones are skipped."""
-    series = pd.Series(["a", None, "c"], index=[3, 1, 3], name="word")
-    out = echo().map(series, "Say {}")
-    assert list(out.columns) == ["response", "response_error", "response_cost"]
-    assert list(out.index) == [3, 1, 3]
-    assert out["response"].tolist()[::2] == ["re: Say a", "re: Say c"]
+def test_formats_and_index_levels_may_stand_in_a_template() -> None:
+    """As Python formats them, whatever the index; a value that does not fit its format is its row's problem alone."""
+    index = pd.MultiIndex.from_tuples([("x", 2), ("y", 1), ("z", 3)], names=["shelf", "n"])
+    frame = pd.DataFrame({"price": [1.5, 2.25, "free"], "day": pd.to_datetime(["2026-01-02"] * 3)}, index=index)
+    out = echo().map(frame, "{shelf}{n:03d}: {price:.2f} on {day:%d.%m.} {price!r}")
+    assert out["response"].tolist()[:2] == ["re: x002: 1.50 on 02.01. 1.5", "re: y001: 2.25 on 02.01. 2.25"]
+    assert out["response_error"].iloc[2].startswith("invalid: column 'price' cannot be filled in: ValueError")
+    assert out.index.equals(index)
+
+
+def test_a_column_wins_over_an_index_level_of_the_same_name() -> None:
+    """As everywhere in pandas, and over a format of the same look: ``{a:b}`` may be a column."""
+    frame = pd.DataFrame({"a": ["column"], "a:b": ["colon"]}, index=pd.Index(["level"], name="a"))
+    assert echo().map(frame, "{a} {a:b} {a:>8}")["response"].tolist() == ["re: column colon   column"]
+
+
+def test_columns_of_a_multiindex_are_named_by_their_parts() -> None:
+    """``{q/x}`` in a template, the tuple in a function; the answers stand at the top level and are replaced there."""
+    frame = pd.DataFrame([["a", "b"]], columns=pd.MultiIndex.from_tuples([("q", "x"), ("q", "y")]))
+    out = echo().map(frame, "{q/x} and {q/y}")
+    assert out["response"].tolist() == ["re: a and b"]
+    assert out.claude.cost.loc["response", "answered"] == 1
+    again = echo().map(out, lambda row: row[("q", "y")])
+    assert again["response"].tolist() == ["re: b"]
+    assert again.columns.tolist() == out.columns.tolist()
 
 
 def test_numbers_and_dates_are_written_as_python_writes_them() -> None:

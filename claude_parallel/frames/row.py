@@ -1,0 +1,93 @@
+"""The row that a prompt function gets: a Series that notes which missing cells are used.
+
+``lambda row: f"About {row.text}"`` would ask about "nan" where the cell is missing. A template skips such a row; that
+the function used the cell is seen here, so that its row can be skipped as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..prompt.template import lack_of
+
+
+class Row(pd.Series):
+    """One row of a frame.
+
+    Cells are noted when they are asked for by name or place (``row["text"]``, ``row.text``, ``row.get("text")``,
+    ``row.loc[...]``, ``row.iloc[0]``); whoever turns the whole row into something else (``row.to_dict()``) sees to
+    missing cells himself.
+
+    """
+
+    _lacks: list[str]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, position: int) -> Row:
+        """Return the row at a position."""
+        row = cls(frame.iloc[position])
+        object.__setattr__(row, "_lacks", [])  # no cell of that name, as pandas would have it
+        return row
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.Series  # what is made of a row notes nothing
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._used(key, super().__getitem__(key))
+
+    @property
+    def loc(self) -> Any:
+        """Cells by name."""
+        return _Noting(self, super().loc)
+
+    @property
+    def iloc(self) -> Any:
+        """Cells by place."""
+        return _Noting(self, super().iloc)
+
+    @property
+    def at(self) -> Any:
+        """One cell by name."""
+        return _Noting(self, super().at)
+
+    @property
+    def iat(self) -> Any:
+        """One cell by place."""
+        return _Noting(self, super().iat)
+
+    def _used(self, key: Any, value: Any) -> Any:
+        if isinstance(value, pd.Series):
+            for name, cell in value.items():
+                self._note(name, cell)
+        else:
+            self._note(self.index[key] if isinstance(key, int) and key not in self.index else key, value)
+        return value
+
+    def _note(self, name: Any, cell: Any) -> None:
+        lacks = lack_of(None if is_missing(cell) else cell)
+        if lacks is not None:
+            self._lacks.append(f"column {name!r} {lacks}")
+
+
+class _Noting:
+    """An indexer of a row that notes what is read through it."""
+
+    def __init__(self, row: Row, indexer: Any) -> None:
+        self._row = row
+        self._indexer = indexer
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._row._used(key, self._indexer[key])
+
+
+def lack_of_row(row: Row) -> str | None:
+    """Say which cell was used first of those that are missing or empty text; None when there is none."""
+    return row._lacks[0] if row._lacks else None
+
+
+def is_missing(cell: Any) -> bool:
+    """Say whether a cell is None, NaN, NA or NaT; a list or an array is not, whatever it holds."""
+    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
