@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,6 +48,37 @@ def aiohttp_sdk(url: str, prompts: Sequence[str]) -> list[str | None]:
         return await _gather(
             anthropic.AsyncAnthropic(base_url=url, api_key="simulator", http_client=http), prompts, _patient
         )
+
+    return asyncio.run(main())
+
+
+def bare_aiohttp(url: str, prompts: Sequence[str]) -> list[str | None]:
+    """Nothing but aiohttp: prepared bodies, ``json.loads``, no error handled: the limit of a Python client."""
+    import aiohttp
+
+    headers = {
+        "authorization": "Bearer simulator",
+        "anthropic-version": "2026-10-21",
+        "content-type": "application/json",
+    }
+    bodies = [
+        json.dumps(
+            {"model": MODEL, "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": prompt}]}
+        ).encode()
+        for prompt in prompts
+    ]
+
+    async def main() -> list[str | None]:
+        semaphore = asyncio.Semaphore(SEMAPHORE)
+        connector = aiohttp.TCPConnector(limit=SEMAPHORE)
+
+        async def ask(session: aiohttp.ClientSession, body: bytes) -> str | None:
+            async with semaphore, session.post(f"{url}/v1/messages", data=body) as response:
+                message = json.loads(await response.read())
+            return "".join(block["text"] for block in message["content"] if block["type"] == "text")
+
+        async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+            return list(await asyncio.gather(*(ask(session, body) for body in bodies)))
 
     return asyncio.run(main())
 

@@ -1,6 +1,7 @@
-"""Rows per second where nothing but the client's own work counts: a server without latency or limits, and none at all.
+"""Rows per second, and CPU per row, where nothing but the client's own work counts.
 
-Rounds are interleaved and only ratios of medians are reported, since machines are shared.
+A server in another process answers at once. Rounds are interleaved; compare medians, and CPU rather than time: machines
+are shared.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-import claude_parallel as cp  # noqa: F401  (registers df.claude)
+import claude_parallel as cp
 from claude_parallel.engine.environment import Environment
 from claude_parallel.engine.live import LiveCarrier
 from claude_parallel.engine.plan import make_plan
@@ -32,12 +36,13 @@ from claude_parallel.store.journal import Journal
 
 from .gate import cp_client
 from .gate_virtual import Prompts
-from .rivals import SEMAPHORE, aiohttp_sdk, plain_sdk
+from .rivals import SEMAPHORE, aiohttp_sdk, bare_aiohttp, plain_sdk
 from .servers import served
 
 ROWS = 3_000
 ROUNDS = 5
 ENGINE_ROWS = 100_000
+RUNS_AT_ONCE = 8
 
 Contender = Callable[[str, Sequence[str]], Any]
 
@@ -51,6 +56,9 @@ class _Terminal(io.StringIO):
 
 @contextmanager
 def _dummy_terminal() -> Iterator[None]:
+    if isinstance(sys.stderr, _Terminal):  # several runs at once share one
+        yield
+        return
     real, sys.stderr = sys.stderr, _Terminal()
     try:
         yield
@@ -58,11 +66,12 @@ def _dummy_terminal() -> Iterator[None]:
         sys.stderr = real
 
 
-def mapped(journal: bool | str) -> Contender:
+def mapped(*, journal: bool, wire: Literal["auto", "sdk"] = "auto") -> Contender:
     """Return a contender: ``df.claude.map`` with bar and cost, 50 in flight."""
 
     def run(url: str, prompts: Sequence[str]) -> Any:
         frame = pd.DataFrame({"prompt": prompts})
+        cp.configure(wire=wire)
         with tempfile.TemporaryDirectory() as folder, _dummy_terminal():
             kept = str(Path(folder) / "journal.sqlite3") if journal else False
             out = frame.claude.map("prompt", journal=kept, client=cp_client(url), max_concurrency=SEMAPHORE)
@@ -72,26 +81,73 @@ def mapped(journal: bool | str) -> Contender:
     return run
 
 
+PLAIN, OVER_AIOHTTP, BARE = "plain SDK: gather, semaphore", "the same over aiohttp", "bare aiohttp, prepared bodies"
+
 CONTENDERS: dict[str, Contender] = {
+    PLAIN: plain_sdk,
+    OVER_AIOHTTP: aiohttp_sdk,
     "claude_parallel": mapped(journal=True),
     "claude_parallel, journal=False": mapped(journal=False),
-    "SDK, gather + semaphore": plain_sdk,
-    "SDK on aiohttp, gather + semaphore": aiohttp_sdk,
+    'claude_parallel, wire="sdk"': mapped(journal=True, wire="sdk"),
+    BARE: bare_aiohttp,
 }
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Return rows per second by contender and round."""
-    seen: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One contender in one round.
+
+    Attributes
+    ----------
+    rows_per_second : float
+        By the clock.
+    cpu_microseconds : float
+        Of this process, per row.
+    """
+
+    rows_per_second: float
+    cpu_microseconds: float
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds that this process has used, all its threads included."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def timed(work: Callable[[], Any], rows: int) -> Measure:
+    """Measure some work."""
+    started, cpu = time.perf_counter(), cpu_seconds()
+    work()
+    return Measure(rows / (time.perf_counter() - started), 1e6 * (cpu_seconds() - cpu) / rows)
+
+
+def measure(rounds: int = ROUNDS) -> dict[str, list[Measure]]:
+    """Return what each contender needs, by round."""
+    seen: dict[str, list[Measure]] = {name: [] for name in CONTENDERS}
     with served() as server:
         for number in range(rounds + 1):
             for name, contender in CONTENDERS.items():
                 prompts = [f"row {row} of round {number} by {name}" for row in range(ROWS if number else 200)]
-                started = time.perf_counter()
-                contender(server.url, prompts)
+                found = timed(lambda run=contender, asked=prompts: run(server.url, asked), len(prompts))
                 if number:  # the first round only warms up
-                    seen[name].append(len(prompts) / (time.perf_counter() - started))
+                    seen[name].append(found)
     return seen
+
+
+def runs_at_once(rounds: int = 3) -> tuple[float, float]:
+    """Return the CPU microseconds per row of one run, and of eight that share the process."""
+    ask = mapped(journal=True)
+    seen: tuple[list[float], list[float]] = ([], [])
+    with served() as server, ThreadPoolExecutor(RUNS_AT_ONCE) as pool, _dummy_terminal():
+        for number in range(rounds + 1):
+            for runs, kept in zip((1, RUNS_AT_ONCE), seen, strict=True):
+                questions = [[f"row {row} of {run} of {number}, {runs}" for row in range(ROWS)] for run in range(runs)]
+                work = lambda asked=questions: list(pool.map(lambda prompts: ask(server.url, prompts), asked))  # noqa: E731
+                found = timed(work, ROWS * runs)
+                if number:
+                    kept.append(found.cpu_microseconds)
+    return statistics.median(seen[0]), statistics.median(seen[1])
 
 
 class Echo:
@@ -146,18 +202,19 @@ def engine_seconds(rows: int = ENGINE_ROWS) -> float:
 def run() -> None:
     """Print the tables."""
     seen = measure()
-    plain, aiohttp = (statistics.median(seen[name]) for name in list(CONTENDERS)[2:])
-    print("| contender, 50 in flight | rows/s, median [min..max] | to plain SDK | to SDK on aiohttp |")
-    print("|---|---|---|---|")
-    for name, rates in seen.items():
-        middle = statistics.median(rates)
-        print(
-            f"| {name} | {middle:,.0f} [{min(rates):,.0f}..{max(rates):,.0f}] | {middle / plain:.2f} | "
-            f"{middle / aiohttp:.2f} |"
-        )
+    rate = {name: statistics.median(found.rows_per_second for found in rounds) for name, rounds in seen.items()}
+    cpu = {name: statistics.median(found.cpu_microseconds for found in rounds) for name, rounds in seen.items()}
+    print("| contender, 50 in flight | rows/s | CPU us/row | to plain SDK | to SDK on aiohttp | to bare aiohttp |")
+    print("|---|---|---|---|---|---|")
+    for name in CONTENDERS:
+        ratios = " | ".join(f"{cpu[other] / cpu[name]:.2f}" for other in (PLAIN, OVER_AIOHTTP, BARE))
+        print(f"| {name} | {rate[name]:,.0f} | {cpu[name]:,.0f} | {ratios} |")
+    print("\nRatios are of CPU: how many times less than the other.\n")
+    one, many = runs_at_once()
+    print(f"{RUNS_AT_ONCE} runs at once: {many:,.0f} us of CPU a row, one alone {one:,.0f}: {many / one:.2f} times\n")
     seconds = engine_seconds()
     microseconds = 1e6 * seconds / ENGINE_ROWS
-    print(f"\nEngine alone, {ENGINE_ROWS:,} rows on virtual time: {seconds:.1f} s of CPU, {microseconds:.0f} us a row")
+    print(f"Engine alone, {ENGINE_ROWS:,} rows on virtual time: {seconds:.1f} s of CPU, {microseconds:.0f} us a row")
 
 
 if __name__ == "__main__":
