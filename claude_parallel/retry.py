@@ -31,6 +31,9 @@ class RetryPolicy:
         Tries after the first for plain 429 answers, which are not the row's fault and cost nothing.
     base_seconds, cap_seconds : float
         The nth backoff is drawn from ``U(0.5, 1) * min(cap, base * 2**n)`` seconds.
+    patience_seconds : float
+        The longest wait that a server may ask for; beyond it the run ends with what it has. Limits refill within
+        minutes, so a longer wait is a quota that the user should know of.
 
     Raises
     ------
@@ -42,13 +45,14 @@ class RetryPolicy:
     max_rate_limit_retries: int = 60
     base_seconds: float = 0.5
     cap_seconds: float = 60.0
+    patience_seconds: float = 3_600.0
 
     def __post_init__(self) -> None:
         for name in ("max_retries", "max_rate_limit_retries"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"{name} must be a whole number of at least 0, not {value!r}")
-        for name in ("base_seconds", "cap_seconds"):
+        for name in ("base_seconds", "cap_seconds", "patience_seconds"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise InputError(f"{name} must be seconds, at least 0, not {value!r}")
@@ -68,7 +72,15 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """No other row can do better; send nothing more."""
+    """No other row can do better; send nothing more.
+
+    Attributes
+    ----------
+    wait_seconds : float or None
+        How long the server wants us to stay away, where that is why.
+    """
+
+    wait_seconds: float | None = None
 
 
 Verdict = Again | GiveUp | Stop
@@ -91,7 +103,7 @@ def judge_failure(failure: Failure, earlier: Sequence[Kind], policy: RetryPolicy
     Returns
     -------
     Again, GiveUp or Stop
-        A server's ``retry-after`` is never undercut.
+        A server's ``retry-after`` is never undercut; one beyond the policy's patience stops the run.
     """
     if _is_fatal(failure):
         return Stop()
@@ -102,7 +114,8 @@ def judge_failure(failure: Failure, earlier: Sequence[Kind], policy: RetryPolicy
     if policy.max_retries == 0 or len(same_class) >= allowed:
         return GiveUp()
     if failure.retry_after is not None:
-        return Again(failure.retry_after)
+        is_too_long = failure.retry_after > policy.patience_seconds
+        return Stop(failure.retry_after) if is_too_long else Again(failure.retry_after)
     return Again(backoff_seconds(len(same_class), policy, rng))
 
 

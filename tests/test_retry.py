@@ -169,3 +169,12 @@ def test_a_policy_with_impossible_numbers_is_refused(bad: dict[str, Any]) -> Non
     """With the name of the number."""
     with pytest.raises(InputError, match=next(iter(bad))):
         RetryPolicy(**bad)
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "overloaded", "server"])
+@pytest.mark.parametrize("seconds", [3_601.0, 1e9, 1e18])
+def test_a_wait_beyond_the_patience_stops_the_run(kind: Kind, seconds: float) -> None:
+    """A rate limit refills within minutes: this is a quota, and the run ends with what it has."""
+    failure = Failure(kind=kind, message="later", status=429, retry_after=seconds)
+    assert judge(failure) == Stop(seconds)
+    assert judge(failure, policy=RetryPolicy(patience_seconds=seconds)) == Again(seconds)

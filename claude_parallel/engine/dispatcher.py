@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ..api.answers import usage_of
@@ -19,6 +19,7 @@ from ..limits.load import LoadEstimator
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Transport
 from ..retry import Again, Stop, judge_failure
+from ..text import clock_time, elapsed
 from .cache_warmup import Prefixes, Turn
 from .context import RunContext
 from .pending import Pending
@@ -131,9 +132,15 @@ class Dispatcher:
                 # Nothing is in flight whose real cost could make room.
                 run.state.halt("budget", "the next call could pass the budget")
             else:
-                await self._sleep(wait.seconds, wait.reason)  # what one is refused, the others are refused too
+                # What one is refused, the others are refused too.
+                await self._sleep(wait.seconds, wait.reason, by_gate=self._is_by_gate(wait))
         run.stats.in_flight = len(self._workers)
         return True
+
+    def _is_by_gate(self, wait: Wait) -> bool:
+        """Say whether the gate holds the run back, and not its own cap, budget or cache."""
+        is_own = wait.reason in (WaitReason.CACHE_WARMUP, WaitReason.BUDGET)
+        return not is_own and len(self._workers) < self._calls.max_in_flight
 
     # -- what comes next ---------------------------------------------------------------------------------------------
 
@@ -163,12 +170,16 @@ class Dispatcher:
     def _idle_reason(self) -> WaitReason:
         return WaitReason.ANSWERS if self._workers else self._queue.waiting_for
 
-    async def _sleep(self, seconds: float, reason: WaitReason) -> None:
-        """Sleep until the time is over, a worker has ended, or a flag was set."""
+    async def _sleep(self, seconds: float, reason: WaitReason, *, by_gate: bool = False) -> None:
+        """Sleep until the time is over, a worker has ended, or a flag was set.
+
+        Held back `by_gate`, the run also wakes when another run's call ends; for nothing, that would cost each run
+        0.1 ms for each call of each other run.
+        """
         run, gate = self._run, self._calls.gate
         started, loop = run.clock(), asyncio.get_running_loop()
         unsubscribe = None
-        if gate.status(started).in_flight > len(self._workers):
+        if by_gate and gate.status(started).in_flight > len(self._workers):
             unsubscribe = gate.subscribe(self._waker(loop))
             seconds = min(seconds, _SHARED_POLL_SECONDS)
         if self._stopped_at is not None:
@@ -283,15 +294,25 @@ class Dispatcher:
     def _failed(self, pending: Pending, attempt: Attempt, failure: Failure, ticket: Ticket) -> None:
         run = self._run
         now = run.clock()
-        self._calls.gate.fail(ticket, failure, now)
         verdict = judge_failure(failure, pending.failures, run.policy, run.rng)
+        message = failure.message
+        if isinstance(verdict, Stop) and verdict.wait_seconds is not None:
+            message = self._come_back(failure.message, verdict.wait_seconds)
+            failure = replace(failure, retry_after=None)  # the next run may ask again: the gate waits for no quota
+        self._calls.gate.fail(ticket, failure, now)
         run.accounting.failed(pending, attempt, failure)
         if isinstance(verdict, Again):
             self._queue.retry_at(now + verdict.wait_seconds, pending)
             return
         if isinstance(verdict, Stop):
-            run.state.halt(failure.kind, failure.message)
-        run.accounting.give_up(pending, failure.kind, failure.message, failure.request_id)
+            run.state.halt(failure.kind, message)
+        run.accounting.give_up(pending, failure.kind, message, failure.request_id)
+
+    def _come_back(self, message: str, seconds: float) -> str:
+        """Say until when the server wants us to stay away; longer than the run has patience for."""
+        now = self._run.wall_clock()
+        until, patience = clock_time(now + seconds, now), elapsed(self._run.policy.patience_seconds)
+        return f"{message}; the server wants no call before {until}, and the run waits {patience} at most"
 
     def _refuse(self, waiting: Iterable[Pending]) -> None:
         """Give requests that will not be sent the reason."""

@@ -95,7 +95,8 @@ class Session:
             return bridge.run_nested(self.arun)
         bridge.advise_amap()
         bar = self._bar()
-        with bridge.interrupts(self.control):  # also while the record is written: an interrupt must not cost the frame
+        # Also while the record is written: an interrupt must not cost the frame.
+        with bridge.fewer_collections(), bridge.interrupts(self.control):
             try:
                 bridge.run_blocking(self._work, self.control, bar.paint)
             finally:
@@ -106,7 +107,7 @@ class Session:
         """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
         bar = self._bar()
         painting = asyncio.create_task(paint_on(bar))
-        with bridge.interrupts(self.control):
+        with bridge.fewer_collections(), bridge.interrupts(self.control):
             try:
                 await self._work()
             finally:

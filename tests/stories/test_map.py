@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from pandas.testing import assert_frame_equal
 
 import claude_parallel as cp
 from claude_parallel.frames.outputs import TEXT_DTYPE
+from claude_parallel.records import Failure
 from claude_parallel.simulation.profile import Limits, Profile
 
 from ..worlds import World, frame_of, world
@@ -368,6 +370,42 @@ def test_retry_after_is_obeyed_however_long_it_is() -> None:
     assert out["response_error"].isna().all()
     assert account.brain.ledger.statuses[429] <= 2
     assert account.clock.seconds >= 60.0
+
+
+class Quota:
+    """A transport that answers some calls, and then asks everybody to stay away."""
+
+    def __init__(self, inner: Any, answers: int, seconds: float) -> None:
+        self._inner = inner
+        self._left = answers
+        self._seconds = seconds
+
+    async def send(self, body: Any) -> Any:
+        """Answer, or refuse."""
+        self._left -= 1
+        if self._left >= 0:
+            return await self._inner.send(body)
+        return Failure(kind="rate_limit", message="quota used up", status=429, retry_after=self._seconds)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1e18, "a time beyond the calendar"), (86_400.0 * 40, r"20\d\d-\d\d-")])
+def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_run(seconds: float, told: str) -> None:
+    """What was answered is returned, the others say until when; the next run asks again at once."""
+    account = world()
+    environment = account.environment()
+    quotas = iter([Quota(environment.open_transport(1, 1.0), 5, seconds), environment.open_transport(1, 1.0)])
+    changed = replace(environment, open_transport=lambda _most, _timeout: next(quotas))
+    account.environment = lambda: changed  # type: ignore[method-assign]
+    with pytest.warns(UserWarning, match=f"rate_limit: quota used up; the server wants no call before {told}"):
+        out = account.map(frame_of(300), "Say {t}")
+    assert out["response_error"].isna().sum() == 5
+    assert set(kinds(out).dropna()) == {"rate_limit"}
+    assert account.clock.seconds < 60.0
+    assert account.map(frame_of(10), "Say {t}")["response_error"].isna().all()
+    assert account.clock.seconds < 60.0
 
 
 FATAL = [
