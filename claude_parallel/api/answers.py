@@ -16,6 +16,22 @@ from ..records import Answer, Usage
 MOST_TOKENS = 2**53
 """No count is as high; above it, JSON readers disagree on whole numbers (RFC 8259, section 6)."""
 
+_TEXTS = ("model", "stop_reason", "stop_sequence", "id")
+_PARTS = ("cache_creation", "output_tokens_details", "server_tool_use")
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "ephemeral_5m_input_tokens",
+    "ephemeral_1h_input_tokens",
+    "thinking_tokens",
+    "web_search_requests",
+)
+"""Names in a usage object: its parts, and its numbers by :func:`_counts`."""
+
+_NOTHING: Mapping[str, Any] = {}
+
 _UNREADABLE = "unreadable"
 """Field of what stands in for an answer that is no JSON object, or cannot be read as one."""
 
@@ -41,7 +57,36 @@ def oddity(message: Mapping[str, Any]) -> str | None:
     Source of the form: the SDK's ``types/message.py`` and ``types/usage.py`` (API version 2026-10-21). Fields and block
     types that are new are no oddity, and neither are missing ones that nothing here depends on.
     """
-    return next(_oddities(message), None)
+    return None if _is_plain(message) else next(_oddities(message), None)
+
+
+def _is_plain(message: Mapping[str, Any]) -> bool:
+    """Say whether a Message is as promised beyond doubt: a quick look that spares nearly every answer the long one."""
+    content, usage = message.get("content"), message.get("usage")
+    if type(content) is not list or type(usage) is not dict or _UNREADABLE in message:
+        return False
+    for block in content:
+        if type(block) is not dict or type(block.get("type")) is not str:
+            return False
+        if block["type"] == "text" and type(block.get("text")) is not str:
+            return False
+    for name in _TEXTS:
+        value = message.get(name)
+        if value is not None and type(value) is not str:
+            return False
+    details = message.get("stop_details")
+    return (details is None or type(details) is dict) and _has_plain_counts(usage, _counts(usage))
+
+
+def _has_plain_counts(usage: dict[str, Any], counts: tuple[Any, ...]) -> bool:
+    for name in _PARTS:
+        part = usage.get(name)
+        if part is not None and type(part) is not dict:
+            return False
+    for value in counts:
+        if value is not None and (type(value) is not int or not 0 <= value < MOST_TOKENS):
+            return False
+    return True
 
 
 def _oddities(message: Mapping[str, Any]) -> Iterator[str]:
@@ -56,7 +101,7 @@ def _oddities(message: Mapping[str, Any]) -> Iterator[str]:
                 yield f"a block of its content is {_name(block)}"
             elif block["type"] == "text" and not isinstance(block.get("text"), str):
                 yield f"the text of a block is {_name(block.get('text'))}"
-    for name in ("model", "stop_reason", "stop_sequence", "id"):
+    for name in _TEXTS:
         if not isinstance(message.get(name), str | None):
             yield f"its {name} is {_name(message[name])}"
     for name in ("stop_details", "usage"):
@@ -66,27 +111,28 @@ def _oddities(message: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _odd_counts(usage: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("cache_creation", "output_tokens_details", "server_tool_use"):
+    for name in _PARTS:
         if not isinstance(usage.get(name), Mapping | None):
             yield f"its usage.{name} is {_name(usage[name])}"
-    for name, value in _counts(usage).items():
+    for name, value in zip(_COUNTS, _counts(usage), strict=True):
         if value is not None and not _is_count(value):
             yield f"its usage.{name} is {_name(value)}"
 
 
-def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every number of a usage object that prices or limits depend on."""
-    written = _mapping(usage.get("cache_creation"))
-    return {
-        "input_tokens": usage.get("input_tokens"),
-        "output_tokens": usage.get("output_tokens"),
-        "cache_creation_input_tokens": usage.get("cache_creation_input_tokens"),
-        "cache_read_input_tokens": usage.get("cache_read_input_tokens"),
-        "ephemeral_5m_input_tokens": written.get("ephemeral_5m_input_tokens"),
-        "ephemeral_1h_input_tokens": written.get("ephemeral_1h_input_tokens"),
-        "thinking_tokens": _mapping(usage.get("output_tokens_details")).get("thinking_tokens"),
-        "web_search_requests": _mapping(usage.get("server_tool_use")).get("web_search_requests"),
-    }
+def _counts(usage: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return every number of a usage object that prices or limits depend on, in the order of ``_COUNTS``."""
+    get = usage.get
+    written = _mapping(get("cache_creation"))
+    return (
+        get("input_tokens"),
+        get("output_tokens"),
+        get("cache_creation_input_tokens"),
+        get("cache_read_input_tokens"),
+        written.get("ephemeral_5m_input_tokens"),
+        written.get("ephemeral_1h_input_tokens"),
+        _mapping(get("output_tokens_details")).get("thinking_tokens"),
+        _mapping(get("server_tool_use")).get("web_search_requests"),
+    )
 
 
 def _is_count(value: object) -> bool:
@@ -104,12 +150,16 @@ def _name(value: object) -> str:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if type(value) is dict:  # nearly always so, and quick
+        return value
+    return value if value is not None and isinstance(value, Mapping) else _NOTHING
 
 
 def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     content = message.get("content")
-    return [block for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
+    if not isinstance(content, list):
+        return []
+    return [block for block in content if type(block) is dict or isinstance(block, Mapping)]
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -142,22 +192,22 @@ def usage_of(message: Mapping[str, Any]) -> Usage:
     """
     usage = _mapping(message.get("usage"))
     raw = _counts(usage)
-    count = {name: value if _is_count(value) else 0 for name, value in raw.items()}
-    has_totals = _is_count(raw["input_tokens"]) and _is_count(raw["output_tokens"])
-    written_1h = count["ephemeral_1h_input_tokens"]
-    written_5m = max(count["cache_creation_input_tokens"] - written_1h, count["ephemeral_5m_input_tokens"])
+    is_plain = type(usage) is dict and _has_plain_counts(usage, raw)
+    count = [value or 0 for value in raw] if is_plain else [value if _is_count(value) else 0 for value in raw]
+    fresh, output, written, read, written_5m, written_1h, thinking, searches = count
+    has_totals = _is_count(raw[0]) and _is_count(raw[1])
     return Usage(
-        input_tokens=count["input_tokens"],
-        output_tokens=count["output_tokens"],
-        cache_write_5m_tokens=written_5m,
+        input_tokens=fresh,
+        output_tokens=output,
+        cache_write_5m_tokens=max(written - written_1h, written_5m),
         cache_write_1h_tokens=written_1h,
-        cache_read_tokens=count["cache_read_input_tokens"],
-        thinking_tokens=count["thinking_tokens"],
-        web_searches=count["web_search_requests"],
+        cache_read_tokens=read,
+        thinking_tokens=thinking,
+        web_searches=searches,
         service_tier=_text(usage.get("service_tier")),
         speed=_text(usage.get("speed")),
         inference_geo=_text(usage.get("inference_geo")),
-        is_known=has_totals and next(_odd_counts(usage), None) is None,
+        is_known=has_totals and (is_plain or next(_odd_counts(usage), None) is None),
         is_billed=not is_refused_unanswered(message),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from claude_parallel.api.answers import (
     is_message,
     model_of,
+    oddity,
     read_answer,
     stop_reason_of,
     text_of,
@@ -279,3 +281,12 @@ def test_no_json_makes_the_reading_raise(anything: Any) -> None:
     counts = (usage.input_tokens, usage.output_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens)
     assert all(0 <= number < 2**54 for number in counts)
     assert is_message(anything) in (True, False)
+
+
+@given(st.dictionaries(st.sampled_from(["content", "usage", "model", "stop_reason", "stop_details", "type"]), JSON))
+def test_the_quick_look_says_what_the_long_one_says(message: dict[str, Any]) -> None:
+    """A law: a usage of another mapping type, which only the long look reads, is judged the same."""
+    usage = message.get("usage")
+    slow = {**message, "usage": MappingProxyType(usage)} if isinstance(usage, dict) else message
+    assert usage_of(slow) == usage_of(message)
+    assert oddity(slow) == oddity(message)
