@@ -83,7 +83,7 @@ def _has_plain_counts(usage: dict[str, Any], counts: tuple[Any, ...]) -> bool:
         part = usage.get(name)
         if part is not None and type(part) is not dict:
             return False
-    for value in counts:
+    for value in counts:  # noqa: SIM110  (a generator costs half as much again, for every answer)
         if value is not None and (type(value) is not int or not 0 <= value < MOST_TOKENS):
             return False
     return True
