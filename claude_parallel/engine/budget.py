@@ -23,6 +23,8 @@ class Budget:
         US dollars of all answers so far.
     reserved : Decimal
         Worst case of the calls in flight.
+    prefix_tokens : int or None
+        Tokens of the prefix that all requests share, once an answer has told them.
     perhaps : Decimal
         Worst case of calls whose answer was lost on the way: they may have been billed, so they count as spent here.
     """
@@ -31,6 +33,7 @@ class Budget:
     spent: Decimal = ZERO
     reserved: Decimal = ZERO
     perhaps: Decimal = ZERO
+    prefix_tokens: int | None = None
 
     def reserve(self, worst: Decimal) -> bool:
         """Set `worst` aside for a call about to be sent; False when the cap could be passed."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Turn = Literal["lead", "follow", "hold"]
+Turn = Literal["lead", "follow", "hold", "plain"]
+"""Goes first and fills the cache; reads what is there; waits for the first; goes without the cache."""
 
 
 @dataclass(slots=True)
@@ -25,14 +26,20 @@ class Prefixes:
         When each prefix goes cold again, in seconds of the engine's clock.
     leaders : set
         Prefixes whose leader is under way.
+    is_too_short : bool
+        True once a call took longer than an entry lives: nobody could read what it wrote, and waiting for it would
+        send one call after the other.
     """
 
     ttl_seconds: float
     warm_until: dict[bytes, float] = field(default_factory=dict)
     leaders: set[bytes] = field(default_factory=set)
+    is_too_short: bool = False
 
     def turn(self, prefix: bytes, now: float) -> Turn:
-        """Return whether a request with this prefix leads, follows at once, or has to hold."""
+        """Return whether a request with this prefix leads, follows at once, has to hold, or goes without the cache."""
+        if self.is_too_short:
+            return "plain"
         if self.warm_until.get(prefix, now) > now:
             return "follow"
         return "hold" if prefix in self.leaders else "lead"
@@ -41,11 +48,12 @@ class Prefixes:
         """Take note that a request was sent; a read refreshes the entry for free."""
         if turn == "lead":
             self.leaders.add(prefix)
-        else:
+        elif turn == "follow":
             self.warm_until[prefix] = now + self.ttl_seconds
 
-    def ended(self, prefix: bytes, turn: Turn, started: float, *, is_answered: bool) -> None:
+    def ended(self, prefix: bytes, turn: Turn, started: float, now: float, *, is_answered: bool) -> None:
         """Take note that a request ended; after a failed leader another one leads."""
+        self.is_too_short = self.is_too_short or (is_answered and now - started >= self.ttl_seconds)
         if turn != "lead":
             return
         self.leaders.discard(prefix)

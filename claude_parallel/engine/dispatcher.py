@@ -225,6 +225,10 @@ class Dispatcher:
         if len(self._workers) >= calls.max_in_flight:
             return Wait(math.inf, WaitReason.ANSWERS)
         turn = calls.prefixes.turn(request.prefix, now) if calls.prefixes and request.prefix else "follow"
+        if turn == "lead" and self._queue.has_none_ready:
+            if self._queue.is_refilling:
+                return Wait(math.inf, self._queue.waiting_for)  # does anybody follow? else writing the cache is waste
+            turn = "plain"
         if turn == "hold":
             return Wait(math.inf, WaitReason.CACHE_WARMUP)
         if not self._run.accounting.reserve(pending):
@@ -263,7 +267,7 @@ class Dispatcher:
         pending.attempts += 1
         started, started_wall = run.clock(), run.wall_clock()
         try:
-            result = await calls.transport.send(run.with_breakpoint(request))
+            result = await calls.transport.send(request.body if turn == "plain" else run.with_breakpoint(request))
         except asyncio.CancelledError:
             calls.gate.abandon(ticket)
             message = "cancelled while the answer was on its way"
@@ -280,7 +284,7 @@ class Dispatcher:
         else:
             self._failed(pending, attempt, result, ticket)
         if calls.prefixes and request.prefix:
-            calls.prefixes.ended(request.prefix, turn, started, is_answered=isinstance(result, Reply))
+            calls.prefixes.ended(request.prefix, turn, started, run.clock(), is_answered=isinstance(result, Reply))
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls

@@ -77,7 +77,7 @@ class RequestQueue:
         self._retries: list[tuple[float, int, Pending]] = []
         self._order = itertools.count()
         self._refill: asyncio.Task[None] | None = None
-        self._enough = 0
+        self._enough = 1  # with one left it has to be known whether another follows
 
     def __repr__(self) -> str:
         return f"<RequestQueue: {len(self._fresh)} ready, {len(self._retries)} to retry>"
@@ -93,9 +93,14 @@ class RequestQueue:
         return self._source.waiting_for if self.is_refilling else WaitReason.RETRY
 
     @property
+    def has_none_ready(self) -> bool:
+        """True when no request waits at this moment."""
+        return not self._fresh and not self._retries
+
+    @property
     def is_empty(self) -> bool:
         """True when nothing waits and nothing more will come."""
-        return self.is_exhausted and not self._fresh and not self._retries
+        return self.is_exhausted and self.has_none_ready
 
     def take(self, now: float) -> Pending | None:
         """Return the next request to send: a due retry, else the next row."""

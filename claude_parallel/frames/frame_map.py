@@ -130,7 +130,7 @@ class FrameMap:
     def session(self) -> Session:
         """Return a session that runs this map once."""
         carrier = choose_carrier(self.settings, self.environment)
-        plan = self.plan(carrier.environment.host, is_batch=carrier.is_batch)
+        plan = self.plan(carrier.environment.host)
         is_path = not isinstance(self.settings.journal, bool)
         journal = Journal.open(journal_path(self.settings.journal), is_explicit=is_path)
         if not carrier.is_batch:
@@ -141,14 +141,13 @@ class FrameMap:
         self.last_session = session
         return session
 
-    def plan(self, host: str, *, is_batch: bool = False) -> Plan:
+    def plan(self, host: str) -> Plan:
         """Return what would be asked of the API at `host`; leaves no trace."""
         has_files = bool(self.settings.images or self.settings.documents)
         return make_plan(
             self.rows,
             self.settings,
             host,
-            is_batch=is_batch,
             static_text="" if has_files else self.prompt.static_text,  # files come before the text
             read=typed_reader(self.schema) if self.schema else read_answer,
             output_format=self.schema.format if self.schema else None,

@@ -65,6 +65,11 @@ class Shared:
     text_bytes: int
     prefix_tokens: float
 
+    @property
+    def prefix_bytes(self) -> int:
+        """Size of all shared text, in bytes of UTF-8."""
+        return self.text_bytes + _text_bytes(self.static_text)
+
 
 def canonical(value: Any) -> bytes:
     """Return `value` as canonical JSON: sorted keys, no spaces, UTF-8."""

@@ -187,15 +187,14 @@ def test_a_budget_is_never_passed_and_used_as_far_as_it_goes() -> None:
     assert set(kinds(out)) == {"budget"}
 
 
-def test_prompts_are_marked_for_an_hour() -> None:
-    """A long shared prefix is cached with the lifetime that batches need."""
+def test_prompts_are_marked_for_five_minutes() -> None:
+    """Dearer than without caching only below 22 % hits; an hour's entry, written for twice the price, below 53 %."""
     world = batch_world()
     out = world.map(frame_of(40), system="Be brief and exact, and answer in one short sentence. " * 100)
-    usage = {entry.cache_write_5m_tokens for entry in world.brain.ledger.paid}
 
     assert out["response_error"].isna().all()
-    assert usage == {0}
-    assert world.brain.ledger.total("cache_write_1h_tokens") > 0
+    assert world.brain.ledger.total("cache_write_1h_tokens") == 0
+    assert world.brain.ledger.total("cache_write_5m_tokens") > 0
     assert world.brain.ledger.total("cache_read_tokens") > 0
 
 

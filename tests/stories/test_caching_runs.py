@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from claude_parallel.errors import InputError
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Usage
 from claude_parallel.simulation.profile import Profile, tier_limits
@@ -106,3 +108,43 @@ def usage_paid(paid: Any) -> Any:
         cache_write_1h_tokens=paid.cache_write_1h_tokens,
         cache_read_tokens=paid.cache_read_tokens,
     )
+
+
+def test_a_single_call_writes_no_cache(tmp_path: Path) -> None:
+    """Rows that the journal answers read nothing: what one call would write is waste."""
+    here = world(Profile(latency_seconds=1.0))
+    options = {"system": SYSTEM, "max_tokens": 100, "journal": tmp_path / "j.sqlite3"}
+    here.map(frame_of(99), "Say {t}", **options)
+    before = writes_and_reads(here)
+    here.map(frame_of(100), "Say {t}", **options)
+
+    assert before == (1, 98)
+    assert writes_and_reads(here) == before
+
+
+def test_calls_longer_than_the_lifetime_go_side_by_side() -> None:
+    """The second call knows that caching cannot work, and the rest go at once, at the plain price."""
+    with pytest.warns(UserWarning, match="or a call takes longer than an entry lives"):
+        here = map_cached(Profile(latency_seconds=400.0), rows=20, timeout=900)
+
+    assert writes_and_reads(here) == (1, 0)
+    assert here.clock.seconds < 1_000
+
+
+@pytest.mark.parametrize("cap", [0.02, 0.03])
+def test_a_budget_is_used_to_the_end_with_a_cached_prefix(cap: float) -> None:
+    """Once its size is known the prefix is not reserved as if each byte were a token."""
+    here = world(Profile(latency_seconds=1.0, limits=tier_limits("scale")))
+    with pytest.warns(UserWarning, match="stopped early"):
+        out = here.map(frame_of(600), "Say {t}", system=SYSTEM, max_tokens=100, budget=cap)
+    spent = float(out["response_cost"].sum())
+
+    assert 0.96 * cap < spent <= cap
+
+
+@pytest.mark.parametrize("kind", ["web_search_20250305", "web_fetch_20250910", "code_execution_20250825"])
+def test_a_budget_is_refused_with_tools_that_the_api_runs(kind: str) -> None:
+    """What they read is not bounded, so the cap could not be kept; a tool of the caller's own is."""
+    here = world()
+    with pytest.raises(InputError, match=f"budget= cannot be kept with {kind}"):
+        here.map(frame_of(2), "Say {t}", budget=1.0, tools=[{"type": kind, "name": "tool"}])
