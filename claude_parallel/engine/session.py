@@ -223,8 +223,8 @@ class Session:
         if self.plan.ttl is not None and stats.cache_misses > 3 and not stats.cache_hits:
             yield (
                 "prompt caching was asked for, but no answer was read from the cache: the shared prefix may be below "
-                f"the {minimum_tokens(model):,} tokens that {model} caches, or differ from row to row, or a call takes longer "
-                "than an entry lives"
+                f"the {minimum_tokens(model):,} tokens that {model} caches, or differ from row to row, or a call takes "
+                "longer than an entry lives"
             )
         if stats.unpriced:
             yield f"no price is known for {stats.unpriced} answers ({model!r}); their cost is NaN"
