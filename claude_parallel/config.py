@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .api.account import Account, open_account
+from .api.platforms import WITHOUT_BATCHES
+from .errors import InputError
 from .options import Settings, check_names, read_environment, resolve, shows_options
 
 FILE_NAME = "journal.sqlite3"
@@ -81,7 +83,10 @@ def sign_in(settings: Settings) -> Account:
         layers = [*reversed(_overrides), _configured]
         api_key = next((layer["api_key"] for layer in layers if layer.get("api_key")), None)
         base_url = next((layer["base_url"] for layer in layers if layer.get("base_url")), None)
-    return open_account(settings.client, api_key=api_key, base_url=base_url)
+    account = open_account(settings.client, api_key=api_key, base_url=base_url)
+    if settings.batch and account.platform in WITHOUT_BATCHES:
+        raise InputError(f"there are no message batches on {account.platform}; leave batch= out")
+    return account
 
 
 def home() -> Path:

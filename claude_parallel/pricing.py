@@ -63,8 +63,18 @@ class RateCard:
 
 @dataclass(slots=True)
 class PriceList:
-    """Rate cards by model and context, each read once."""
+    """Rate cards by model and context, each read once.
 
+    Attributes
+    ----------
+    factor : Decimal
+        What list prices are multiplied by on the platform that the calls go to.
+    model_asked : str or None
+        The model to price whatever an answer names: on Bedrock, only the id that was asked for tells the region.
+    """
+
+    factor: Decimal = Decimal(1)
+    model_asked: str | None = None
     _cards: dict[tuple[str, bool, bool], RateCard | None] = field(default_factory=dict)
 
     def card(self, model: str, *, is_batch: bool = False, is_fast: bool = False) -> RateCard | None:
@@ -95,8 +105,9 @@ class PriceList:
             return Decimal(0)
         if not usage.is_known:
             return None
-        card = self.card(model, is_batch=is_batch or usage.service_tier == "batch", is_fast=usage.speed == "fast")
-        return card.cost(usage) if card else None
+        is_batch = is_batch or usage.service_tier == "batch"
+        card = self.card(self.model_asked or model, is_batch=is_batch, is_fast=usage.speed == "fast")
+        return card.cost(usage) * self.factor if card else None
 
     def worst_cost(
         self, fields: Mapping[str, Any], max_input_tokens: int, ttl: str | None, *, is_batch: bool = False
@@ -125,9 +136,10 @@ class PriceList:
             cache_write_5m_tokens=max_input_tokens if ttl == "5m" else 0,
             cache_write_1h_tokens=max_input_tokens if ttl == "1h" else 0,
             output_tokens=int(fields["max_tokens"]),
-            inference_geo=fields.get("inference_geo"),
+            # A workspace may be set to the US; then answers cost more although no request has asked for it.
+            inference_geo="global" if fields.get("inference_geo") == "global" else "us",
         )
-        return card.cost(usage)
+        return card.cost(usage) * self.factor
 
     def cache_savings(self, model: str, usage: Usage) -> Decimal:
         """Return US dollars saved (or, negative, spent) by prompt caching against plain input tokens."""
@@ -167,7 +179,11 @@ def _read_card(model: str, *, is_batch: bool, is_fast: bool) -> RateCard | None:
         context["processing"] = "batch"
     if is_fast:
         context["speed"] = "fast"
-    for provider in ("anthropic", None):  # None: ids of the cloud platforms, such as anthropic.claude-... on Bedrock
+    for provider in (
+        "anthropic",
+        None,
+        "aws",
+    ):  # ids on Bedrock, such as us.anthropic.claude-..., are known to aws alone
         try:
             found = genai_prices.calc_price(
                 genai_prices.Usage(input_tokens=1), model, provider_id=provider, price_context=context or None

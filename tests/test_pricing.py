@@ -109,3 +109,29 @@ def test_the_worst_case_bounds_every_answer(tokens: int, out: int, ttl: str | No
         cost = PRICES.cost("claude-haiku-5-5", usage)
         assert cost is not None
         assert cost <= worst
+
+
+@pytest.mark.parametrize("geo", [None, "us"])
+def test_the_worst_case_covers_answers_that_a_workspace_keeps_in_the_us(geo: str | None) -> None:
+    """They cost 1.1 times as much, and no request has to ask for it; one that says "global" cannot be kept there."""
+    fields = {"model": "claude-haiku-5-5", "max_tokens": 100, **({"inference_geo": geo} if geo else {})}
+    answered = PRICES.cost("claude-haiku-5-5", Usage(input_tokens=1_000, output_tokens=100, inference_geo="us"))
+    assert PRICES.worst_cost(fields, 1_000, None) == answered
+    elsewhere = PRICES.worst_cost({**fields, "inference_geo": "global"}, 1_000, None)
+    assert elsewhere is not None
+    assert elsewhere * Decimal("1.1") == answered
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(is_known=False), None),
+        (Usage(input_tokens=1_000, output_tokens=5, is_billed=False), Decimal(0)),
+        (Usage(is_known=False, is_billed=False), Decimal(0)),
+    ],
+)
+def test_what_is_not_known_has_no_price_and_what_is_not_billed_costs_nothing(
+    usage: Usage, cost: Decimal | None
+) -> None:
+    """None is not 0: it becomes NaN in the column."""
+    assert PRICES.cost("claude-haiku-5-5", usage) == cost

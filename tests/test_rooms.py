@@ -54,6 +54,7 @@ SDK_DOORS = {
     "api/account.py",
     "api/connections.py",
     "api/messages.py",
+    "api/platforms.py",
     "api/template.py",
     "api/wire.py",
     "batch/api.py",

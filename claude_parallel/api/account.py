@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialsError, InputError
+from .platforms import Platform, async_twin, check_sign_in, identity, platform_of, price_factor
 from .sign_in_checks import check_headers, check_network, check_secret, check_url
 
 if TYPE_CHECKING:
@@ -36,12 +38,18 @@ class Account:
         ``http_client -> AsyncAnthropic``: a new client with the user's settings and no retries.
     has_own_http : bool
         True when `make_client` leaves its argument aside, since its clients bring an HTTP client of their own.
+    platform : str
+        Whose API it is; see ``platforms``.
+    price_factor : Decimal
+        What list prices are multiplied by there.
     """
 
     host: str
     owner: str
     make_client: Callable[[Any], Any]
     has_own_http: bool = False
+    platform: Platform = "anthropic"
+    price_factor: Decimal = Decimal(1)
 
 
 def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> Account:
@@ -62,8 +70,6 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
     InputError
         When the client cannot be taken over.
     """
-    import anthropic
-
     if client is None:
         check_network()
         client = _client_of_environment(api_key, base_url)
@@ -72,10 +78,10 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
         _check_http_client(client)
         check_network()
         return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
-    if isinstance(client, anthropic.Anthropic):
+    if _is_sync_client(client):
         _check_http_client(client)
         check_network()
-        twin = _async_twin(client)
+        twin = async_twin(client, _no_http()) if platform_of(client) != "anthropic" else _async_twin(client)
         return _account(twin, lambda http: twin.with_options(http_client=http, max_retries=0))
     if callable(client):
         first = client()
@@ -101,6 +107,10 @@ def _is_async_client(client: object) -> bool:
     return any(cls.__name__ == "AsyncAPIClient" for cls in type(client).__mro__)
 
 
+def _is_sync_client(client: object) -> bool:
+    return any(cls.__name__ == "SyncAPIClient" for cls in type(client).__mro__)
+
+
 def _account(
     client: anthropic.AsyncAnthropic, make_client: Callable[[Any], Any], *, has_own_http: bool = False
 ) -> Account:
@@ -109,10 +119,14 @@ def _account(
     check_url(str(client.base_url))
     _check_credentials(client)
     check_headers(client._custom_headers)
-    secret = client.api_key or client.auth_token or type(client.credentials).__name__
+    platform = platform_of(client)
+    if platform == "anthropic":
+        secret = client.api_key or client.auth_token or type(client.credentials).__name__
+    else:
+        secret = identity(client)
     host = str(client.base_url).rstrip("/")
     owner = hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12]
-    return Account(host=host, owner=owner, make_client=make_client, has_own_http=has_own_http)
+    return Account(host, owner, make_client, has_own_http, platform, price_factor(client))
 
 
 def _async_twin(client: anthropic.Anthropic) -> anthropic.AsyncAnthropic:
@@ -150,11 +164,12 @@ def _check_http_client(client: Any) -> None:
 
 
 def _check_credentials(client: anthropic.AsyncAnthropic) -> None:
-    check_secret("API key", client.api_key)
-    check_secret("auth token", client.auth_token)
+    for name in ("API key", "auth token", "access token"):
+        check_secret(name, getattr(client, name.lower().replace(" ", "_"), None))
+    if platform_of(client) != "anthropic":
+        check_sign_in(client)  # the cloud clients sign each request in their own way
+        return
     own_headers = {name.lower() for name in client._custom_headers}
     if client.api_key or client.auth_token or client.credentials or own_headers & {"x-api-key", "authorization"}:
         return
-    if hasattr(client, "api_key") and type(client).__name__ not in ("AsyncAnthropic",):
-        return  # the cloud clients sign each request in their own way
     raise CredentialsError(_NO_KEY)

@@ -8,6 +8,7 @@ elsewhere; here they are only carried out.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from .cache_warmup import Prefixes, Turn
 from .context import RunContext
 from .pending import Pending
 from .queue import RequestQueue, Source
+
+_LOG = logging.getLogger("claude_parallel")
 
 GRACE_SECONDS = 30.0
 """How long calls in flight may still land after the first interrupt."""
@@ -306,6 +309,8 @@ class Dispatcher:
         self._calls.gate.fail(ticket, failure, now)
         run.accounting.failed(pending, attempt, failure)
         if isinstance(verdict, Again):
+            wait, status = verdict.wait_seconds, failure.status
+            _LOG.debug("row %d: %s (status %s), again in %.2f s", pending.position, failure.kind, status, wait)
             self._queue.retry_at(now + verdict.wait_seconds, pending)
             return
         if isinstance(verdict, Stop):

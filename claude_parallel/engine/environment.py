@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ..api.connections import most_connections
 from ..api.messages import MessagesTransport
@@ -53,6 +54,10 @@ class Environment:
         Source of jitter.
     most_in_flight : int
         Calls that can be under way at once, whatever the limits allow.
+    price_factor : Decimal
+        What list prices are multiplied by on the account's platform.
+    prices_model_asked : bool
+        True where the model asked for is priced, and not the one that an answer names.
     """
 
     host: str
@@ -62,6 +67,8 @@ class Environment:
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
     most_in_flight: int = CEILING
+    price_factor: Decimal = Decimal(1)
+    prices_model_asked: bool = False
 
 
 def live_environment(settings: Settings) -> Environment:
@@ -95,7 +102,14 @@ def observing_environment(settings: Settings) -> Environment:
     key = (f"{account.host} {account.owner}", model_group(settings.model))
     with _lock:
         gate = _gates.setdefault(key, Gate())
-    return Environment(account.host, open_transport, gate, most_in_flight=system_limit())
+    return Environment(
+        account.host,
+        open_transport,
+        gate,
+        most_in_flight=system_limit(),
+        price_factor=account.price_factor,
+        prices_model_asked=account.platform == "bedrock",
+    )
 
 
 def max_in_flight(settings: Settings, environment: Environment | None) -> int:

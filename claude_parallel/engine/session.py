@@ -7,6 +7,7 @@ business, and what becomes of the outcomes is decided in ``frames``.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 import warnings
@@ -32,6 +33,8 @@ from .intake import Intake
 from .plan import Plan
 from .results import Results
 from .tariff import ListedTariff
+
+_LOG = logging.getLogger("claude_parallel")
 
 
 class Carrier(Protocol):
@@ -125,6 +128,8 @@ class Session:
         plan = self.plan
         summary = {**plan.settings.summary(), "rows": len(plan.rows), "out": self.out}
         self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
+        way = "batch" if self.carrier.is_batch else "live"
+        _LOG.info("run %s begins: %d rows, %s, %s", self.run_id, len(plan.rows), plan.settings.model, way)
         book = ClaimBook(self.journal, self.run_id) if self.journal.path is not None else None
         claims = Claims(book, self.environment.wall_clock)
         context = self._context(claims)
@@ -151,11 +156,14 @@ class Session:
     def _accounting(self, claims: Claims) -> Accounting:
         settings = self.plan.settings
         is_batch = self.carrier.is_batch
+        environment = self.environment
+        asked = settings.model if environment.prices_model_asked else None
+        prices = PriceList(factor=environment.price_factor, model_asked=asked)
         return Accounting(
             run_id=self.run_id,
             model=settings.model,
             source="batch" if is_batch else "api",
-            tariff=ListedTariff(PriceList(), self.plan.ttl, is_batch=is_batch, has_budget=settings.budget is not None),
+            tariff=ListedTariff(prices, self.plan.ttl, is_batch=is_batch, has_budget=settings.budget is not None),
             budget=Budget(cap=settings.budget),
             journal=self.journal,
             stats=self.stats,
@@ -176,6 +184,16 @@ class Session:
             self.results.complete(*self.state.reason_for_the_rest)
         finally:
             bar.close()
+        stats = self.stats
+        failed, cost = stats.kinds.total(), f"${stats.cost:.6f}"
+        _LOG.info(
+            "run %s ended: %d of %d rows done, %d without a good answer, %s",
+            self.run_id,
+            stats.done,
+            stats.total,
+            failed,
+            cost,
+        )
         pairs = zip(self.results.fingerprints, self.results.outcomes, strict=True)
         self.journal.keep_rows(
             self.run_id,

@@ -6,6 +6,7 @@ Knows guesses with their bounds and sources. What is to be sent, ``workload`` kn
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,13 +96,20 @@ def count_input(workload: Workload, environment: Environment | None) -> InputCou
         return InputCount(1.0, 0.0, workload.prefix_load, "nothing to send")
     counts, why = _ask(environment, [*prefix, *bodies]) if environment is not None else ([], "no credentials")
     if len(counts) < len(prefix) + min(_LEAST_COUNTS, len(bodies)):
-        source = f"offline by {BYTES_PER_TOKEN} bytes a token, ± {percent(OFFLINE_ERROR)} ({why})"
-        return InputCount(1.0, OFFLINE_ERROR, workload.prefix_load, source)
+        bytes_per_token = offline_bytes_per_token(str(workload.fields["model"]))
+        ratio = BYTES_PER_TOKEN / bytes_per_token
+        source = f"offline by {bytes_per_token} bytes a token, ± {percent(OFFLINE_ERROR)} ({why})"
+        return InputCount(ratio, OFFLINE_ERROR, workload.prefix_load * ratio, source)
     real = counts[len(prefix) :]
     ratio, error = _ratio([load for load, _ in workload.sample[: len(real)]], real)
     prefix_tokens = float(counts[0] - _EMPTY_MESSAGE_TOKENS) if prefix else workload.prefix_load * ratio
     source = f"{len(real)} of {workload.calls:,} requests counted with the free counting endpoint, ± {percent(error)}"
     return InputCount(ratio, error, max(0.0, prefix_tokens), source)
+
+
+def offline_bytes_per_token(model: str) -> float:
+    """Return how many bytes of text one token has, where the API cannot be asked."""
+    return _OLDER_BYTES_PER_TOKEN if _OLDER_TOKENIZER.match(model) else BYTES_PER_TOKEN
 
 
 def expect_output(
@@ -178,6 +186,12 @@ def _measured(tokens: list[float], max_tokens: int) -> Interval:
 def _bounded(guess: tuple[float, float, float], max_tokens: int, source: str) -> Interval:
     low, likely, high = (min(max(1.0, tokens), float(max_tokens)) for tokens in guess)
     return Interval(low, likely, high, source)
+
+
+_OLDER_TOKENIZER = re.compile(r"(?:.*\.)?claude-(?:3|(?:haiku|sonnet|opus)-4(?:-[0-6])?(?![0-9]|-[7-9]))")
+_OLDER_BYTES_PER_TOKEN = 4.2
+"""Models before Claude 4.7 make fewer tokens of the same text: 4 letters to one in English, a third fewer from 4.7 on
+(source: token counting page, August 2026); other letters have more bytes."""
 
 
 def _ratio(loads: Sequence[float], counts: Sequence[int]) -> tuple[float, float]:

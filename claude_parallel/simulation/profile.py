@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from ..errors import InputError, nearest
+
 Fault = Literal[
     "overloaded",
     "server",
@@ -179,11 +181,11 @@ def tier_limits(tier: str | None) -> Limits:
 
     Raises
     ------
-    ValueError
+    InputError
         For a name that is not in :data:`TIERS`.
     """
     if tier is None:
         return UNLIMITED
     if tier not in TIERS:
-        raise ValueError(f"unknown tier {tier!r}; there is {', '.join(TIERS)}")
+        raise InputError(f"unknown tier {tier!r}; {nearest(str(tier), TIERS)}")
     return TIERS[tier]

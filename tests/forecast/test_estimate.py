@@ -19,7 +19,7 @@ from claude_parallel.config import resolve_settings
 from claude_parallel.engine.environment import observing_environment
 from claude_parallel.errors import InputError
 from claude_parallel.forecast.estimate import Estimate, estimate, estimate_frame
-from claude_parallel.forecast.token_counts import schema_tokens
+from claude_parallel.forecast.token_counts import offline_bytes_per_token, schema_tokens
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.simulation.profile import Limits as SimulatorLimits
 from claude_parallel.simulation.profile import Profile
@@ -343,3 +343,22 @@ def test_an_estimate_leaves_the_live_gate_alone() -> None:
         estimate_frame(FrameMap(frame_of(20), "Say {t}", "response", {"limits": "tier-1", "journal": False}))
         after = gate.status(0.0)
     assert (before.limits, before.window) == (after.limits, after.window)
+
+
+@pytest.mark.parametrize(
+    ("model", "bytes_per_token"),
+    [
+        ("claude-sonnet-4-6", 4.2),
+        ("claude-haiku-4-5-20251001", 4.2),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", 4.2),
+        ("claude-sonnet-4-20250514", 4.2),
+        ("claude-3-5-haiku-20241022", 4.2),
+        ("claude-opus-4-7", 3.5),
+        ("claude-opus-4-8", 3.5),
+        ("claude-haiku-5-5", 3.5),
+        ("claude-sonnet-5", 3.5),
+    ],
+)
+def test_models_before_4_7_make_fewer_tokens_of_a_text(model: str, bytes_per_token: float) -> None:
+    """Guessed offline where the API cannot count."""
+    assert offline_bytes_per_token(model) == bytes_per_token

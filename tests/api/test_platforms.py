@@ -1,0 +1,169 @@
+"""Claude on cloud platforms, against loopback stand-ins of their paths and auth headers (source: the SDK's clients)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import anthropic
+import pytest
+
+import claude_parallel as cp
+from claude_parallel.api.account import open_account
+from claude_parallel.errors import InputError
+from claude_parallel.pricing import PriceList
+from claude_parallel.records import Usage
+
+from ..nasty.server import message
+
+KEY = "platform-key-0123456789"
+HAIKU = "claude-haiku-4-5-20251001"
+
+
+class Heard(list[tuple[str, dict[str, str], dict[str, Any]]]):
+    """Path, headers and body of every call."""
+
+    url = ""
+
+
+@pytest.fixture
+def api() -> Iterator[Heard]:
+    """Answer every POST with the same Message, whatever its path, and take note of it."""
+    heard = Heard()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            raw = json.dumps(message(model=HAIKU)).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    heard.url = f"http://127.0.0.1:{server.server_port}"
+    yield heard
+    server.shutdown()
+    server.server_close()
+
+
+def client_of(name: str, url: str, **more: Any) -> Any:
+    """Return a client of a platform that signs in with a key or token."""
+    arguments: dict[str, dict[str, Any]] = {
+        "Bedrock": {"api_key": KEY, "aws_region": "us-east-1"},
+        "Vertex": {"access_token": KEY, "region": "us-east5", "project_id": "project"},
+        "Foundry": {"api_key": KEY},
+        "AWS": {"api_key": KEY, "aws_region": "us-east-1", "workspace_id": "wrkspc_1"},
+    }
+    platform = name.removeprefix("Async").removeprefix("Anthropic")
+    return getattr(anthropic, name)(**{**arguments[platform], "base_url": url, **more})
+
+
+BEDROCK = f"us.anthropic.{HAIKU}-v1:0"
+CASES = [
+    ("Bedrock", BEDROCK, f"/model/{BEDROCK}/invoke", "authorization", f"Bearer {KEY}"),
+    (
+        "Vertex",
+        "claude-haiku-4-5@20251001",
+        "/projects/project/locations/us-east5/publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict",
+        "authorization",
+        f"Bearer {KEY}",
+    ),
+    ("Foundry", HAIKU, "/v1/messages", "api-key", KEY),
+    ("AWS", HAIKU, "/v1/messages", "authorization", f"Bearer {KEY}"),
+]
+
+
+@pytest.mark.parametrize("kind", ["Anthropic", "AsyncAnthropic"])
+@pytest.mark.parametrize(("platform", "model", "path", "header", "value"), CASES, ids=[case[0] for case in CASES])
+def test_a_platforms_client_maps(
+    kind: str, platform: str, model: str, path: str, header: str, value: str, api: Heard
+) -> None:
+    """Async or sync, with the user's own headers: rows are answered over the platform's path, signed in its way."""
+    client = client_of(kind + platform, api.url, default_headers={"x-team": "data"})
+    out = cp.map(["a", "b"], model=model, client=client, journal=False, progress=False)
+    assert out["response"].tolist() == ["fine", "fine"]
+    assert len(api) == 2
+    called, headers, _body = api[0]
+    assert called == path
+    assert (headers[header], headers["x-team"]) == (value, "data")
+    assert out["response_cost"].notna().all()
+
+
+def cost_of(client: Any, model: str) -> float:
+    """Return what one row costs."""
+    return float(cp.map(["a"], model=model, client=client, journal=False, progress=False)["response_cost"][0])
+
+
+def test_a_regional_endpoint_costs_a_tenth_more_than_the_global_one(api: Heard) -> None:
+    """On Bedrock the model's id names the region, on Vertex the client; the answer names neither."""
+    listed = float(PriceList().cost(HAIKU, Usage(input_tokens=10, output_tokens=5)) or Decimal(0))
+    bedrock = client_of("AsyncAnthropicBedrock", api.url)
+    assert cost_of(bedrock, f"global.anthropic.{HAIKU}-v1:0") == pytest.approx(listed)
+    assert cost_of(bedrock, BEDROCK) == pytest.approx(1.1 * listed)
+    vertex = "claude-haiku-4-5@20251001"
+    assert cost_of(client_of("AsyncAnthropicVertex", api.url), vertex) == pytest.approx(1.1 * listed)
+    assert cost_of(client_of("AsyncAnthropicVertex", api.url, region="global"), vertex) == pytest.approx(listed)
+    assert cost_of(client_of("AsyncAnthropicFoundry", api.url), HAIKU) == pytest.approx(listed)
+
+
+def test_a_model_without_a_known_price_is_said_to_have_none(api: Heard) -> None:
+    """NaN and a warning, and with a budget an error before the first call: never the price of another model."""
+    client = client_of("AsyncAnthropicBedrock", api.url)
+    with pytest.warns(UserWarning, match="no price is known"):
+        out = cp.map(["a"], model="arn:aws:bedrock:profile", client=client, journal=False, progress=False)
+    assert out["response_cost"].isna().all()
+    with pytest.raises(InputError, match="no price is known"):
+        cp.map(["a"], model="arn:aws:bedrock:profile", client=client, budget=1, journal=False, progress=False)
+    assert len(api) == 1
+
+
+@pytest.mark.parametrize("platform", ["Bedrock", "Vertex", "Foundry"])
+def test_batches_are_refused_where_there_are_none(platform: str, api: Heard) -> None:
+    """Before the first call, with the platform's name."""
+    client = client_of(f"AsyncAnthropic{platform}", api.url)
+    with pytest.raises(InputError, match=f"no message batches on {platform.lower()}"):
+        cp.map(["a"], client=client, batch=True, journal=False, progress=False)
+    assert not api
+
+
+@pytest.mark.parametrize("platform", ["Bedrock", "Vertex", "Foundry", "AWS"])
+def test_two_accounts_of_a_platform_have_different_owners(platform: str, api: Heard) -> None:
+    """Sync and async clients of one account share its limits; the key is not told."""
+    one, twin = (client_of(f"{kind}{platform}", api.url) for kind in ("Anthropic", "AsyncAnthropic"))
+    field = "access_token" if platform == "Vertex" else "api_key"
+    other = client_of(f"AsyncAnthropic{platform}", api.url, **{field: "another-key"})
+    owners = [open_account(client, api_key=None, base_url=None).owner for client in (one, twin, other)]
+    assert owners[0] == owners[1] != owners[2]
+    assert KEY not in repr(open_account(one, api_key=None, base_url=None))
+
+
+@pytest.mark.parametrize(
+    ("client", "package"),
+    [
+        (lambda url: anthropic.AsyncAnthropicBedrock(aws_region="us-east-1", base_url=url), "boto3"),
+        (lambda url: anthropic.AsyncAnthropicVertex(region="global", project_id="p", base_url=url), "google.auth"),
+    ],
+)
+def test_a_missing_package_for_signing_in_is_named(client: Any, package: str, api: Heard) -> None:
+    """Where it is installed, signing in is the platform's business."""
+    try:
+        __import__(package)
+    except ImportError:
+        with pytest.raises(InputError, match=f"needs the package {package}"):
+            open_account(client(api.url), api_key=None, base_url=None)
+    else:
+        assert open_account(client(api.url), api_key=None, base_url=None).host == api.url
