@@ -1,0 +1,89 @@
+"""What the gate says: go, wait, and how things stand. Frozen values without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..progress.waits import WaitReason
+from ..records import Dimension
+
+Amounts = tuple[float, float, float, float]
+"""Requests, input tokens, output tokens, and the output tokens that a server may reserve for a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The leave to send one request; hand it back with what came of it.
+
+    Attributes
+    ----------
+    number : int
+        Counts the calls of this gate from 1.
+    sent_at : float
+        When it was given, in seconds of the gate's clock.
+    amounts : tuple of float
+        What was charged.
+    owed : tuple of float
+        What was owed to each bucket by then, in seconds of refill, this request included.
+    """
+
+    number: int
+    sent_at: float
+    amounts: Amounts
+    owed: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: ask again in `seconds`, because of `reason`."""
+
+    seconds: float
+    reason: WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What the gate knows, for progress and reports.
+
+    Attributes
+    ----------
+    window : int
+        Calls that may be in flight.
+    in_flight : int
+        Calls that are.
+    limits : mapping of str to float
+        Limits per minute in force by dimension.
+    pause_seconds : float
+        Seconds until the pause ends, or until the next probe of an outage; 0 without either.
+    pause_reason : WaitReason
+        Why it pauses.
+    outage_seconds : float or None
+        For how long the API has been out; None while it is not.
+    """
+
+    window: int
+    in_flight: int
+    limits: Mapping[Dimension, float]
+    pause_seconds: float
+    pause_reason: WaitReason
+    outage_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a later run may begin with, and check by its first answers.
+
+    Attributes
+    ----------
+    limits : mapping of str to float
+        Limits per minute as the server told them.
+    bursts : mapping of str to float
+        How much may be owed at once, in seconds of refill.
+    latency : float
+        Seconds of an answer.
+    """
+
+    limits: Mapping[Dimension, float]
+    bursts: Mapping[Dimension, float]
+    latency: float
