@@ -24,8 +24,9 @@ from .errors import (
     RunStopped,
 )
 from .limits.gate import Limits
-from .report.run import Run, runs
+from .report.run import Run
 from .report.run import find_run as run
+from .report.run_list import runs, spent
 from .retry import RetryPolicy
 from .series import ClaudeSeries
 from .series import map_items as map
@@ -62,6 +63,7 @@ __all__ = [
     "run",
     "runs",
     "simulator",
+    "spent",
     "stop",
 ]
 

@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .api.account import Account, open_account
+from .api.account import SIMULATOR_KEY, Account, open_account
 from .api.platforms import WITHOUT_BATCHES
 from .errors import InputError
 from .options import Settings, check_names, read_environment, resolve, shows_options
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file, in :func:`home`."""
+
+SIMULATED_FILE_NAME = "simulated.sqlite3"
+"""The file of answers and runs of a simulator, in :func:`home`."""
 
 _lock = threading.Lock()
 _configured: dict[str, Any] = {}
@@ -79,14 +82,30 @@ def resolve_settings(options: Mapping[str, Any]) -> Settings:
 
 def sign_in(settings: Settings) -> Account:
     """Return the account that a call goes to, from its client, the configured key and URL, or the environment."""
-    with _lock:
-        layers = [*reversed(_overrides), _configured]
-        api_key = next((layer["api_key"] for layer in layers if layer.get("api_key")), None)
-        base_url = next((layer["base_url"] for layer in layers if layer.get("base_url")), None)
+    api_key, base_url = _configured_value("api_key"), _configured_value("base_url")
     account = open_account(settings.client, api_key=api_key, base_url=base_url)
     if settings.batch and account.platform in WITHOUT_BATCHES:
         raise InputError(f"there are no message batches on {account.platform}; leave batch= out")
     return account
+
+
+def is_simulating(client: Any = None) -> bool:
+    """Say whether calls go to a simulator: inside ``with cp.simulator():``, or with its key.
+
+    Parameters
+    ----------
+    client : optional
+        The user's ``client=``, which goes before what is configured.
+    """
+    if client is not None:
+        return getattr(client, "api_key", None) == SIMULATOR_KEY
+    return (_configured_value("api_key") or os.environ.get("ANTHROPIC_API_KEY")) == SIMULATOR_KEY
+
+
+def _configured_value(name: str) -> Any:
+    with _lock:
+        layers = [*reversed(_overrides), _configured]
+        return next((layer[name] for layer in layers if layer.get(name)), None)
 
 
 def home() -> Path:
@@ -99,8 +118,26 @@ def home() -> Path:
     return Path(platformdirs.user_data_dir("claude_parallel", appauthor=False))
 
 
-def journal_path(setting: bool | str | Path) -> Path | None:
-    """Return the file that a ``journal=`` setting means; None = no journal."""
+def journal_path(setting: bool | str | Path, client: Any = None) -> Path | None:
+    """Return the file that a ``journal=`` setting means; None = no journal.
+
+    Simulated answers and runs have a file of their own, so that clearing it can never delete an answer that was paid,
+    and toy runs do not let the real one grow. A path that the user names is that file.
+
+    Parameters
+    ----------
+    setting : bool or path
+        As in ``df.claude.map``.
+    client : optional
+        As in :func:`is_simulating`.
+    """
     if isinstance(setting, bool):
-        return home() / FILE_NAME if setting else None
+        return home() / (SIMULATED_FILE_NAME if is_simulating(client) else FILE_NAME) if setting else None
     return Path(setting).expanduser()
+
+
+def journal_files(setting: bool | str | Path) -> list[Path]:
+    """Return the files to look through for runs: the user's own and the simulator's, or the one that is named."""
+    if isinstance(setting, bool):
+        return [home() / FILE_NAME, home() / SIMULATED_FILE_NAME] if setting else []
+    return [Path(setting).expanduser()]

@@ -136,6 +136,10 @@ class ClaudeParallelError(Exception):
 class InputError(ClaudeParallelError, ValueError):
     """An argument or a frame that cannot work; raised before the first paid call."""
 
+    def _render_traceback_(self, *_details: object) -> list[str]:
+        """Return what a notebook shows: the message, since the frames of this package help nobody mend a call."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class CredentialsError(InputError):
     """No way to sign in to the API was found."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
+from claude_parallel.report.record import RunData
+from claude_parallel.store.file import connect
 
-from claude_parallel.report.timeline import RunData
-
+RUN = "r-20261123-021320-7b1657"
 BEGAN = 1_795_400_000.0
 MODEL = "claude-sonnet-4-6"
 
@@ -29,7 +29,7 @@ ATTEMPT: Mapping[str, Any] = {
     "cache_write_1h_tokens": 0,
     "cache_read_tokens": 0,
     "thinking_tokens": 0,
-    "cost_usd": 0.0006,
+    "cost": 0.0006,
 }
 ROW: Mapping[str, Any] = {
     "position": 0,
@@ -39,7 +39,6 @@ ROW: Mapping[str, Any] = {
     "cost_usd": 0.0006,
     "attempts": 1,
 }
-_INTEGERS = ("position", "number", "status", *(name for name in ATTEMPT if name.endswith("_tokens")))
 
 
 def answered(position: int, start: float, seconds: float = 1.0, **changes: Any) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def answered(position: int, start: float, seconds: float = 1.0, **changes: Any) 
 def failed(position: int, start: float, kind: str, seconds: float = 1.0, **changes: Any) -> dict[str, Any]:
     """Return a call that failed."""
     nothing = {name: None for name in ATTEMPT if name.endswith("_tokens")}
-    base = answered(position, start, seconds, model=None, stop_reason=None, cost_usd=float("nan"), **nothing)
+    base = answered(position, start, seconds, model=None, stop_reason=None, cost=None, **nothing)
     return {**base, "kind": kind, "status": 529, "detail": f"{kind} happened", **changes}
 
 
@@ -63,27 +62,31 @@ def record(
     ended: float | None = 10.0,
     totals: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    run: str = RUN,
 ) -> RunData:
-    """Return a run with the dtypes of ``runs.Run.data``; `ended` and waits in seconds since its start."""
-    calls = pd.DataFrame([dict(one) for one in attempts], columns=list(ATTEMPT)).astype(
-        dict.fromkeys(_INTEGERS, "Int64")
-    )
-    calls = calls.astype({"started": "float64", "ended": "float64", "cost_usd": "float64"})
-    pauses = [(BEGAN + start, BEGAN + end, reason) for start, end, reason in waits]
-    kept = pd.DataFrame([{**ROW, **one} for one in rows], columns=list(ROW)).astype(
-        {"position": "Int64", "attempts": "Int64"}
-    )
+    """Return a run in a journal in memory; `ended` and waits in seconds since its start."""
+    connection = connect(None)
+    for one in attempts:
+        values = tuple(None if value != value else value for value in {**ATTEMPT, **one}.values())
+        connection.execute(f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})", (run, *values))
+    for number, one in enumerate(rows):
+        row = {**ROW, "position": number, **one}
+        values = (
+            run,
+            row["position"],
+            None,
+            *(row[name] for name in ("source", "kind", "error", "cost_usd", "attempts")),
+        )
+        connection.execute("INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    for start, end, reason in waits:
+        connection.execute("INSERT INTO waits VALUES (?, ?, ?, ?)", (run, BEGAN + start, BEGAN + end, reason))
     return RunData(
-        run_id="r-20261123-021320-7b1657",
+        run_id=run,
         started=BEGAN,
         ended=None if ended is None else BEGAN + ended,
         settings=settings if settings is not None else {"model": MODEL, "rows": len(rows)},
         totals=totals or {},
-        attempts=calls,
-        rows=kept,
-        waits=pd.DataFrame(pauses, columns=["started", "ended", "reason"]).astype(
-            {"started": "float64", "ended": "float64"}
-        ),
+        ask=lambda sql, parameters: connection.execute(sql, parameters).fetchall(),
     )
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import anthropic
     import httpx2
 
+SIMULATOR_KEY = "simulator"
+"""The key of every simulator. No real key is of this form, so whoever signs in with it talks to a simulator."""
+
 _NO_KEY = (
     "no API key found. Set the environment variable ANTHROPIC_API_KEY, or pass client=anthropic.AsyncAnthropic(...); "
     "to try without a key, run inside `with cp.simulator():`"

@@ -48,7 +48,7 @@ class _Desk:
     def journal(self) -> Journal:
         """Return the journal, open."""
         explicit = not isinstance(self.settings.journal, bool)
-        return Journal.open(journal_path(self.settings.journal), is_explicit=explicit)
+        return Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=explicit)
 
     def call(self, act: Callable[[BatchApi], Awaitable[T]]) -> T:
         """Run calls through a door of their own, blocking."""

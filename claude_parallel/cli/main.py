@@ -146,7 +146,7 @@ def simulate(
 
     def announce(url: str) -> None:
         typer.echo(
-            f"the simulated API is at {url}\nuse it with: export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=none"
+            f"the simulated API is at {url}\nuse it with: export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=simulator"
         )
 
     serve_forever(profile, seed=seed, port=port, announce=announce)
@@ -158,7 +158,7 @@ def runs(
     limit: Annotated[int, typer.Option(help="The newest so many.")] = 20,
 ) -> None:
     """List the runs that the journal knows, newest first."""
-    from ..report.run import runs as list_runs
+    from ..report.run_list import runs as list_runs
 
     found = list_runs(journal if journal is not None else True).head(limit)
     typer.echo(found.to_string() if len(found) else "no runs yet")
@@ -194,7 +194,7 @@ def journal_clear(
 
     if not yes:
         typer.confirm(f"Delete {'the answers of ' + run if run else 'ALL answers'} in {journal.path}?", abort=True)
-    typer.echo(f"{journal.clear(run=run):,} answers deleted")
+    typer.echo(f"{journal.clear(run=run, all=run is None):,} answers deleted")
 
 
 @journal_app.command(name="prune")

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from .. import bridge
 from ..bridge import Control
+from ..config import is_simulating
 from ..errors import Kind, RowFailed, RunStopped
 from ..pricing import PriceList
 from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
@@ -75,7 +76,7 @@ class Session:
         self.run_id = _new_run_id(self.environment.wall_clock())
         self.control = Control()
         self.has_own_display = True
-        self.stats = RunStats(total=plan.size)
+        self.stats = RunStats(total=plan.size, is_simulated=is_simulating(plan.settings.client))
         self.results = Results.empty(plan.size, self.stats)
         self.state = RunState()
 
@@ -127,6 +128,7 @@ class Session:
     async def _work(self) -> None:
         plan = self.plan
         summary = {**plan.settings.summary(), "rows": len(plan.rows), "out": self.out}
+        summary |= {"simulated": True} if self.stats.is_simulated else {}
         self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
         way = "batch" if self.carrier.is_batch else "live"
         _LOG.info("run %s begins: %d rows, %s, %s", self.run_id, len(plan.rows), plan.settings.model, way)

@@ -58,7 +58,7 @@ def conditions_of(settings: Settings, environment: Environment | None, latency: 
 
 def latency_of(settings: Settings, environment: Environment | None) -> Latency:
     """Return the latency of earlier runs in the journal, else the assumed one; no journal is made for it."""
-    with closing(Journal.open_existing(journal_path(settings.journal))) as journal:
+    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         return measured_latency(journal, environment.host if environment else PUBLIC_HOST, settings.model) or ASSUMED
 
 

@@ -138,7 +138,7 @@ def estimate_frame(frame_map: FrameMap, likely_output_tokens: float | None = Non
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
     host = environment.host if environment else PUBLIC_HOST
-    with closing(Journal.open_existing(journal_path(settings.journal))) as journal:
+    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         workload = survey(frame_map.plan(host), journal)
         latency = measured_latency(journal, host, settings.model) or ASSUMED
     counted = count_input(workload, environment)

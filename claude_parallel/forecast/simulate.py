@@ -29,8 +29,8 @@ from ..progress.stats import RunStats
 from ..progress.waits import WaitReason
 from ..prompt.cache_marks import SECONDS
 from ..records import Answer, Load, Request
+from ..report.record import RunData
 from ..report.run import Run as RunRecord
-from ..report.timeline import RunData
 from ..simulation.clock import run_virtual
 from ..simulation.profile import Profile
 from ..simulation.stage import EPOCH, TokenTransport

@@ -132,7 +132,7 @@ class FrameMap:
         carrier = choose_carrier(self.settings, self.environment)
         plan = self.plan(carrier.environment.host)
         is_path = not isinstance(self.settings.journal, bool)
-        journal = Journal.open(journal_path(self.settings.journal), is_explicit=is_path)
+        journal = Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=is_path)
         if not carrier.is_batch:
             check_open_batches(plan, journal)
         session = Session(plan, carrier, journal, out=self.out)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import elapsed, time_unit
-from .timeline import RunData, Timeline, timeline
+from .record import RunData
+from .timeline import Timeline, timeline
 from .totals import latency
 
 if TYPE_CHECKING:
@@ -88,6 +89,36 @@ def plot_throughput(data: RunData, title: str) -> Figure:
     _throughput(axes[0], line, palette)
     _limits(axes[1], line, data.totals.get("limits") or {}, palette)
     return _finish(pyplot, figure, title)
+
+
+def shown_once(figure: Figure) -> Figure:
+    """Show a figure in the running cell of a notebook, and not a second time where it is the cell's last value.
+
+    So it appears also when it is assigned, or followed by a semicolon; in a later cell it shows as any figure does.
+    """
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not _is_inline():
+        return figure
+    from IPython.display import display
+
+    display(figure)  # type: ignore[no-untyped-call]  # IPython's own
+    cell = shell.execution_count
+
+    def show_again() -> None:
+        if shell.execution_count != cell:
+            del figure._ipython_display_  # type: ignore[attr-defined]
+            display(figure)  # type: ignore[no-untyped-call]
+
+    figure._ipython_display_ = show_again  # type: ignore[attr-defined]  # IPython asks the object itself first
+    return figure
+
+
+def _is_inline() -> bool:
+    """Say whether figures are drawn into the notebook, and not into windows of their own."""
+    return "inline" in _pyplot().get_backend()
 
 
 def _finish(pyplot: Any, figure: Figure, title: str) -> Figure:

@@ -15,9 +15,10 @@ from ..pricing import PriceList
 from ..store.file import write_private
 from ..text import elapsed, escaped, figure, format_usd, moment, percent
 from . import sections
+from .record import RunData
 from .svg import sparkline
-from .timeline import RunData, Timeline, timeline
-from .token_costs import CacheUse, cache_use, cost_by_kind
+from .timeline import Timeline, timeline
+from .token_costs import CacheUse, Costs, cache_use, cost_by_kind, token_groups
 from .totals import Summary, failure_groups, latency, slowest, summarize, waits_by_reason
 
 _SPARK_BINS = 40
@@ -54,23 +55,26 @@ def run_text(data: RunData) -> str:
     """Return a run in a few lines of text, for ``repr``."""
     found = summarize(data)
     lines = [
-        f"Run {data.run_id} ({data.settings.get('model', 'no model')})",
+        f"Run {data.run_id} ({data.settings.get('model', 'no model')}{_simulated(found)})",
         f"  {found.answered:,} of {found.rows:,} rows answered in {elapsed(found.seconds)}"
         f" ({figure(found.rows_per_second)} rows/s){'' if found.is_finished else '; not finished'}",
-        f"  {format_usd(found.cost)} paid{_saved(found)}; {found.calls:,} calls, {found.retries:,} of them repeated",
+        f"  {_paid(found)}{_saved(found)}; {found.calls:,} calls, {found.retries:,} of them repeated",
     ]
-    if found.errors:
-        lines.append("  errors: " + _kinds(found))
+    if _others(found):
+        lines.append("  " + _others(found))
     return "\n".join(lines)
 
 
 def run_html(data: RunData) -> str:
-    """Return a run as a small table for notebooks; it takes its colours from the notebook."""
+    """Return a run as a small table for notebooks; it takes its colours from the notebook.
+
+    Dollar signs would be typeset as mathematics without the two classes.
+    """
     found, line = summarize(data), timeline(data, _SPARK_BINS)
     rows = [
         ("rows", f"{found.answered:,} of {found.rows:,} answered"),
-        ("errors", _kinds(found) or "none"),
-        ("cost", format_usd(found.cost) + _saved(found)),
+        ("others", _others(found) or "none"),
+        ("cost", _paid(found) + _saved(found)),
         ("time", f"{elapsed(found.seconds)}, {figure(found.rows_per_second)} rows/s"),
         ("calls", f"{found.calls:,}, {found.retries:,} of them repeated"),
     ]
@@ -84,36 +88,36 @@ def run_html(data: RunData) -> str:
         spark = (
             f'<tr><th style="text-align:left">answers/s</th><td style="text-align:left;color:#0072b2">{drawn}</td></tr>'
         )
-    state = "" if found.is_finished else ", not finished"
+    state = _simulated(found) + ("" if found.is_finished else ", not finished")
     model = data.settings.get("model", "no model")
     return (
-        f"<div><div><strong>Run {escaped(data.run_id)}</strong> ({escaped(model)}{state})</div>"
-        f"<table><tbody>{cells}{spark}</tbody></table></div>"
+        f'<div class="tex2jax_ignore mathjax_ignore"><div><strong>Run {escaped(data.run_id)}</strong> '
+        f"({escaped(model)}{state})</div><table><tbody>{cells}{spark}</tbody></table></div>"
     )
 
 
 def _page(data: RunData) -> str:
-    prices = PriceList()
-    found, line, cache = summarize(data), timeline(data), cache_use(data, prices)
+    groups = token_groups(data, PriceList())
+    found, line, cache = summarize(data), timeline(data), cache_use(data, groups)
     template = Template(resources.files(__package__).joinpath("page.html").read_text("utf-8"))
     model = data.settings.get("model", "")
     return template.substitute(
         title=escaped(f"Run {data.run_id}"),
         heading=escaped(f"Run {data.run_id}"),
-        subtitle=escaped(f"{model} · {moment(data.started)} · {_state(found)}"),
+        subtitle=escaped(f"{model}{_simulated(found)} · {moment(data.started)} · {_state(found)}"),
         verdict=escaped(_verdict(data, found, line)),
         tiles=_tiles(found, cache),
-        sections="\n".join(_sections(data, found, line, cache, prices)),
+        sections="\n".join(_sections(data, found, line, cache, cost_by_kind(groups))),
         footer="Made by claude_parallel. Times count from the start of the run; point at a chart for its numbers.",
     )
 
 
-def _sections(data: RunData, found: Summary, line: Timeline, cache: CacheUse | None, prices: PriceList) -> list[str]:
+def _sections(data: RunData, found: Summary, line: Timeline, cache: CacheUse | None, costs: Costs) -> list[str]:
     limits = _limits(data)
     pages = _charts(data, line, limits) if found.calls else []
     pages.append(sections.waits(waits_by_reason(data), line.pauses, found.seconds))
     pages.append(sections.failures(failure_groups(data), found.calls, found.retries))
-    pages.append(sections.costs(cost_by_kind(data, prices), found.cost, found.saved))
+    pages.append(sections.costs(costs, found.cost, found.saved))
     if cache is not None:
         pages.append(sections.cache(cache))
     slow = slowest(data)
@@ -130,16 +134,17 @@ def _charts(data: RunData, line: Timeline, limits: dict[str, float]) -> list[str
 
 
 def _tiles(found: Summary, cache: CacheUse | None) -> str:
-    errors = sum(found.errors.values())
     tiles = [
         sections.tile(f"{found.rows:,}", "rows"),
         sections.tile(f"{found.answered:,}", "answered"),
-        sections.tile(f"{errors:,}", "errors", is_bad=errors > 0),
-        sections.tile(format_usd(found.cost), "paid"),
+        sections.tile(f"{found.failed:,}", "failed", is_bad=found.failed > 0),
+        sections.tile(format_usd(found.cost), "simulated" if found.is_simulated else "paid"),
         sections.tile(elapsed(found.seconds), "duration"),
         sections.tile(figure(found.rows_per_second), "rows per second"),
         sections.tile(f"{found.retries:,}", "calls repeated"),
     ]
+    if found.cancelled:
+        tiles.append(sections.tile(f"{found.cancelled:,}", "cancelled"))
     if found.skipped:
         tiles.append(sections.tile(f"{found.skipped:,}", "skipped"))
     if found.from_journal or found.saved:
@@ -190,6 +195,19 @@ def _saved(found: Summary) -> str:
     return f", {format_usd(found.saved)} saved by the journal" if found.saved else ""
 
 
-def _kinds(found: Summary) -> str:
+def _simulated(found: Summary) -> str:
+    return ", simulated" if found.is_simulated else ""
+
+
+def _paid(found: Summary) -> str:
+    return f"{format_usd(found.cost)} {'simulated' if found.is_simulated else 'paid'}"
+
+
+def _others(found: Summary) -> str:
+    """Say what the rows came to that have no answer; empty where all have one."""
     ranked = sorted(found.errors.items(), key=lambda item: -item[1])
-    return ", ".join(f"{kind} {count:,}" for kind, count in ranked)
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in ranked)
+    words = [f"{found.failed:,} failed ({kinds})"] if found.failed else []
+    words += [f"{found.cancelled:,} cancelled"] if found.cancelled else []
+    words += [f"{found.skipped:,} skipped"] if found.skipped else []
+    return ", ".join(words)

@@ -1,48 +1,52 @@
-"""What a run did, read back from the journal as frames: after the run, and after a restart.
+"""What a run did, read back from the journal: after the run, and after a restart.
 
-How it is drawn, ``report`` and ``plots`` know; how it is written, ``journal``.
+How it is drawn, ``page`` and ``figures`` know; how it is written, the journal; the list of runs stands in ``run_list``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..config import journal_path
+from ..config import journal_files
 from ..errors import InputError
 from ..store.journal import Journal
-from .recent_runs import RUN_ATTRIBUTE, journals_in_memory, place_of
+from .recent_runs import RUN_ATTRIBUTE, place_of
+from .record import RunData, columns_of, local_times
 
-if TYPE_CHECKING:
-    from .timeline import RunData
-
-_ATTEMPT_COLUMNS = (
-    "position",
-    "number",
-    "started",
-    "ended",
-    "kind",
-    "status",
-    "detail",
-    "request_id",
-    "model",
-    "stop_reason",
+_TOKENS = (
     "input_tokens",
     "output_tokens",
     "cache_write_5m_tokens",
     "cache_write_1h_tokens",
     "cache_read_tokens",
     "thinking_tokens",
-    "cost_usd",
 )
-_TOKEN_COLUMNS = tuple(name for name in _ATTEMPT_COLUMNS if name.endswith("_tokens"))
-_ROW_COLUMNS = ("position", "source", "kind", "error", "cost_usd", "attempts")
-_RUN_COLUMNS = ("started", "ended", "model", "rows", "errors", "cost_usd", "saved_usd", "from_journal", "host")
+_ATTEMPT_COLUMNS = {
+    "position": "position",
+    "number": "number",
+    "started": "started",
+    "ended": "ended",
+    "kind": "kind",
+    "status": "status",
+    "detail": "detail",
+    "request_id": "request_id",
+    "model": "model",
+    "stop_reason": "stop_reason",
+    **{name: name for name in _TOKENS},
+    "cost_usd": "CAST(cost AS REAL)",
+}
+"""Columns of ``attempts()``, and what the journal calls them."""
+
+_INTEGERS = ("position", "number", "status", "attempts", *_TOKENS)
+_FLOATS = ("started", "ended", "cost_usd")
+_CHUNK = 20_000
 
 
 class Run:
@@ -98,16 +102,11 @@ class Run:
         DataFrame
             Indexed by position in the frame; tokens are summed over the row's attempts, seconds are the last one's.
         """
-        rows = self._rows().set_index("position")
-        attempts = self.attempts()
-        if attempts.empty:
-            last = attempts.set_index("position")
-            sums = last[list(_TOKEN_COLUMNS)]
-        else:
-            last = attempts.groupby("position").last()
-            sums = attempts.groupby("position")[list(_TOKEN_COLUMNS)].sum()
-        detail = last[["seconds", "model", "stop_reason", "request_id"]]
-        return rows.join(sums).join(detail)
+        names = ("position", "source", "kind", "error", "cost_usd", "attempts")
+        sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM run_rows WHERE run = ?"
+        rows = self._frame(f"{sql} ORDER BY position", names)
+        calls = self._attempts(("position", "started", "ended", "model", "stop_reason", "request_id", *_TOKENS))
+        return _with_calls(rows, calls).set_index("position")
 
     def attempts(self) -> pd.DataFrame:
         """Return one row per call: when, how long, what came back, tokens by kind, dollars.
@@ -115,19 +114,55 @@ class Run:
         Returns
         -------
         DataFrame
-            ``started`` and ``ended`` in UTC, ``seconds`` between them, ``kind`` missing for an answer.
+            ``started`` and ``ended`` in local time, ``seconds`` between them, ``kind`` missing for an answer.
         """
-        frame = self._attempts()
+        frame = self._attempts(tuple(_ATTEMPT_COLUMNS))
         frame.insert(4, "seconds", frame["ended"] - frame["started"])
         for name in ("started", "ended"):
-            frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
+            frame[name] = local_times(frame[name].to_numpy(), "ms")
         return frame
 
+    def messages(self) -> pd.DataFrame:
+        """Return the Messages that this run's rows got, as the API sent them, one row each.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by position in the frame: ``model``, ``stop_reason``, ``content`` (the list of blocks),
+            ``citations`` (of all text blocks), ``searches`` (results of web searches), and ``message``, the whole
+            Message as a dict. Rows without an answer are not among them.
+
+        Raises
+        ------
+        InputError
+            When the run kept no journal, so that its Messages are gone.
+        """
+        if isinstance(self._place, Journal):
+            raise InputError("this run kept no journal (journal=False), so its Messages are gone")
+        query = (
+            "SELECT position, message FROM run_rows LEFT JOIN answers USING (fingerprint) "
+            "WHERE run = ? AND source != 'none' ORDER BY position"
+        )
+        found = self._query(query, (self.id,))
+        messages = [_message(text) for _position, text in found]
+        return pd.DataFrame(
+            {
+                "model": [message.get("model") for message in messages],
+                "stop_reason": [message.get("stop_reason") for message in messages],
+                "content": [message.get("content") for message in messages],
+                "citations": [_within(message, "text", "citations") for message in messages],
+                "searches": [_within(message, "web_search_tool_result", "content") for message in messages],
+                "message": [message or None for message in messages],
+            },
+            index=pd.Index([position for position, _text in found], name="position", dtype="int64"),
+        )
+
     def waits(self) -> pd.DataFrame:
-        """Return the pauses of the run: ``started``, ``ended`` (UTC), ``reason``."""
-        frame = self._waits()
+        """Return the pauses of the run: ``started``, ``ended`` (local time), ``reason``."""
+        sql = "SELECT started, ended, reason FROM waits WHERE run = ? ORDER BY started"
+        frame = self._frame(sql, ("started", "ended", "reason"))
         for name in ("started", "ended"):
-            frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
+            frame[name] = local_times(frame[name].to_numpy(), "ms")
         return frame
 
     def report(self, path: str | Path) -> Path:
@@ -137,25 +172,14 @@ class Run:
         return write_report(self.data(), path)
 
     def plot(self) -> Any:
-        """Return the main figures as a matplotlib figure (extra ``[plot]``)."""
-        from .figures import plot_run
+        """Show the main figures, and return them as a matplotlib figure (extra ``[plot]``)."""
+        from .figures import plot_run, shown_once
 
-        return plot_run(self.data())
+        return shown_once(plot_run(self.data()))
 
     def data(self) -> RunData:
         """Return everything a report needs."""
-        from .timeline import RunData
-
-        return RunData(
-            run_id=self.id,
-            started=self.started,
-            ended=self.ended,
-            settings=self.settings,
-            totals=self.totals,
-            attempts=self._attempts(),
-            rows=self._rows(),
-            waits=self._waits(),
-        )
+        return RunData(self.id, self.started, self.ended, self.settings, self.totals, self._query)
 
     def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
         """Return the keys of the requests of this run that were answered: all of them, or those with an error."""
@@ -167,48 +191,17 @@ class Run:
         with _opened(self._place) as journal:
             return journal.query(sql, parameters)
 
-    def _attempts(self) -> pd.DataFrame:
-        columns = ", ".join(name if name != "cost_usd" else "cost" for name in _ATTEMPT_COLUMNS)
-        found = self._query(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY started", (self.id,))
-        frame = _frame(found, _ATTEMPT_COLUMNS, integers=("position", "number", "status", *_TOKEN_COLUMNS))
-        return frame.astype({"started": "float64", "ended": "float64"})
+    def _attempts(self, names: Sequence[str]) -> pd.DataFrame:
+        columns = ", ".join(_ATTEMPT_COLUMNS[name] for name in names)
+        frame = self._frame(f"SELECT {columns} FROM attempts WHERE run = ?", names)
+        order = np.argsort(frame["started"].to_numpy(), kind="stable")  # the journal would sort all columns on disk
+        is_sorted = bool((order[1:] > order[:-1]).all())
+        return frame if is_sorted else frame.take(order).reset_index(drop=True)
 
-    def _rows(self) -> pd.DataFrame:
-        found = self._query(
-            "SELECT position, source, kind, error, cost, attempts FROM run_rows WHERE run = ? ORDER BY position",
-            (self.id,),
-        )
-        return _frame(found, _ROW_COLUMNS, integers=("position", "attempts"))
-
-    def _waits(self) -> pd.DataFrame:
-        found = self._query("SELECT started, ended, reason FROM waits WHERE run = ? ORDER BY started", (self.id,))
-        return _frame(found, ("started", "ended", "reason")).astype({"started": "float64", "ended": "float64"})
-
-
-def runs(journal: bool | str | Path = True) -> pd.DataFrame:
-    """List the runs that the journal knows, newest first.
-
-    Parameters
-    ----------
-    journal : bool or path, default True
-        The user's journal, or that file. Runs of this process without a journal are listed, too.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by run id: started, ended (UTC; missing while running or after a kill), model, rows, errors,
-        cost_usd, saved_usd (what journal answers would have cost), from_journal, host.
-    """
-    records: list[tuple[Any, ...]] = []
-    query = "SELECT id, started, ended, settings, totals, host FROM runs ORDER BY started DESC"
-    with closing(Journal.open(journal_path(journal), is_explicit=not isinstance(journal, bool))) as opened:
-        records.extend(opened.query(query))
-    for memory in journals_in_memory():
-        records.extend(memory.query(query))
-    frame = pd.DataFrame([_run_row(*record) for record in records], columns=["run", *_RUN_COLUMNS]).set_index("run")
-    for name in ("started", "ended"):
-        frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
-    return frame.sort_values("started", ascending=False, kind="stable")
+    def _frame(self, sql: str, names: Sequence[str]) -> pd.DataFrame:
+        with _opened(self._place) as journal:
+            chunks = journal.query_chunks(sql, (self.id,), _CHUNK)
+            return pd.DataFrame(columns_of(chunks, names, integers=_INTEGERS, floats=_FLOATS), copy=False)
 
 
 def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
@@ -219,10 +212,14 @@ def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
     InputError
         When it is in neither.
     """
-    place = place_of(run_id) or journal_path(journal)
-    if place is None:
-        raise InputError(f"there is no run {run_id!r} in this process; see claude_parallel.runs()")
-    return Run(run_id, place)
+    known = place_of(run_id)
+    if known is not None:
+        return Run(run_id, known)
+    for path in journal_files(journal):
+        with closing(Journal.open_existing(path, is_explicit=not isinstance(journal, bool))) as opened:
+            if opened.query("SELECT 1 FROM runs WHERE id = ?", (run_id,)):
+                return Run(run_id, path)
+    raise InputError(f"there is no run {run_id!r}; see claude_parallel.runs()")
 
 
 def run_of(frame: pd.DataFrame | pd.Series[Any], journal: bool | str | Path = True) -> Run:
@@ -254,29 +251,40 @@ def _opened(place: Path | Journal) -> Iterator[Journal]:
         yield journal
 
 
-def _run_row(
-    run_id: str, started: float, ended: float | None, settings: str, totals: str | None, host: str
-) -> tuple[Any, ...]:
-    asked, done = json.loads(settings), json.loads(totals or "{}")
-    errors = sum(count for kind, count in done.get("errors", {}).items() if kind != "skipped")
-    return (
-        run_id,
-        started,
-        ended,
-        asked.get("model"),
-        asked.get("rows"),
-        errors if totals else None,
-        float(done["cost_usd"]) if totals else None,
-        float(done["saved_usd"]) if totals else None,
-        done.get("from_journal"),
-        host,
-    )
+def _with_calls(rows: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the sums of their calls' tokens, and with what their last call was like."""
+    size = int(rows["position"].max()) + 1 if len(rows) else 0
+    at = calls["position"].to_numpy(dtype=np.int64)
+    inside = at < size
+    last = np.full(size, -1, dtype=np.int64)
+    last[at[inside]] = np.flatnonzero(inside)  # calls come in the order of their start: the last one stays
+    asked = rows["position"].to_numpy(dtype=np.int64)
+    chosen = last[asked]
+    has_call = chosen >= 0
+    found: dict[Any, Any] = dict(rows.items())
+    for name in _TOKENS:
+        tokens = calls[name].to_numpy(dtype=np.float64, na_value=0.0)
+        sums = np.bincount(at[inside], weights=tokens[inside], minlength=size)
+        found[name] = pd.arrays.IntegerArray(sums[asked].astype(np.int64), ~has_call)
+    seconds = (calls["ended"] - calls["started"]).to_numpy()
+    found["seconds"] = np.where(has_call, seconds[chosen], np.nan) if len(seconds) else np.full(len(rows), np.nan)
+    for name in ("model", "stop_reason", "request_id"):
+        found[name] = calls[name].reindex(np.where(has_call, chosen, -1)).array
+    return pd.DataFrame(found)
 
 
-def _frame(rows: Sequence[Sequence[Any]], columns: Sequence[str], integers: Sequence[str] = ()) -> pd.DataFrame:
-    """Return rows of the journal as a frame with the dtypes that its columns are to have."""
-    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(columns))
-    frame = frame.astype(dict.fromkeys(integers, "Int64"))
-    if "cost_usd" in columns:
-        frame["cost_usd"] = pd.to_numeric(frame["cost_usd"]).astype("float64")
-    return frame
+def _message(text: str | None) -> Mapping[str, Any]:
+    """Return a stored Message; an empty one where there is none, or none that can be read."""
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _within(message: Mapping[str, Any], kind: str, name: str) -> list[Any]:
+    """Return all items of one list in the blocks of one type."""
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    lists = (block.get(name) for block in blocks if isinstance(block, dict) and block.get("type") == kind)
+    return [item for items in lists if isinstance(items, list) for item in items]

@@ -13,8 +13,9 @@ from typing import Any
 
 from ..progress.waits import meaning_of
 from ..text import compact, elapsed, escaped, figure, format_usd, percent
+from .record import FloatArray
 from .svg import Line, Mark, Shade, histogram, time_chart
-from .timeline import FloatArray, Pause, Timeline
+from .timeline import Pause, Timeline
 from .token_costs import CacheUse, Costs
 from .totals import FailureGroup, Latency, SlowRow, WaitPart
 

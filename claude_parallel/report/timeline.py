@@ -1,61 +1,27 @@
 """A run as series over time: calls, tokens and calls in flight, in bins of equal length.
 
-Knows :class:`RunData`, the record that a report begins with, and arithmetic on it. What it cost and what failed,
-``breakdown`` counts; who samples it, is for others.
+The journal adds up by bin, here is the arithmetic on the sums. What a run cost and what failed, ``totals`` and
+``token_costs`` count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
+from .record import FloatArray, RunData
 
 MAX_BINS = 90
 _CALLS_PER_BIN = 3
+_SHORTEST_BIN_SECONDS = 1.0
+"""A rate per second over less than a second says more about chance than about the run."""
+
 _SHORTEST_SPAN_SECONDS = 0.001
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunData:
-    """Everything that reports and plots know of a run.
-
-    Attributes
-    ----------
-    run_id : str
-        Its name in the journal.
-    started : float
-        Seconds since the epoch.
-    ended : float or None
-        Seconds since the epoch; None for a run that never came to its end.
-    settings : mapping
-        What was set, without prompts and keys.
-    totals : mapping
-        ``rows``, ``errors`` (by kind), ``cost_usd``, ``saved_usd``, ``from_journal``, ``duplicates``,
-        ``waited_seconds`` (by reason), ``limits`` (per minute, by dimension), ``cache``; any may be absent.
-    attempts : DataFrame
-        One row per call: position, number, started, ended, kind (missing when answered), status, detail,
-        request_id, model, stop_reason, input_tokens, output_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-        cache_read_tokens, thinking_tokens, cost_usd.
-    rows : DataFrame
-        One row per row: position, source, kind, error, cost_usd, attempts.
-    waits : DataFrame
-        One row per pause: started, ended, reason.
-    """
-
-    run_id: str
-    started: float
-    ended: float | None
-    settings: Mapping[str, Any]
-    totals: Mapping[str, Any]
-    attempts: pd.DataFrame
-    rows: pd.DataFrame
-    waits: pd.DataFrame
+_INSTANT_SECONDS = 0.001
+"""Calls shorter than this bring their output at their end: a rate over so little time loses all precision."""
 
 
 class Pause(NamedTuple):
@@ -140,63 +106,125 @@ class Timeline:
         return self.busy_seconds / self.bin_seconds
 
 
-def numbers(column: pd.Series[Any]) -> FloatArray:
-    """Return a column as floats; whatever is missing or no number is NaN."""
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def amounts(column: pd.Series[Any]) -> FloatArray:
-    """Return a column as floats; whatever is missing is 0."""
-    return np.nan_to_num(numbers(column), nan=0.0, posinf=0.0, neginf=0.0)
-
-
 def timeline(data: RunData, max_bins: int = MAX_BINS) -> Timeline:
     """Return a run as series over time.
 
     Parameters
     ----------
     data : RunData
-        The run; calls without a start are left out.
+        The run.
     max_bins : int
-        The most bins; short runs get fewer, so that each has something to show.
+        The most bins; short runs get fewer, so that each is a second long at least and has something to show.
     """
-    calls = data.attempts[np.isfinite(numbers(data.attempts["started"]))]
-    started, ended = numbers(calls["started"]), numbers(calls["ended"])
-    ended = np.where(np.isfinite(ended), np.maximum(ended, started), started)
-    waits = [wait for wait in _waits(data.waits) if wait.ended > wait.started]
-    begin, span = _span(data, started, ended)
-    started, ended = started - begin, ended - begin
-    edges = np.linspace(0.0, span, max(1, min(max_bins, len(calls) // _CALLS_PER_BIN)) + 1)
-    is_answered = calls["kind"].isna().to_numpy(dtype=bool)
-    counted_input = sum(amounts(calls[f"{kind}_tokens"]) for kind in ("input", "cache_write_5m", "cache_write_1h"))
+    times = data.call_times
+    begin, span = _span(data, times.started, times.ended)
+    wanted = min(max_bins, len(times.started) // _CALLS_PER_BIN, int(span / _SHORTEST_BIN_SECONDS))
+    edges = np.linspace(0.0, span, max(1, wanted) + 1)
+    starts, ends = _Starts.of(data, begin, edges), _Ends.of(data, begin, edges)
+    waits = data.waits("started, ended, reason", then="ORDER BY started, ended")
+    pauses = (Pause(a - begin, b - begin, str(why)) for a, b, why in waits if b > a)
     return Timeline(
         edges=edges,
-        answered=count(ended[is_answered], edges),
-        failed=count(ended[~is_answered], edges),
-        requests=count(started, edges),
-        input_tokens=count(started, edges, np.asarray(counted_input)),
-        output_tokens=spread(started, ended, amounts(calls["output_tokens"]), edges),
-        busy_seconds=spread(started, ended, ended - started, edges),
-        peak_in_flight=peak(started, ended),
-        pauses=tuple(_merge((Pause(a - begin, b - begin, why) for a, b, why in waits), span)),
+        answered=ends.answered,
+        failed=ends.failed,
+        requests=starts.calls,
+        input_tokens=starts.input_tokens,
+        output_tokens=_spread(starts.output_rate, ends.output_rate, edges) + ends.output_at_once,
+        busy_seconds=_spread(starts.busy, ends.busy, edges),
+        peak_in_flight=peak(times.started, times.ended),
+        pauses=tuple(_merge(pauses, span)),
     )
 
 
-def count(times: FloatArray, edges: FloatArray, weights: FloatArray | None = None) -> FloatArray:
-    """Return how many `times` lie in each bin, or the sum of their weights; times outside go to the nearest bin."""
-    inside = np.clip(times, edges[0], edges[-1])
-    return np.histogram(inside, bins=edges, weights=weights)[0].astype(np.float64)
+_LENGTH = "(max(started, ended) - started)"
+_RATE = f"CASE WHEN {_LENGTH} >= {_INSTANT_SECONDS} THEN coalesce(output_tokens, 0) / {_LENGTH} ELSE 0.0 END"
+"""Output tokens per second of a call."""
 
 
-def spread(started: FloatArray, ended: FloatArray, weights: FloatArray, edges: FloatArray) -> FloatArray:
-    """Return the part of each weight that falls into each bin when it is spread evenly from start to end.
+class _Lines(NamedTuple):
+    """For each bin, the sums of slopes and of slope times moment, of lines that begin (or end) in it."""
 
-    The parts add up to the weights; what lies outside the edges goes to the first and the last bin.
+    slopes: FloatArray
+    offsets: FloatArray
+
+
+class _Starts(NamedTuple):
+    """What began in each bin."""
+
+    calls: FloatArray
+    input_tokens: FloatArray
+    output_rate: _Lines
+    busy: _Lines
+
+    @classmethod
+    def of(cls, data: RunData, begin: float, edges: FloatArray) -> _Starts:
+        moment = "(started - ?)"
+        table = _by_bin(
+            data,
+            begin,
+            edges,
+            moment,
+            "count(*)",
+            "sum(coalesce(input_tokens, 0) + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0))",
+            f"sum({_RATE})",
+            f"sum(({_RATE}) * {moment})",
+            f"sum({moment})",
+        )
+        calls, tokens, rates, rate_offsets, offsets = table
+        return cls(calls, tokens, _Lines(rates, rate_offsets), _Lines(calls, offsets))
+
+
+class _Ends(NamedTuple):
+    """What ended in each bin."""
+
+    answered: FloatArray
+    failed: FloatArray
+    output_at_once: FloatArray
+    output_rate: _Lines
+    busy: _Lines
+
+    @classmethod
+    def of(cls, data: RunData, begin: float, edges: FloatArray) -> _Ends:
+        moment = "(max(started, ended) - ?)"
+        table = _by_bin(
+            data,
+            begin,
+            edges,
+            moment,
+            "sum(kind IS NULL)",
+            "sum(kind IS NOT NULL)",
+            f"sum(CASE WHEN {_LENGTH} >= {_INSTANT_SECONDS} THEN 0 ELSE coalesce(output_tokens, 0) END)",
+            f"sum({_RATE})",
+            f"sum(({_RATE}) * {moment})",
+            f"sum({moment})",
+        )
+        answered, failed, at_once, rates, rate_offsets, offsets = table
+        return cls(answered, failed, at_once, _Lines(rates, rate_offsets), _Lines(answered + failed, offsets))
+
+
+def _by_bin(data: RunData, begin: float, edges: FloatArray, moment: str, *sums: str) -> FloatArray:
+    """Return sums over the calls whose moment lies in each bin, one row of the array for each sum."""
+    bins = len(edges) - 1
+    number = f"CAST(max(0, min({bins - 1}, {moment} / {float(edges[1])!r})) AS INTEGER)"
+    columns = ", ".join((f"{number} AS bin", *sums))
+    found = data.calls(columns, then="GROUP BY bin", more=[begin] * columns.count("?"))
+    table = np.zeros((len(sums), bins))
+    for index, *values in found:
+        table[:, index] = values
+    return table
+
+
+def _spread(starts: _Lines, ends: _Lines, edges: FloatArray) -> FloatArray:
+    """Return the amounts that flow in each bin, where each call flows evenly from its start to its end.
+
+    Until a moment t, a call that began at s with the rate r has brought r (t - s), and r (t - e) less once it has ended
+    at e: so the sums of r and of r s by bin are all that has to be known.
     """
-    lengths = np.maximum(ended - started, 1e-9)
-    until = np.array([float(np.clip((edge - started) / lengths, 0.0, 1.0) @ weights) for edge in edges])
-    until[0], until[-1] = 0.0, float(weights.sum())
-    return np.diff(until)
+    inner = edges[1:]
+    slopes = np.cumsum(starts.slopes - ends.slopes)
+    offsets = np.cumsum(starts.offsets - ends.offsets)
+    until = np.concatenate([[0.0], slopes * inner - offsets])
+    return np.maximum(np.diff(until), 0.0)
 
 
 def peak(started: FloatArray, ended: FloatArray) -> int:
@@ -213,11 +241,6 @@ def _span(data: RunData, started: FloatArray, ended: FloatArray) -> tuple[float,
     begin = float(min(started.min(initial=data.started), data.started))
     end = float(max(ended.max(initial=begin), data.ended or begin))
     return begin, max(end - begin, _SHORTEST_SPAN_SECONDS)
-
-
-def _waits(waits: pd.DataFrame) -> list[Pause]:
-    columns = (numbers(waits["started"]), numbers(waits["ended"]), waits["reason"])
-    return sorted(Pause(float(a), float(b), str(why)) for a, b, why in zip(*columns, strict=True))
 
 
 def _merge(pauses: Iterable[Pause], span: float) -> list[Pause]:

@@ -5,15 +5,13 @@ Knows sums of tokens times prices; the prices are the business of ``pricing``, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-
 from ..pricing import PriceList, UnitPrices
 from ..records import ZERO
-from .timeline import RunData, amounts
+from .record import RunData
 
 TOKEN_KINDS: tuple[tuple[str, str], ...] = (
     ("input", "input_tokens"),
@@ -80,77 +78,78 @@ class CacheUse:
         return self.hits / max(1, self.hits + self.misses)
 
 
-def cost_by_kind(data: RunData, prices: PriceList | None = None) -> Costs:
-    """Return what each kind of token cost, by the prices of genai-prices.
-
-    Parameters
-    ----------
-    data : RunData
-        The run.
-    prices : PriceList, optional
-        Rate cards read already.
-    """
-    tokens, costs, unpriced = [0] * len(TOKEN_KINDS), [ZERO] * len(TOKEN_KINDS), 0
-    for group in _groups(data, prices or PriceList()):
-        unpriced += group.answers if group.prices is None else 0
-        for index, number in enumerate(group.tokens):
-            tokens[index] += number
-            costs[index] += number * group.prices[index] if group.prices else ZERO
-    paid = Decimal(repr(float(amounts(data.attempts["cost_usd"]).sum())))
-    other = paid - sum(costs, ZERO)
-    parts = (CostPart(name, n, cost) for (name, _), n, cost in zip(TOKEN_KINDS, tokens, costs, strict=True))
-    is_other = other > paid / 1_000 and not unpriced
-    return Costs(tuple(part for part in parts if part.tokens), other if is_other else ZERO, unpriced)
-
-
-def cache_use(data: RunData, prices: PriceList | None = None) -> CacheUse | None:
-    """Return what prompt caching did; None where no token was written to the cache or read from it.
-
-    The run's own totals, where they are kept, go before what its calls tell.
-    """
-    calls = data.attempts[data.attempts["kind"].isna()]
-    columns = [amounts(calls[column]) for _, column in TOKEN_KINDS]
-    read, total = columns[4], columns[0] + columns[2] + columns[3] + columns[4]
-    recorded = data.totals.get("cache") or {}
-    if not (columns[2] + columns[3] + columns[4]).any() and not recorded.get("hits"):
-        return None
-    saved = ZERO
-    for group in _groups(data, prices or PriceList()):
-        if group.prices:
-            saved += sum((group.tokens[kind] * (group.prices[0] - group.prices[kind]) for kind in _CACHE_KINDS), ZERO)
-    hits = int(recorded.get("hits", (read > 0).sum()))
-    return CacheUse(
-        hits=hits,
-        misses=int(recorded.get("misses", len(calls) - hits)),
-        read_share=float(read.sum() / max(1.0, total.sum())),
-        saved=Decimal(str(recorded.get("saved_usd", saved))),
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Tokens of all answers that share their unit prices."""
+class TokenGroup:
+    """Tokens of all answers that share their unit prices; `paid` in US dollars."""
 
     answers: int
+    hits: int
+    paid: float
     tokens: tuple[int, ...]
     prices: UnitPrices | None
 
 
-def _groups(data: RunData, prices: PriceList) -> Iterator[_Group]:
-    """Yield the answers' tokens by model, context and band of prices: sums of whole tokens, priced exactly."""
-    calls = data.attempts[data.attempts["kind"].isna()]
-    tokens = np.stack([amounts(calls[column]) for _, column in TOKEN_KINDS], axis=1)
-    totals = tokens[:, 0] + tokens[:, 2:].sum(axis=1)
-    models = calls["model"].astype(object).fillna(str(data.settings.get("model", ""))).to_numpy(dtype=object)
-    batch = set(data.rows.loc[data.rows["source"] == "batch", "position"])
-    is_batch = calls["position"].isin(batch).to_numpy(dtype=bool)
-    for model, in_batch in sorted({(str(m), bool(b)) for m, b in zip(models, is_batch, strict=True)}):
-        chosen = (models == model) & (is_batch == in_batch)
-        card = prices.card(model, is_batch=in_batch)
-        starts = [start for start, _ in card.bands] if card else [0]
-        band = np.searchsorted(np.asarray(starts[1:], dtype=np.float64), totals, side="left")
-        for index, start in enumerate(starts):
-            inside = chosen & (band == index)
-            if inside.any():
-                sums = tuple(int(number) for number in tokens[inside].sum(axis=0))
-                yield _Group(int(inside.sum()), sums, card.prices(start + 1) if card else None)
+def token_groups(data: RunData, prices: PriceList) -> list[TokenGroup]:
+    """Return the answers' tokens by model, context and band of prices: sums of whole tokens, priced exactly."""
+    asked = str(data.settings.get("model", ""))
+    models = [str(name) for (name,) in data.calls("DISTINCT coalesce(model, ?)", where="kind IS NULL", more=[asked])]
+    # Grouping by text sorts all calls on disk; most runs have one model, and need none.
+    model, given = ("coalesce(model, ?)", asked) if len(models) > 1 else ("?", "".join(models))
+    cards = {(name, batch): prices.card(name, is_batch=batch) for name in models for batch in (False, True)}
+    starts = sorted({start for card in cards.values() if card for start, _ in card.bands if start})
+    total = " + ".join(f"coalesce({column}, 0)" for _, column in TOKEN_KINDS if column != "output_tokens")
+    band = " + ".join(["0", *(f"({total} > {start})" for start in starts)])
+    sums = ", ".join(f"coalesce(sum({column}), 0)" for _, column in TOKEN_KINDS)
+    has_batch = bool(data.rows("position", where="source = 'batch'", then="LIMIT 1"))
+    in_batch = "position IN (SELECT position FROM run_rows WHERE run = ? AND source = 'batch')" if has_batch else "0"
+    found = data.calls(
+        f"{model} AS name, {in_batch} AS in_batch, {band} AS band, count(*), sum(cache_read_tokens > 0), "
+        f"coalesce(sum(CAST(cost AS REAL)), 0.0), {sums}",
+        where="kind IS NULL",
+        then="GROUP BY name, in_batch, band ORDER BY name, in_batch, band",
+        more=[given, *([data.run_id] if has_batch else [])],
+    )
+    groups = []
+    for name, batch, number, answers, hits, paid, *tokens in found:
+        card = cards[str(name), bool(batch)]
+        above = starts[number - 1] + 1 if number else 0
+        unit_prices = card.prices(above) if card else None
+        groups.append(TokenGroup(int(answers), int(hits or 0), float(paid), tuple(map(int, tokens)), unit_prices))
+    return groups
+
+
+def cost_by_kind(groups: Sequence[TokenGroup]) -> Costs:
+    """Return what each kind of token cost, by genai-prices; `groups` are those of :func:`token_groups`."""
+    tokens, costs, unpriced, paid = [0] * len(TOKEN_KINDS), [ZERO] * len(TOKEN_KINDS), 0, 0.0
+    for group in groups:
+        unpriced += group.answers if group.prices is None else 0
+        paid += group.paid
+        for index, number in enumerate(group.tokens):
+            tokens[index] += number
+            costs[index] += number * group.prices[index] if group.prices else ZERO
+    other = Decimal(repr(paid)) - sum(costs, ZERO)
+    parts = (CostPart(name, n, cost) for (name, _), n, cost in zip(TOKEN_KINDS, tokens, costs, strict=True))
+    is_other = other > Decimal(repr(paid)) / 1_000 and not unpriced
+    return Costs(tuple(part for part in parts if part.tokens), other if is_other else ZERO, unpriced)
+
+
+def cache_use(data: RunData, groups: Sequence[TokenGroup]) -> CacheUse | None:
+    """Return what prompt caching did; None where no token was written to the cache or read from it.
+
+    The run's own totals, where they are kept, go before what its calls tell.
+    """
+    recorded = data.totals.get("cache") or {}
+    sums = [sum(group.tokens[kind] for group in groups) for kind in range(len(TOKEN_KINDS))]
+    if not any(sums[kind] for kind in _CACHE_KINDS) and not recorded.get("hits"):
+        return None
+    saved = ZERO
+    for group in groups:
+        if group.prices:
+            saved += sum((group.tokens[kind] * (group.prices[0] - group.prices[kind]) for kind in _CACHE_KINDS), ZERO)
+    hits = int(recorded.get("hits", sum(group.hits for group in groups)))
+    return CacheUse(
+        hits=hits,
+        misses=int(recorded.get("misses", sum(group.answers for group in groups) - hits)),
+        read_share=sums[4] / max(1, sums[0] + sums[2] + sums[3] + sums[4]),
+        saved=Decimal(str(recorded.get("saved_usd", saved))),
+    )

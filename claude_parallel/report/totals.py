@@ -12,10 +12,9 @@ from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 
-from ..errors import HINTS, Kind
-from .timeline import FloatArray, RunData, amounts, numbers
+from ..errors import HINTS, Kind, count_fates, fate_of
+from .record import FloatArray, RunData
 
 _LATENCY_BINS = 40
 
@@ -26,10 +25,10 @@ class Summary:
 
     Attributes
     ----------
-    rows, answered, skipped : int
-        Rows of the frame, with an answer, and left out because a cell was missing.
+    rows, answered, failed, skipped, cancelled : int
+        Rows of the frame, and what they came to; see ``errors.Fate``.
     errors : mapping of str to int
-        Rows by kind of error, skipped ones not among them.
+        Failed rows by kind of error.
     cost, saved : Decimal
         US dollars paid, and what answers from the journal would have cost.
     from_journal, duplicates, calls, retries : int
@@ -38,11 +37,15 @@ class Summary:
         How long it took.
     is_finished : bool
         False for a run that never came to its end.
+    is_simulated : bool
+        True when a simulator answered.
     """
 
     rows: int
     answered: int
+    failed: int
     skipped: int
+    cancelled: int
     errors: Mapping[str, int]
     cost: Decimal
     saved: Decimal
@@ -52,6 +55,7 @@ class Summary:
     retries: int
     seconds: float
     is_finished: bool
+    is_simulated: bool
 
     @property
     def rows_per_second(self) -> float:
@@ -113,43 +117,53 @@ class WaitPart:
 
 def summarize(data: RunData) -> Summary:
     """Return the totals of a run; what a run cut short left no record of is counted from its calls."""
-    totals, calls = data.totals, data.attempts
-    kinds = {str(kind): int(n) for kind, n in (totals.get("errors") or _row_kinds(data.rows)).items()}
-    answered_positions = calls.loc[calls["kind"].isna(), "position"].nunique()
-    rows = int(totals.get("rows") or len(data.rows) or data.settings.get("rows") or answered_positions)
-    is_recorded = "rows" in totals or len(data.rows) > 0
+    totals = data.totals
+    ((calls, retries, last, summed),) = data.calls(
+        "count(*), coalesce(sum(number > 1), 0), max(ended), coalesce(sum(CAST(cost AS REAL)), 0.0)"
+    )
+    kept = None if "rows" in totals else int(data.rows("count(*)")[0][0])
+    kinds = {str(kind): int(n) for kind, n in (totals["errors"] if "errors" in totals else _row_kinds(data)).items()}
+    is_recorded = kept is None or kept > 0
+    answered = 0 if is_recorded else int(data.calls("count(DISTINCT position)", where="kind IS NULL")[0][0])
+    rows = int(totals.get("rows") or kept or data.settings.get("rows") or answered)
+    fates = count_fates(kinds, rows if is_recorded else answered + sum(kinds.values()))
     paid = totals.get("cost_usd")
-    ends = [data.started, data.ended or data.started, *numbers(calls["ended"])]
     return Summary(
         rows=rows,
-        answered=max(0, rows - sum(kinds.values())) if is_recorded else answered_positions,
-        skipped=kinds.pop("skipped", 0),
-        errors=kinds,
-        cost=Decimal(str(paid)) if paid is not None else Decimal(repr(float(amounts(calls["cost_usd"]).sum()))),
+        answered=fates.answered,
+        failed=fates.failed,
+        skipped=fates.skipped,
+        cancelled=fates.cancelled,
+        errors={kind: count for kind, count in kinds.items() if fate_of(kind) == "failed"},
+        cost=Decimal(str(paid)) if paid is not None else Decimal(repr(float(summed))),
         saved=Decimal(str(totals.get("saved_usd") or 0)),
         from_journal=int(totals.get("from_journal") or 0),
         duplicates=int(totals.get("duplicates") or 0),
-        calls=len(calls),
-        retries=int((amounts(calls["number"]) > 1).sum()),
-        seconds=float(np.nanmax(ends)) - data.started,
+        calls=int(calls),
+        retries=int(retries),
+        seconds=max(data.started, data.ended or data.started, last or data.started) - data.started,
         is_finished=data.ended is not None,
+        is_simulated=data.is_simulated,
     )
 
 
 def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
     """Return what went wrong by kind, most rows lost first."""
-    calls = data.attempts
-    failed = calls[calls["kind"].notna()]
-    by_kind = Counter({str(kind): int(n) for kind, n in failed["kind"].value_counts().items()})
-    lost = Counter({str(k): int(n) for k, n in (data.totals.get("errors") or _row_kinds(data.rows)).items()})
-    details = _first_texts(failed, "detail")
-    errors = {kind: _what_happened(kind, text) for kind, text in _first_texts(data.rows, "error").items()}
+    # Of a bare column beside min(), SQLite gives the value of the row that has the minimum.
+    failed = data.calls("kind, count(*), detail, min(started)", where="kind IS NOT NULL", then="GROUP BY kind")
+    by_kind = Counter({str(kind): int(n) for kind, n, _detail, _first in failed})
+    lost = Counter({str(k): int(n) for k, n in (data.totals.get("errors") or _row_kinds(data)).items()})
+    errors = data.rows(
+        "kind, error, min(position)", where="kind IS NOT NULL AND error IS NOT NULL", then="GROUP BY kind"
+    )
+    examples = {str(kind): _what_happened(str(kind), str(text)) for kind, text, _first in errors}
+    examples |= {str(kind): str(detail) for kind, _n, detail, _first in failed if detail}
     found = (
         FailureGroup(
             kind=kind,
             calls=by_kind[kind],
             rows=lost[kind],
-            example=details.get(kind) or errors.get(kind, ""),
+            example=examples.get(kind, ""),
             advice=_advice(kind, lost[kind]),
         )
         for kind in {*by_kind, *lost}
@@ -160,31 +174,37 @@ def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
 
 def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
     """Return the rows that took longest from their first call to the end of their last, retries and waits included."""
-    calls = pd.DataFrame(
-        {
-            "position": numbers(data.attempts["position"]),
-            "started": numbers(data.attempts["started"]),
-            "ended": numbers(data.attempts["ended"]),
-            "request_id": data.attempts["request_id"].astype(object),
-        }
-    ).dropna(subset=["position", "started", "ended"])
-    if calls.empty:
-        return ()
-    rows = calls.groupby("position").agg(first=("started", "min"), last=("ended", "max"), calls=("started", "size"))
-    rows["seconds"] = rows["last"] - rows["first"]
-    top = rows.sort_values("seconds", ascending=False, kind="stable").head(most)
-    latest = calls[calls["position"].isin(top.index)].sort_values("ended").groupby("position")["request_id"].last()
-    return tuple(
-        SlowRow(int(cast(float, position)), float(row["seconds"]), int(row["calls"]), _text(latest.get(position)))
-        for position, row in top.iterrows()
+    # Rows asked once need no grouping, which would sort all calls; those asked again are few.
+    again = "SELECT position FROM attempts WHERE run = ? AND number > 1"
+    once = data.calls(
+        "position, max(started, ended) - started AS seconds, 1",
+        where=f"position NOT IN ({again})",
+        then=f"ORDER BY seconds DESC, position LIMIT {most}",
+        more=(data.run_id,),
     )
+    often = data.calls(
+        "position, max(max(started, ended)) - min(started) AS seconds, count(*)",
+        where=f"position IN ({again})",
+        then="GROUP BY position",
+        more=(data.run_id,),
+    )
+    ranked = sorted([*once, *often], key=lambda row: (-row[1], row[0]))[:most]
+    chosen = tuple(row[0] for row in ranked)
+    # Of a bare column beside max(), SQLite gives the value of the row that has the maximum.
+    last = data.calls(
+        "position, request_id, max(ended)",
+        where=f"position IN ({', '.join('?' * len(chosen))})",
+        then="GROUP BY position",
+        more=chosen,
+    )
+    names = {position: _text(request_id) for position, request_id, _ended in last}
+    return tuple(SlowRow(int(row[0]), float(row[1]), int(row[2]), names[row[0]]) for row in ranked)
 
 
 def latency(data: RunData) -> Latency | None:
     """Return how long answered calls took; None without any."""
-    calls = data.attempts[data.attempts["kind"].isna()]
-    seconds = numbers(calls["ended"]) - numbers(calls["started"])
-    seconds = np.maximum(seconds[np.isfinite(seconds)], 0.0)
+    times = data.call_times
+    seconds = (times.ended - times.started)[times.is_answered]
     if not len(seconds):
         return None
     p50, p90, p99 = (float(value) for value in np.quantile(seconds, (0.5, 0.9, 0.99)))
@@ -198,24 +218,16 @@ def latency(data: RunData) -> Latency | None:
 
 def waits_by_reason(data: RunData) -> tuple[WaitPart, ...]:
     """Return for how long sending was held back, by reason, longest first."""
-    seconds: dict[str, float] = {}
-    lengths = numbers(data.waits["ended"]) - numbers(data.waits["started"])
-    for reason, length in zip(data.waits["reason"], np.nan_to_num(lengths), strict=True):
-        seconds[str(reason)] = seconds.get(str(reason), 0.0) + float(length)
+    paused = data.waits("reason, sum(ended - started)", then="GROUP BY reason")
+    seconds = {str(reason): float(length) for reason, length in paused}
     for reason, waited in (data.totals.get("waited_seconds") or {}).items():
-        seconds[str(reason)] = waited
-    parts = (WaitPart(reason, float(waited)) for reason, waited in seconds.items() if waited > 0)
+        seconds[str(reason)] = float(waited)
+    parts = (WaitPart(reason, waited) for reason, waited in seconds.items() if waited > 0)
     return tuple(sorted(parts, key=lambda part: (-part.seconds, part.reason)))
 
 
-def _row_kinds(rows: pd.DataFrame) -> dict[Any, int]:
-    return {kind: int(n) for kind, n in rows["kind"].value_counts().items()}
-
-
-def _first_texts(frame: pd.DataFrame, column: str) -> dict[str, str]:
-    """Return the first text of a column for each kind."""
-    present = frame.loc[frame["kind"].notna() & frame[column].notna(), ["kind", column]].drop_duplicates("kind")
-    return {str(kind): str(text) for kind, text in zip(present["kind"], present[column], strict=True)}
+def _row_kinds(data: RunData) -> dict[Any, int]:
+    return dict(data.rows("kind, count(*)", where="kind IS NOT NULL", then="GROUP BY kind"))
 
 
 def _what_happened(kind: str, error: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from ..api.account import SIMULATOR_KEY
 from ..config import override
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Simulator:
     def start(self) -> Self:
         """Serve, and send all runs of this process here until :meth:`stop`."""
         self._running.enter_context(self._server)
-        self._running.enter_context(override(base_url=self.url, api_key="simulator"))
+        self._running.enter_context(override(base_url=self.url, api_key=SIMULATOR_KEY))
         return self
 
     def stop(self) -> None:

@@ -1,8 +1,7 @@
 """The journal: every paid answer on disk before anyone judges it, and what each run did.
 
-Decides when to write and what to do when that fails. What is written stands in ``statements``, the file itself in
-``file``; what a run's figures mean, ``report`` knows. A journal belongs to one run at a time; several processes and
-threads share the *file*, each with a connection of its own.
+Decides when to write and what to do when that fails; what is written stands in ``statements``, the file in ``file``. A
+journal belongs to one run at a time; several processes and threads share the *file*, each with its own connection.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import sqlite3
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -83,9 +82,9 @@ class Journal:
         return cls(*open_or_set_aside(path, is_explicit=is_explicit))
 
     @classmethod
-    def open_existing(cls, path: Path | None) -> Journal:
+    def open_existing(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
         """Open the journal at `path` to look into it; where there is none, an empty one in memory: no file is made."""
-        return cls.open(path if path is not None and path.exists() else None)
+        return cls.open(path if path is not None and path.exists() else None, is_explicit=is_explicit)
 
     def __repr__(self) -> str:
         return f"<Journal {self.path or 'in memory'}>"
@@ -196,12 +195,16 @@ class Journal:
         """Keep that the run waited, seconds since the epoch; written with the next answer."""
         self._pending.append((INSERT_WAIT, (run, started, ended, reason)))
 
-    # -- the file ----------------------------------------------------------------------------------------------------
-
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT."""
         with self._lock:
             return self._connection.execute(sql, parameters).fetchall()
+
+    def query_chunks(self, sql: str, parameters: Sequence[Any], size: int) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Give the rows of a SELECT in chunks, so that they are never all in memory as tuples."""
+        with self._lock:
+            fetch = self._connection.execute(sql, parameters).fetchmany
+            yield from iter(lambda: fetch(size), [])
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement in a transaction of its own, and return the number of rows changed."""

@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from ..config import journal_path
+from ..config import is_simulating, journal_path
 from ..errors import InputError, JournalError
 from .journal import Journal
 
@@ -37,9 +37,10 @@ class JournalKeeper:
         self._path = path
 
     def __repr__(self) -> str:
+        name = "journal" if self._path is not None or not is_simulating() else "journal of the simulator"
         if not self.path.exists():
-            return f"<journal {self.path}: nothing in it yet>"
-        return f"<journal {self.path}: {self.answers:,} answers, {self.size / 1e6:,.1f} MB>"
+            return f"<{name} {self.path}: nothing in it yet>"
+        return f"<{name} {self.path}: {self.answers:,} answers, {self.size / 1e6:,.1f} MB>"
 
     def __call__(self, path: str | Path) -> JournalKeeper:
         """Return the keeper of another journal file: ``cp.journal("answers.sqlite3").prune(...)``."""
@@ -47,7 +48,7 @@ class JournalKeeper:
 
     @property
     def path(self) -> Path:
-        """The file; ``CLAUDE_PARALLEL_HOME`` moves its folder."""
+        """The file; ``CLAUDE_PARALLEL_HOME`` moves its folder. While a simulator runs, it is the simulator's own."""
         return self._path or journal_path(True) or Path()
 
     @property
@@ -64,8 +65,8 @@ class JournalKeeper:
         with self._open() as journal:
             return int(journal.query("SELECT count(*) FROM answers")[0][0])
 
-    def clear(self, *, run: str | None = None) -> int:
-        """Delete all answers and run records, or those of one run; returns how many answers were deleted.
+    def clear(self, *, run: str | None = None, all: bool = False) -> int:
+        """Delete the answers and the record of one run, or everything; returns how many answers were deleted.
 
         What is deleted will be paid for when it is asked again.
 
@@ -73,7 +74,20 @@ class JournalKeeper:
         ----------
         run : str, optional
             Id of a run: its answers and its record.
+        all : bool, default False
+            True = all answers and run records of this file. Inside ``with cp.simulator():`` it is the simulator's file:
+            answers that were paid are never in there.
+
+        Raises
+        ------
+        InputError
+            Without either.
         """
+        if run is None and not all:
+            raise InputError(
+                f"clear() needs run='...', or all=True to delete all {self.answers:,} answers of {self.path}: what is "
+                "deleted will be paid for when it is asked again"
+            )
         if not self.path.exists():
             return 0
         with self._open() as journal:
@@ -102,7 +116,7 @@ class JournalKeeper:
         InputError
             For an age that makes no sense.
         """
-        before = time.time() - _seconds(older_than)
+        before = time.time() - age_seconds(older_than, "older_than")
         if not self.path.exists():
             return 0
         with self._open() as journal:
@@ -124,16 +138,23 @@ def _delete_records(journal: Journal, condition: str, parameters: tuple[str | fl
     journal.execute(f"DELETE FROM runs WHERE id {condition}", parameters)
 
 
-def _seconds(age: str | float | timedelta) -> float:
+def age_seconds(age: str | float | timedelta, argument: str) -> float:
+    """Return an age such as ``"90d"`` in seconds; `argument` is what the user calls it.
+
+    Raises
+    ------
+    InputError
+        For an age that makes no sense.
+    """
     if isinstance(age, timedelta):
         age = age.total_seconds()
     if isinstance(age, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", age)
         if match is None:
-            raise InputError(f"older_than={age!r} is no age; write such as '90d', '12h' or '30m'")
+            raise InputError(f"{argument}={age!r} is not an age; write such as '90d', '12h' or '30m'")
         age = float(match[1]) * _UNITS[match[2]]
     if isinstance(age, bool) or not isinstance(age, int | float) or age < 0:
-        raise InputError(f"older_than={age!r} is no age; write such as '90d', or seconds")
+        raise InputError(f"{argument}={age!r} is not an age; write such as '90d', or seconds")
     return float(age)
 
 

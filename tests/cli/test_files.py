@@ -94,14 +94,20 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_runs_and_journal_commands(tmp_path: Path) -> None:
     """The records can be looked at and cleared from the command line."""
+    runner = CliRunner()
     with cp.simulator(None, latency_seconds=0):
         cp.map(["a"], progress=False)
-    runner = CliRunner()
+        shown, pruned, cleared = (
+            runner.invoke(app, ["journal", *arguments]).output
+            for arguments in (["show"], ["prune", "--older-than", "30d"], ["clear", "--yes"])
+        )
+        cp.map(["a"], progress=False)
 
     assert "claude-haiku-5-5" in runner.invoke(app, ["runs"]).output
-    assert "1 answers" in runner.invoke(app, ["journal", "show"]).output
-    assert "0 answers deleted" in runner.invoke(app, ["journal", "prune", "--older-than", "30d"]).output
-    assert "1 answers deleted" in runner.invoke(app, ["journal", "clear", "--yes"]).output
+    assert "1 answers" in shown
+    assert "0 answers deleted" in pruned
+    assert "1 answers deleted" in cleared
+    assert "0 answers deleted" in runner.invoke(app, ["journal", "clear", "--yes"]).output
 
 
 def test_the_demo_runs_without_a_key() -> None:

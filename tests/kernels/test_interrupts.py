@@ -59,7 +59,7 @@ def begun_before(kernel: Kernel, moment: float) -> set[str]:
     query = (
         "SELECT position FROM attempts WHERE started <= ? AND run = (SELECT id FROM runs ORDER BY started DESC LIMIT 1)"
     )
-    with closing(sqlite3.connect(kernel.folder / "claude_parallel_home" / "journal.sqlite3")) as journal:
+    with closing(sqlite3.connect(kernel.folder / "claude_parallel_home" / "simulated.sqlite3")) as journal:
         return {f"echo: say row {position}" for (position,) in journal.execute(query, (wall_clock,))}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from claude_parallel.errors import InputError
 from claude_parallel.report.figures import DARK, LIGHT, plot_run
-from claude_parallel.report.timeline import RunData
+from claude_parallel.report.record import RunData
 
 from ..run_records import answered, busy_record, failed, record
 
@@ -80,8 +80,7 @@ def test_the_figures_say_what_they_show() -> None:
 
 def test_odd_run_names_are_no_formulas() -> None:
     """A dollar sign in a name is a dollar sign."""
-    data = busy_record(10)
-    odd = RunData("r-$x^$\\", data.started, data.ended, {}, {}, data.attempts, data.rows, data.waits)
+    odd = record([answered(0, 0.0)], run="r-$x^$\\")
 
     assert drawn(plot_run(odd))
 

@@ -8,17 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError
 from claude_parallel.report.page import run_html, run_text, write_report
+from claude_parallel.report.record import RunData
 from claude_parallel.report.run import find_run
 from claude_parallel.report.svg import nice_ticks
-from claude_parallel.report.timeline import RunData
 from claude_parallel.simulation.profile import Profile, tier_limits
 from claude_parallel.text import compact, elapsed, escaped, figure, percent
 
@@ -151,8 +149,7 @@ def hostile_record() -> RunData:
         "limits": {HOSTILE: 1.0, "requests": 5.0},
     }
     settings = {"model": HOSTILE, HOSTILE: HOSTILE, "list": [HOSTILE], "surrogate": "\ud800"}
-    data = record(attempts, rows, [(1.0, 2.0, HOSTILE)], totals=totals, settings=settings)
-    return RunData(HOSTILE, data.started, data.ended, settings, totals, data.attempts, data.rows, data.waits)
+    return record(attempts, rows, [(1.0, 2.0, HOSTILE)], totals=totals, settings=settings, run=HOSTILE)
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
@@ -180,13 +177,14 @@ def test_escaped_text_never_opens_or_closes_anything(text: str) -> None:
 def test_a_hundred_thousand_calls_make_a_small_page_quickly(tmp_path: Path) -> None:
     """The page stays below 1 MB, and takes seconds to make."""
     count = 100_000
-    started = BEGAN + np.linspace(0.0, 6_000.0, count)
-    attempts = pd.DataFrame({**ATTEMPT, "position": np.arange(count), "started": started, "ended": started + 2.0})
-    attempts.loc[::50, "kind"] = "overloaded"
-    attempts["detail"] = "x" * 300
-    small = record(ended=6_003.0)
-    waits = pd.DataFrame({"started": started[::5], "ended": started[::5] + 0.01, "reason": "requests per minute"})
-    data = RunData("r-big", BEGAN, small.ended, {}, {}, attempts, small.rows, waits)
+    attempts = [
+        {**ATTEMPT, "position": n, "started": BEGAN + n * 0.06, "ended": BEGAN + n * 0.06 + 2.0, "detail": "x" * 300}
+        for n in range(count)
+    ]
+    for one in attempts[::50]:
+        one["kind"] = "overloaded"
+    waits = [(n * 0.3, n * 0.3 + 0.01, "requests per minute") for n in range(count // 5)]
+    data = record(attempts, waits=waits, ended=6_003.0, run="r-big")
 
     began = time.process_time()
     written = write_report(data, tmp_path / "run.html")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import claude_parallel as cp
+from claude_parallel.records import Outcome, Reply
 from claude_parallel.report import recent_runs
-from claude_parallel.store.journal import Journal
+from claude_parallel.store.journal import Journal, RunRow
 
 FRAME = pd.DataFrame({"t": ["one", "two", None, "one"]})
 
@@ -91,3 +93,53 @@ def test_journals_in_memory_are_forgotten_by_their_size_the_oldest_first() -> No
 
     assert recent_runs.journals_in_memory() == list(journals.values())[5:]
     assert recent_runs.place_of("run 4") is None
+
+
+def test_messages_are_those_that_the_api_sent(tmp_path: Path) -> None:
+    """One row each, duplicates and rows of the journal included; skipped rows got none."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0):
+        FRAME.claude.map("Say {t}", progress=False, journal=path)
+        out = FRAME.claude.map("Say {t}", progress=False, journal=path)
+    messages = cp.run(out.attrs["claude_parallel_run"], path).messages()
+
+    assert messages.index.tolist() == [0, 1, 3]
+    assert [blocks[0]["text"] for blocks in messages["content"]] == out["response"].dropna().tolist()
+    assert messages["message"].iloc[0]["role"] == "assistant"
+    assert messages["stop_reason"].tolist() == ["end_turn"] * 3
+
+
+def test_citations_and_searches_stand_in_columns(tmp_path: Path) -> None:
+    """As the API wrote them."""
+    path = tmp_path / "j.sqlite3"
+    found, cited = [{"type": "web_search_result", "url": "u"}], [{"type": "web_search_result_location"}]
+    content = [
+        {"type": "web_search_tool_result", "content": found},
+        {"type": "text", "text": "so", "citations": cited},
+        "odd",
+    ]
+    journal = Journal.open(path)
+    journal.begin_run("r-1", 0.0, "h", {})
+    journal.keep_answers([(b"k", "h", Reply({"content": content}, None, {}), 0.0)])
+    outcome = Outcome("so", None, None, None, Decimal(0), "api")
+    journal.keep_rows("r-1", [RunRow(0, b"k", outcome), RunRow(1, b"lost", outcome)])
+    journal.close()
+    messages = cp.run("r-1", path).messages()
+
+    assert (messages["searches"][0], messages["citations"][0]) == (found, cited)
+    assert messages["message"].isna().tolist() == [False, True]
+
+
+def test_a_run_without_a_journal_has_no_messages() -> None:
+    """The error says why."""
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", progress=False, journal=False)
+    with pytest.raises(cp.InputError, match="journal=False"):
+        out.claude.run.messages()
+
+
+def test_dollars_of_a_run_are_not_typeset_as_mathematics() -> None:
+    """Notebooks leave elements of these classes alone."""
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", progress=False, journal=False)
+    assert out.claude.run._repr_html_().startswith('<div class="tex2jax_ignore mathjax_ignore">')

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from claude_parallel.errors import HINTS
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Usage
-from claude_parallel.report.timeline import RunData, peak, timeline
-from claude_parallel.report.token_costs import cache_use, cost_by_kind
+from claude_parallel.report import token_costs
+from claude_parallel.report.record import RunData
+from claude_parallel.report.timeline import peak, timeline
 from claude_parallel.report.totals import failure_groups, latency, slowest, summarize, waits_by_reason
 
-from ..run_records import MODEL, answered, busy_record, failed, record
+from ..run_records import BEGAN, MODEL, answered, busy_record, failed, record
 
 SECONDS = st.floats(0.0, 500.0, allow_nan=False)
 LENGTHS = st.floats(0.0, 60.0, allow_nan=False)
@@ -43,7 +44,7 @@ RUNS = st.lists(calls(), max_size=40).map(lambda found: record(found, ended=300.
 def test_calls_in_flight_integrate_to_the_busy_seconds(data: RunData) -> None:
     """Mean calls in flight times the length of the bins is the time that all calls together took."""
     line = timeline(data)
-    busy = float((data.attempts["ended"] - data.attempts["started"]).sum())
+    busy = float((data.call_times.ended - data.call_times.started).sum())
 
     assert float((line.in_flight * line.bin_seconds).sum()) == pytest.approx(busy, abs=1e-4)
     assert (line.in_flight <= line.peak_in_flight + 1e-6).all()
@@ -54,21 +55,23 @@ def test_calls_in_flight_integrate_to_the_busy_seconds(data: RunData) -> None:
 def test_every_call_and_token_is_in_one_bin(data: RunData) -> None:
     """The bins add up to the calls and the tokens of the run."""
     line = timeline(data)
-    calls = data.attempts
+    ((calls, good, counted, output),) = data.calls(
+        "count(*), coalesce(sum(kind IS NULL), 0), coalesce(sum(input_tokens + cache_write_5m_tokens), 0), "
+        "coalesce(sum(output_tokens), 0)"
+    )
 
-    assert line.requests.sum() == len(calls)
-    assert line.answered.sum() == calls["kind"].isna().sum()
-    assert line.failed.sum() == calls["kind"].notna().sum()
-    counted = calls["input_tokens"].sum() + calls["cache_write_5m_tokens"].sum()
+    assert line.requests.sum() == calls
+    assert line.answered.sum() == good
+    assert line.failed.sum() == calls - good
     assert line.input_tokens.sum() == pytest.approx(float(counted))
-    assert line.output_tokens.sum() == pytest.approx(float(calls["output_tokens"].sum()), abs=1e-3)
+    assert line.output_tokens.sum() == pytest.approx(float(output), abs=1e-3)
 
 
 @given(RUNS)
 def test_no_time_lies_outside_the_timeline(data: RunData) -> None:
     """The edges rise from 0 to the end of the run or of its last call, whichever is later."""
     line = timeline(data)
-    end = max([300.0, *(data.attempts["ended"] - data.started)])
+    end = max([300.0, *(data.call_times.ended - data.started)])
 
     assert line.edges[0] == 0.0
     assert line.edges[-1] == pytest.approx(end)
@@ -133,12 +136,44 @@ def test_pauses_of_one_reason_close_together_are_one() -> None:
     ]
 
 
-def test_calls_without_an_end_or_a_start_do_no_harm() -> None:
-    """A missing end counts as no time; a call without a start is left out."""
-    line = timeline(record([answered(0, 1.0, ended=None), answered(1, 2.0, started=None), answered(2, 3.0)]))
+def test_a_call_that_ends_before_it_began_takes_no_time() -> None:
+    """A clock that was set back does no harm."""
+    line = timeline(record([answered(0, 1.0, ended=BEGAN - 5.0), answered(2, 3.0)]))
 
     assert line.requests.sum() == 2
     assert line.busy_seconds.sum() == pytest.approx(1.0)
+
+
+@given(RUNS)
+def test_output_flows_evenly_from_the_start_of_a_call_to_its_end(data: RunData) -> None:
+    """The sums by bin give what adding up each call's share of each bin gives."""
+    line = timeline(data)
+    expected = np.zeros(len(line.edges) - 1)
+    for start, end, tokens in data.calls("started, ended, coalesce(output_tokens, 0)"):
+        begin, length = start - data.started, max(end - start, 1e-9)
+        until = np.clip((line.edges - begin) / length, 0.0, 1.0) * tokens
+        until[-1] = tokens
+        expected += np.diff(until)
+
+    is_long = not data.calls("1", where="ended - started < 0.001", then="LIMIT 1")
+    if is_long:
+        assert line.output_tokens == pytest.approx(expected, abs=1e-2)
+
+
+def test_a_bin_is_a_second_long_at_least() -> None:
+    """Else a rate per second says more about chance than about the run."""
+    line = timeline(record([answered(n, n * 0.01, 0.1) for n in range(500)], ended=5.0))
+    assert line.bin_seconds >= 1.0
+
+
+def cost_by_kind(data: RunData, prices: PriceList | None = None) -> token_costs.Costs:
+    """Return what each kind of token cost."""
+    return token_costs.cost_by_kind(token_costs.token_groups(data, prices or PriceList()))
+
+
+def cache_use(data: RunData, prices: PriceList | None = None) -> token_costs.CacheUse | None:
+    """Return what prompt caching did."""
+    return token_costs.cache_use(data, token_costs.token_groups(data, prices or PriceList()))
 
 
 # -- counts ----------------------------------------------------------------------------------------------------------
@@ -181,7 +216,7 @@ def test_cost_by_kind_adds_up_to_what_the_price_list_says() -> None:
         assert cost is not None
         paid += cost
         tokens = {name: getattr(usage, name) for name in names}
-        attempts.append(answered(position, 0.0, model=model, cost_usd=float(cost), **tokens))
+        attempts.append(answered(position, 0.0, model=model, cost=float(cost), **tokens))
     found = cost_by_kind(record(attempts, [{"position": 3, "source": "batch"}]), prices)
 
     assert sum(part.cost for part in found.parts) == paid
@@ -197,8 +232,8 @@ def test_cost_by_kind_adds_up_to_what_the_price_list_says() -> None:
 
 def test_money_beyond_tokens_and_unknown_models_are_told() -> None:
     """Web searches and the like are the rest of what was paid; answers without a price are counted."""
-    dear = cost_by_kind(record([answered(0, 0.0, cost_usd=0.5006)]))
-    unknown = cost_by_kind(record([answered(0, 0.0, model="somebody-else", cost_usd=float("nan"))]))
+    dear = cost_by_kind(record([answered(0, 0.0, cost=0.5006)]))
+    unknown = cost_by_kind(record([answered(0, 0.0, model="somebody-else", cost=None)]))
 
     assert float(dear.other) == pytest.approx(0.5)
     assert (unknown.unpriced, unknown.parts[0].cost) == (1, Decimal(0))

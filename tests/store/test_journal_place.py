@@ -65,7 +65,7 @@ def test_an_explicit_file_that_is_no_journal_is_refused_and_left_as_it_is(make: 
     with pytest.raises(InputError, match="not a journal of claude_parallel"):
         account.map(frame_of(1), "Say {t}", journal=path)
     with pytest.raises(InputError, match="not a journal of claude_parallel"):
-        cp.journal(path).clear()
+        cp.journal(path).clear(all=True)
     with pytest.raises(InputError, match="not a journal of claude_parallel"):
         cp.runs(journal=path)
     assert path.read_bytes() == before
@@ -197,4 +197,4 @@ def test_a_child_forked_while_a_map_runs_can_map() -> None:
         out = job.result()
     assert codes == [0, 0, 0]
     assert out["response"].notna().all()
-    assert cp.journal.answers == 315
+    assert cp.journal(home() / "simulated.sqlite3").answers == 315

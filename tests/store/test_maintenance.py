@@ -35,7 +35,7 @@ def test_clear_of_one_run_leaves_the_others(kept: str) -> None:
 
 def test_clear_leaves_nothing(kept: str) -> None:
     """Everything goes."""
-    assert cp.journal.clear() == 3
+    assert cp.journal.clear(all=True) == 3
     assert (cp.journal.answers, len(cp.runs())) == (0, 0)
 
 
@@ -54,5 +54,5 @@ def test_an_age_that_makes_no_sense_is_refused(age: Any) -> None:
 
 def test_a_journal_that_is_not_there_yet_is_empty() -> None:
     """Nothing is created by looking."""
-    assert (cp.journal.size, cp.journal.answers, cp.journal.clear()) == (0, 0, 0)
+    assert (cp.journal.size, cp.journal.answers, cp.journal.clear(all=True)) == (0, 0, 0)
     assert not cp.journal.path.exists()

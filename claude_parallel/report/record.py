@@ -1,0 +1,142 @@
+"""A run on record: what reports and figures ask the journal, so that a run of any length is counted where it lies.
+
+Knows how to ask; what is asked stands with whoever draws it. Only :func:`columns_of`, for the frames that a user asks
+for, reads all calls of a run as Python objects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+Ask = Callable[[str, Sequence[Any]], Sequence[tuple[Any, ...]]]
+"""(SQL, parameters) -> rows."""
+
+Rows = list[tuple[Any, ...]]
+
+
+class CallTimes(NamedTuple):
+    """When each call began and ended, in seconds since the epoch, and whether a Message came back."""
+
+    started: FloatArray
+    ended: FloatArray
+    is_answered: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """Everything that reports and plots know of a run."""
+
+    run_id: str
+    """Its name in the journal."""
+    started: float
+    """Seconds since the epoch."""
+    ended: float | None
+    """Seconds since the epoch; None for a run that never came to its end."""
+    settings: Mapping[str, Any]
+    """What was set, without prompts and keys."""
+    totals: Mapping[str, Any]
+    """``rows``, ``errors`` (by kind), ``cost_usd``, ``saved_usd``, ``from_journal``, ``duplicates``, ``waited_seconds``
+    (by reason), ``limits`` (per minute, by dimension), ``cache``; any may be absent."""
+    ask: Ask
+    """Asks the journal that holds its calls, rows and waits."""
+
+    def calls(self, columns: str, *, where: str = "", then: str = "", more: Sequence[Any] = ()) -> Rows:
+        """Return what its calls tell, one SELECT over the table ``attempts``; `more` fills the question marks."""
+        return self._select("attempts", columns, where, then, more)
+
+    def rows(self, columns: str, *, where: str = "", then: str = "", more: Sequence[Any] = ()) -> Rows:
+        """Return what its rows tell, one SELECT over the table ``run_rows``."""
+        return self._select("run_rows", columns, where, then, more)
+
+    def waits(self, columns: str, *, then: str = "") -> Rows:
+        """Return what its pauses tell, one SELECT over the table ``waits``."""
+        return self._select("waits", columns, "", then, ())
+
+    @cached_property
+    def call_times(self) -> CallTimes:
+        """When each call began and ended; a call never ends before it began."""
+        found = self.calls("started, max(started, ended), kind IS NULL")
+        table = np.array(found, dtype=np.float64).reshape(-1, 3)
+        return CallTimes(table[:, 0], table[:, 1], table[:, 2] != 0)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True when a simulator answered, so that its dollars are not real."""
+        return bool(self.settings.get("simulated"))
+
+    def _select(self, table: str, columns: str, where: str, then: str, more: Sequence[Any]) -> Rows:
+        condition = f" AND {where}" if where else ""
+        before = columns.count("?")  # placeholders among the columns come before that of the run
+        parameters = (*more[:before], self.run_id, *more[before:])
+        return list(self.ask(f"SELECT {columns} FROM {table} WHERE run = ?{condition} {then}", parameters))
+
+
+def local_times(epoch_seconds: FloatArray, unit: Literal["s", "ms"]) -> npt.NDArray[np.datetime64]:
+    """Return moments as local times without a zone, so that they compare with a plain ``pd.Timestamp``.
+
+    The offset from UTC is looked up once for each quarter of an hour: zones change at no finer times.
+    """
+    is_known = np.isfinite(epoch_seconds)
+    quarters, which = np.unique(np.floor(epoch_seconds[is_known] / 900.0), return_inverse=True)
+    offsets = np.array([time.localtime(900.0 * quarter).tm_gmtoff for quarter in quarters], dtype=np.float64)
+    local = np.full(len(epoch_seconds), np.datetime64("NaT", unit))
+    steps = {"s": 1.0, "ms": 1_000.0}[unit]
+    local[is_known] = np.floor((epoch_seconds[is_known] + offsets[which]) * steps).astype(f"datetime64[{unit}]")
+    return local
+
+
+def columns_of(
+    rows: Iterator[Sequence[tuple[Any, ...]]], names: Sequence[str], *, integers: Sequence[str], floats: Sequence[str]
+) -> dict[str, Any]:
+    """Return chunks of rows as columns, with the dtypes that a frame is to have.
+
+    Parameters
+    ----------
+    rows : iterator of chunks of tuples
+        As the journal gives them.
+    names : sequence of str
+        Of the columns, in the order of the tuples.
+    integers, floats : sequence of str
+        Those that are whole numbers (missing ones allowed), and numbers; all others are text.
+    """
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    for chunk in rows:
+        for name, values in zip(names, zip(*chunk, strict=True), strict=True):
+            make = _integers if name in integers else _floats if name in floats else _texts
+            parts[name].append(make(values))
+    return {name: _joined(parts[name], name in integers, name in floats) for name in names}
+
+
+def _integers(values: Sequence[Any]) -> Any:
+    if None not in values:
+        return np.array(values, dtype=np.int64), np.zeros(len(values), dtype=np.bool_)
+    mask = np.array([value is None for value in values], dtype=np.bool_)
+    return np.array([0 if value is None else value for value in values], dtype=np.int64), mask
+
+
+def _floats(values: Sequence[Any]) -> FloatArray:
+    return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+def _texts(values: Sequence[Any]) -> Any:
+    return np.array(values, dtype=object)
+
+
+def _joined(parts: list[Any], is_integer: bool, is_float: bool) -> Any:
+    if is_integer:
+        empty = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_))]
+        values, masks = zip(*(parts or empty), strict=True)
+        return pd.arrays.IntegerArray(np.concatenate(values), np.concatenate(masks))
+    empty_part = np.empty(0, dtype=np.float64 if is_float else object)
+    return np.concatenate(parts or [empty_part])
