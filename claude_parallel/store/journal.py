@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
@@ -32,6 +33,7 @@ __all__ = ["Journal", "RunRow", "Statement"]
 
 _CHUNK = 500
 """Keys in one query; SQLite takes 999 parameters or more, by its version."""
+_ROWS_AT_ONCE = 5_000  # records in one transaction: about a megabyte, some 20 ms
 
 _SELECT_ANSWERS = (
     "SELECT fingerprint, CAST(message AS BLOB), CAST(request_id AS BLOB) FROM answers WHERE fingerprint IN"
@@ -187,9 +189,11 @@ class Journal:
         self._flush()
 
     def keep_rows(self, run: str, rows: Iterable[RunRow]) -> None:
-        """Keep what became of each row."""
-        self._pending.extend(statements.run_row(run, row) for row in rows)
-        self._flush()
+        """Keep what became of each row, some thousands at a time, since all of them together would fill the memory."""
+        records = (statements.run_row(run, row) for row in rows)
+        while chunk := list(itertools.islice(records, _ROWS_AT_ONCE)):
+            self._pending.extend(chunk)
+            self._flush()
 
     def keep_wait(self, run: str, started: float, ended: float, reason: str) -> None:
         """Keep that the run waited, seconds since the epoch; written with the next answer."""

@@ -1,0 +1,133 @@
+"""A million rows in one frame, and thousands of calls in flight.
+
+The million goes on virtual time to a transport that answers with next to no work, so that engine, gate,
+results and frame alone count; the thousands go over real HTTP, and the event loop has to bear them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import resource
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import quantiles
+
+import pandas as pd
+
+import claude_parallel as cp  # noqa: F401  (registers df.claude)
+from claude_parallel.engine.environment import Environment
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.gate import Gate
+from claude_parallel.records import Body, Failure, Reply
+from claude_parallel.simulation.clock import run_virtual
+
+from .gate import cp_client
+from .servers import served
+from .throughput import Echo, cpu_seconds
+
+ROWS = 1_000_000
+IN_FLIGHT = 3_000
+LATENCY_SECONDS = 5.0
+CALLS = 9_000
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        return int(pages.read_text().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class CountingEcho(Echo):
+    """Answers, and notes the CPU seconds at each tenth of the answers."""
+
+    def __init__(self, rows: int, tenths: list[float]) -> None:
+        super().__init__()
+        self._rows = rows
+        self._answers = 0
+        self._tenths = tenths
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Answer."""
+        found = await super().send(body)
+        self._answers += 1
+        if self._answers % (self._rows // 10) == 0:
+            self._tenths.append(cpu_seconds())
+        return found
+
+
+def environment(transport: Echo) -> Environment:
+    """Return an environment on virtual time whose every call takes about a second."""
+    seen = [0.0]
+
+    def clock() -> float:
+        with suppress(RuntimeError):
+            seen[0] = asyncio.get_running_loop().time()
+        return seen[0]
+
+    return Environment("memory://echo", lambda *_: transport, Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1))
+
+
+def million(rows: int, journal: Path) -> None:
+    """Print what a frame of `rows` rows costs from its first tenth to its last, and above the frame in memory."""
+    frame = pd.DataFrame({"text": [f"row number {row} of the frame" for row in range(rows)]})
+    tenths: list[float] = []
+    echo = CountingEcho(rows, tenths)
+    settings = {"journal": str(journal), "progress": False}
+    prepared = FrameMap(frame, "text", "response", settings, environment=environment(echo))
+    gc.collect()
+    before = resident_bytes()
+    tenths.append(cpu_seconds())
+    out = run_virtual(prepared.arun)
+    ended = cpu_seconds()
+    assert len(out) == rows and out["response_error"].isna().all()
+    first, last = tenths[1] - tenths[0], tenths[-1] - tenths[-2]
+    print(f"| rate of the last tenth to the first | {first / last:.2f} | 0.9 |")
+    print(f"| from the last answer to the frame, CPU | {ended - tenths[-1]:.1f} s | 3 s |")
+    print(f"| memory above the frame | {(resident_bytes() - before) / rows:,.0f} bytes a row | 1,000 |")
+
+
+def in_flight(url: str, journal: Path) -> None:
+    """Print how the event loop bears thousands of calls at once."""
+    lags: list[float] = []
+    frame = pd.DataFrame({"text": [f"row {row}" for row in range(CALLS)]})
+
+    async def main() -> pd.DataFrame:
+        async def tick() -> None:
+            while True:
+                due = time.perf_counter() + 0.01
+                await asyncio.sleep(0.01)
+                lags.append(time.perf_counter() - due)
+
+        ticking = asyncio.create_task(tick())
+        try:
+            return await frame.claude.amap(
+                "text", client=cp_client(url), journal=str(journal), progress=False, max_concurrency=IN_FLIGHT
+            )
+        finally:
+            ticking.cancel()
+
+    out = asyncio.run(main())
+    assert out["response_error"].isna().all()
+    print(
+        f"| {IN_FLIGHT:,} in flight: lag of the event loop, p99 | {1e3 * quantiles(lags, n=100)[98]:.0f} ms | 50 ms |"
+    )
+
+
+def run() -> None:
+    """Print the table."""
+    print("| what | figure | target |")
+    print("|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        million(ROWS, Path(folder) / "million.sqlite3")
+        with served(latency_seconds=LATENCY_SECONDS) as server:
+            in_flight(server.url, Path(folder) / "journal.sqlite3")
+
+
+if __name__ == "__main__":
+    run()
