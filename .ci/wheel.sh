@@ -15,5 +15,6 @@ import claude_parallel as cp
 with cp.simulator():
     frame = cp.map(["one", "two"], progress=False)
 assert frame["response_error"].isna().all(), frame
+assert len(cp.demo_tickets()) == 200 and len(cp.demo_tickets(photos=True)) == 8
 print("the wheel works alone")
 PY

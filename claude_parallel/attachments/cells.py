@@ -82,7 +82,9 @@ def bytes_of(item: Any, most_bytes: int) -> bytes:
     elif isinstance(item, str | os.PathLike):
         data = _read(os.fspath(item), most_bytes)
     else:
-        raise AttachmentError(f"the cell holds {type(item).__name__!r}, which is no path, URL, bytes or Pillow image")
+        raise AttachmentError(
+            f"the cell holds {type(item).__name__!r}, which is not a path, URL, bytes or Pillow image"
+        )
     if not data:
         raise AttachmentError(f"{name_of(item)} is empty")
     return data

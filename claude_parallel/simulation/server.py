@@ -138,7 +138,7 @@ class SimulatorServer:
         return self
 
     def stop(self) -> None:
-        """Stop to serve and wait for the thread; more than once is fine."""
+        """Stop serving and wait for the thread; calling it twice is fine."""
         self._stop()
         if self._thread is not None:
             self._thread.join(timeout=10)

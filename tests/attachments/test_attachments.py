@@ -208,9 +208,9 @@ def test_an_image_at_the_limits_passes(data: bytes) -> None:
         ("data:image/png;base64,", "is empty"),
         ("/9j/not.base64", "does not exist"),
         (b"", "the file in the cell is empty"),
-        (5, "the cell holds 'int', which is no path, URL, bytes or Pillow image"),
-        ({"path": None}, "'NoneType', which is no path"),
-        (np.zeros((2, 2), dtype=np.uint8), "'ndarray', which is no path"),
+        (5, "the cell holds 'int', which is not a path, URL, bytes or Pillow image"),
+        ({"path": None}, "'NoneType', which is not a path"),
+        (np.zeros((2, 2), dtype=np.uint8), "'ndarray', which is not a path"),
         (["nowhere.png"], "'nowhere.png' does not exist"),
     ],
 )

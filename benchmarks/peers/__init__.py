@@ -1,0 +1,1 @@
+"""Other tools against the same simulator: ``python -m benchmarks.peers``."""
