@@ -42,7 +42,13 @@ class Prompts:
         low = 2 * tokens / (1 + spread)
         self._sizes = [round(chance.uniform(low, spread * low)) for _ in range(rows)]
 
-    def __len__(self) -> int:
+    @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return len(self._sizes)
+
+    def reach(self, start: int) -> int:
+        """Return the row behind the last one."""
         return len(self._sizes)
 
     def contents(self, start: int, stop: int) -> list[Any]:

@@ -9,6 +9,7 @@ np.True_
 
 from __future__ import annotations
 
+import sys
 import typing
 
 from .accessor import ClaudeFrame
@@ -37,6 +38,8 @@ if typing.TYPE_CHECKING:
     from .background.job import Job, jobs
     from .forecast.estimate import Estimate, estimate
     from .simulation.tickets import demo_tickets
+    from .tables.map_file import map_file
+    from .tables.table_map import TableResult
 
 __version__ = "0.1.0"
 
@@ -54,12 +57,14 @@ __all__ = [
     "RowFailed",
     "Run",
     "RunStopped",
+    "TableResult",
     "configure",
     "demo_tickets",
     "estimate",
     "jobs",
     "journal",
     "map",
+    "map_file",
     "run",
     "runs",
     "simulator",
@@ -73,6 +78,8 @@ _LATER = {
     "Job": "background.job",
     "jobs": "background.job",
     "demo_tickets": "simulation.tickets",
+    "TableResult": "tables.table_map",
+    "map_file": "tables.map_file",
 }
 """Name -> module of what is imported at its first use, to keep ``import claude_parallel`` quick."""
 
@@ -92,3 +99,5 @@ def __dir__() -> list[str]:
 
 
 _register()
+if "polars" in sys.modules:  # who works with Polars has its accessor at once; nobody else waits for Polars
+    from . import polars as polars

@@ -5,7 +5,7 @@ Documentation and delegation, as in ``accessor``, where every option is explaine
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
@@ -223,14 +223,14 @@ class ClaudeSeries:
 
 @shows_options
 def map_items(
-    items: Iterable[Any], prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
-) -> pd.DataFrame:
-    """Ask Claude once per item of a list; exported as ``claude_parallel.map``.
+    items: Any, prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
+) -> Any:
+    """Ask Claude once per item of a list, or per row of a Polars or Arrow table; exported as ``claude_parallel.map``.
 
     Parameters
     ----------
-    items : list, Series or other iterable
-        Prompts, or values for the template.
+    items : list, Series or other iterable, or Polars or Arrow table
+        Prompts, or values for the template; of a table the rows, whose columns stand in the template.
     prompt : str or callable, default "{}"
         As in :meth:`ClaudeSeries.map`; the default sends each item as it is.
     out : str, default "response"
@@ -241,7 +241,8 @@ def map_items(
     Returns
     -------
     DataFrame
-        Text, error and cost, one row per item, in order.
+        Text, error and cost, one row per item, in order. A table gives a table of its own kind: its columns, then the
+        new ones.
 
     Raises
     ------
@@ -256,6 +257,15 @@ def map_items(
     >>> len(out)
     2
     """
+    package = type(items).__module__.partition(".")[0]
+    if package == "polars":
+        from .polars import map_polars
+
+        return map_polars(items, prompt, out, options)
+    if package == "pyarrow":
+        from .tables.memory import map_arrow
+
+        return map_arrow(items, prompt, out, options)
     from .frames.frame_map import FrameMap
     from .frames.rows import series_of
 

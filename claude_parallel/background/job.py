@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..frames.frame_map import FrameMap, only_run
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
 from ..progress.stats import RunStats
-from ..records import ZERO, Outcome
+from ..records import Outcome
 from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
 
@@ -197,11 +197,8 @@ class Job:
 
 def _snapshot(results: Results) -> Results:
     """Return the results of a session that may be running in another thread, complete for the moment."""
-    copies = dict(results.copies)
     outcomes = [outcome or _ON_ITS_WAY for outcome in list(results.outcomes)]
-    for position, first in copies.items():
-        outcomes[position] = replace(outcomes[first], cost=ZERO)
-    return Results(list(outcomes), list(results.fingerprints), RunStats(), copies)
+    return Results(RunStats(), list(outcomes), list(results.fingerprints))
 
 
 def submit(prepared: FrameMap, *, panel: bool = True) -> Job:

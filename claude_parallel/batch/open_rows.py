@@ -28,22 +28,33 @@ def check_open_batches(plan: Plan, journal: Journal) -> None:
     book = EnvelopeBook(journal)
     if not book.has_open(plan.host):
         return
-    requests = {request.fingerprint: request for request in _requests(plan)}
-    held = book.holding(list(requests), plan.host)
-    answered = journal.recall(list(held))
-    waiting = {key: envelope for key, envelope in held.items() if key not in answered}
+    waiting: dict[bytes, str] = {}
+    asked: dict[bytes, Request] = {}
+    for requests in _requests(plan):
+        held = book.holding(list(requests), plan.host)
+        answered = journal.recall(list(held))
+        here = {key: envelope for key, envelope in held.items() if key not in answered}
+        waiting |= here
+        asked |= {key: requests[key] for key in here}
     if waiting:
-        raise InputError(_refusal(plan, book, waiting, [requests[key] for key in waiting]))
+        raise InputError(_refusal(plan, book, waiting, list(asked.values())))
 
 
-def _requests(plan: Plan) -> Iterator[Request]:
-    step = plan.rows.rows_at_once
-    for start in range(0, len(plan.rows), step):
-        for content in plan.rows.contents(start, min(start + step, len(plan.rows))):
-            for sample in range(plan.settings.sample):
-                request = plan.request(content, sample)
-                if request is not None and request.fingerprint not in plan.bypass_cache:
-                    yield request
+def _requests(plan: Plan) -> Iterator[dict[bytes, Request]]:
+    """Yield the requests of all rows by fingerprint, some rows at a time."""
+    rows, start = plan.rows, 0
+    while (stop := min(start + rows.rows_at_once, rows.reach(start))) > start:
+        found = (
+            plan.request(content, sample)
+            for content in rows.contents(start, stop)
+            for sample in range(plan.settings.sample)
+        )
+        yield {
+            request.fingerprint: request
+            for request in found
+            if request is not None and request.fingerprint not in plan.bypass_cache
+        }
+        start = stop
 
 
 def _refusal(plan: Plan, book: EnvelopeBook, waiting: dict[bytes, str], requests: list[Request]) -> str:

@@ -1,166 +1,194 @@
-"""Files larger than memory: read, mapped and written a chunk of rows at a time.
+"""``claude-parallel map`` and ``estimate``: files of any size on the command line.
 
-Parquet needs pyarrow (extra ``[parquet]``); CSV and JSON lines need nothing. What a map is, ``mapping`` knows.
+Reads arguments and prints; the work is done by ``tables``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+import json
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import pandas as pd
+import typer
 
-from ..errors import InputError, count_fates
-from ..frames.columns import AnswerColumns
-from ..frames.frame_map import FrameMap
-from ..frames.totals import kinds_of
-
-_ENDINGS = (".parquet", ".csv", ".jsonl", ".json")
+from ..errors import InputError
 
 
-@dataclass(slots=True)
-class FileTotals:
-    """What mapping a file came to.
+class Tier(StrEnum):
+    """Tiers of the simulator."""
 
-    Attributes
-    ----------
-    rows, errors : int
-        Rows in all, and those that failed.
-    cost_usd : Decimal
-        US dollars paid.
-    kinds : Counter
-        Rows by kind of error.
-    """
-
-    rows: int = 0
-    errors: int = 0
-    cost_usd: Decimal = Decimal(0)
-    kinds: Counter[str] = field(default_factory=Counter)
-
-    def add(self, frame: pd.DataFrame, answers: Sequence[AnswerColumns]) -> None:
-        """Count a mapped chunk."""
-        self.rows += len(frame)
-        for answer in answers:
-            kinds = kinds_of(frame[answer.error]).value_counts()
-            self.kinds.update({str(kind): int(count) for kind, count in kinds.items()})
-            self.cost_usd += Decimal(repr(float(frame[answer.cost].sum())))
-        self.errors = count_fates(self.kinds, self.rows).failed
+    start = "start"
+    build = "build"
+    scale = "scale"
+    tier_1 = "tier-1"
+    tier_2 = "tier-2"
+    tier_3 = "tier-3"
+    tier_4 = "tier-4"
 
 
-def map_file(
-    source: Path, target: Path, prompt: str, *, out: str, options: Mapping[str, Any], chunk_rows: int
-) -> FileTotals:
-    """Map a file to a file; a file that was interrupted goes on from the journal when run again.
-
-    Parameters
-    ----------
-    source, target : Path
-        ``.parquet``, ``.csv``, ``.jsonl`` or ``.json`` (JSON lines). The target is written beside itself first and
-        takes its name when it is complete.
-    prompt : str
-        A template or the name of a column.
-    out : str
-        Name of the answer column.
-    options : mapping
-        Options of ``df.claude.map``. A budget holds for the whole file.
-    chunk_rows : int
-        Rows in memory at a time.
-
-    Raises
-    ------
-    InputError
-        For a format that is not known, or a package that is missing.
-    """
-    for path in (source, target):
-        _check(path)
-    if not source.exists():
-        raise InputError(f"there is no file {source}")
-    totals = FileTotals()
-    unfinished = target.with_name(target.name + ".part")
-    with _Writer(target.suffix, unfinished) as write:
-        for chunk in _chunks(source, chunk_rows):
-            prepared = FrameMap(chunk, prompt, out, _within_budget(options, totals))
-            frame = prepared.run()
-            totals.add(frame, prepared.columns.answers)
-            write(frame)
-    unfinished.replace(target)
-    return totals
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help="Parquet, CSV, JSON lines or Arrow: files, a folder, a quoted pattern, URLs; CSV and JSON lines also as "
+        ".gz, .zst or .bz2.",
+    ),
+]
+PromptText = Annotated[
+    str, typer.Option("--prompt", "-p", help="A template over columns, such as 'Translate: {text}', or a column.")
+]
+Target = Annotated[
+    str,
+    typer.Option("--output", "-o", help="A file, whose ending names the format, or a folder/ for one part per chunk."),
+]
+Out = Annotated[str, typer.Option(help="Name of the answer column.")]
+Model = Annotated[str | None, typer.Option(help="Default: claude-haiku-5-5.")]
+System = Annotated[str | None, typer.Option(help="System prompt.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Output tokens per answer, thinking included.")]
+MaxConcurrency = Annotated[int | None, typer.Option(help="The most calls in flight; default: as the limits allow.")]
+Images = Annotated[list[str] | None, typer.Option("--images", help="Column with images to attach; may be repeated.")]
+Documents = Annotated[
+    list[str] | None, typer.Option("--documents", help="Column with PDF or text files to attach; may be repeated.")
+]
+Labels = Annotated[str | None, typer.Option(help="Classify into these, separated by commas.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A JSON schema file for typed columns.")]
+Columns = Annotated[str | None, typer.Option(help="The input's columns to keep, separated by commas; default: all.")]
+Types = Annotated[
+    list[str] | None, typer.Option("--dtype", help="CSV: a column that is not to stay text, such as price=float64.")
+]
+Limit = Annotated[int | None, typer.Option(help="The first so many rows only.")]
+Sample = Annotated[int | None, typer.Option(help="Independent answers per row.")]
+OutputTokens = Annotated[float | None, typer.Option(help="Expected output tokens of one answer, for the estimate.")]
+Limits = Annotated[Tier | None, typer.Option("--tier", help="The account's limits; default: learn them.")]
+JournalFile = Annotated[Path | None, typer.Option("--journal", help="Another journal file.")]
+Simulate = Annotated[bool, typer.Option("--simulate", help="Ask the simulator instead of Claude; no key needed.")]
 
 
-def read_file(source: Path) -> pd.DataFrame:
-    """Return a whole file as a frame, for an estimate; the formats are those of :func:`map_file`."""
-    _check(source)
-    if not source.exists():
-        raise InputError(f"there is no file {source}")
-    return pd.concat(list(_chunks(source, 100_000)), ignore_index=True)
+def map_files(
+    files: Files,
+    prompt: PromptText,
+    output: Target,
+    out: Out = "response",
+    model: Model = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    max_concurrency: MaxConcurrency = None,
+    images: Images = None,
+    documents: Documents = None,
+    labels: Labels = None,
+    schema: SchemaFile = None,
+    columns: Columns = None,
+    dtype: Types = None,
+    limit: Limit = None,
+    sample: Sample = None,
+    budget: Annotated[float | None, typer.Option(help="US dollars that may be spent at most.")] = None,
+    batch: Annotated[bool, typer.Option("--batch", help="Through Message Batches at half price.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and leave.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another job has left there.")] = False,
+    chunk_rows: Annotated[int | None, typer.Option(help="Rows that are written at a time; default: 10,000.")] = None,
+    tier: Limits = None,
+    output_tokens: OutputTokens = None,
+    journal: JournalFile = None,
+    simulate: Simulate = False,
+) -> None:
+    """Ask Claude once per row of files of any size, and write them with the answers; run again, it goes on."""
+    from ..tables.map_file import FileMap
+
+    given = {**locals()}
+    options = {**_map_options(given), "budget": budget, "batch": batch or None, "overwrite": overwrite}
+    if chunk_rows is not None:
+        options["chunk_rows"] = chunk_rows
+    with _world(simulate):
+        prepared = FileMap(files, output, prompt, out=out, **options)
+        if dry_run:
+            _print_estimate(prepared, output_tokens)
+            return
+        try:
+            result = prepared.run()
+        except KeyboardInterrupt:
+            typer.echo("claude-parallel: stopped; the same command goes on where it was", err=True)
+            raise typer.Exit(130) from None
+    typer.echo(f"{result.rows:,} rows, {result.errors:,} errors, ${result.cost_usd:,.4f} -> {output}")
+    if result.kinds:
+        typer.echo(f"errors by kind: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
+    if not result.is_complete:
+        typer.echo("stopped before the end; the same command goes on where it was")
+        raise typer.Exit(1)
 
 
-def _within_budget(options: Mapping[str, Any], totals: FileTotals) -> dict[str, Any]:
-    budget = options.get("budget")
-    if budget is None:
-        return dict(options)
-    # A millionth of a dollar stands for nothing: it lets the journal answer and sends no call.
-    return {**options, "budget": max(Decimal(repr(float(budget))) - totals.cost_usd, Decimal("0.000001"))}
+def estimate_files(
+    files: Files,
+    prompt: PromptText,
+    out: Out = "response",
+    model: Model = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    max_concurrency: MaxConcurrency = None,
+    images: Images = None,
+    documents: Documents = None,
+    labels: Labels = None,
+    schema: SchemaFile = None,
+    dtype: Types = None,
+    limit: Limit = None,
+    sample: Sample = None,
+    tier: Limits = None,
+    output_tokens: OutputTokens = None,
+    journal: JournalFile = None,
+    simulate: Simulate = False,
+) -> None:
+    """Say what mapping files would cost and how long it would take; nothing is paid for that."""
+    from ..tables.map_file import FileMap
+
+    given = {**locals(), "columns": None}
+    with _world(simulate):
+        _print_estimate(FileMap(files, None, prompt, out=out, **_map_options(given)), output_tokens)
 
 
-def _check(path: Path) -> None:
-    if path.suffix not in _ENDINGS:
-        raise InputError(f"{path.name}: only {', '.join(_ENDINGS)} files can be read and written")
-    if path.suffix == ".parquet":
-        _pyarrow()
+def _print_estimate(prepared: Any, output_tokens: float | None) -> None:
+    from ..forecast.estimate import estimate_frame
+
+    typer.echo(repr(estimate_frame(prepared.table_map, output_tokens)))
 
 
-def _pyarrow() -> Any:
+def _map_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of ``map_file`` that both commands have; None leaves one at its default."""
+    names = ("model", "system", "max_tokens", "max_concurrency", "images", "documents", "sample", "journal", "limit")
+    tier: Tier | None = given["tier"]
+    return {
+        **{name: given[name] for name in names},
+        "limits": tier.value if tier else None,
+        "schema": _read_schema(given["schema"]),
+        "labels": _split(given["labels"]),
+        "columns": _split(given["columns"]),
+        "dtype": dict(_pair(text) for text in given["dtype"] or ()),
+    }
+
+
+def _read_schema(path: Path | None) -> Any:
+    if path is None:
+        return None
     try:
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError('parquet files need pyarrow: pip install "claude-parallel[parquet]"') from None
-    return pyarrow
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--schema {path} cannot be read as a JSON schema: {error}") from None
 
 
-def _chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    if path.suffix == ".parquet":
-        for batch in _pyarrow().parquet.ParquetFile(path).iter_batches(batch_size=rows):
-            yield batch.to_pandas()
-    elif path.suffix == ".csv":
-        yield from pd.read_csv(path, chunksize=rows)
-    else:
-        yield from pd.read_json(path, lines=True, chunksize=rows)
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-class _Writer:
-    """Appends frames to one file: a context manager that gives the function which writes a frame."""
+def _pair(text: str) -> tuple[str, str]:
+    name, mark, kind = text.rpartition("=")
+    if not mark:
+        raise InputError(f"--dtype {text}: write column=type, such as price=float64")
+    return name, kind
 
-    def __init__(self, ending: str, path: Path) -> None:
-        self._ending = ending
-        self._path = path
-        self._parquet: Any = None
-        self._is_first = True
 
-    def __enter__(self) -> _Writer:
-        self._path.unlink(missing_ok=True)
-        return self
+def _world(is_simulated: bool) -> AbstractContextManager[Any]:
+    if not is_simulated:
+        return nullcontext()
+    from ..simulation import simulator
 
-    def __exit__(self, *_error: object) -> None:
-        if self._parquet is not None:
-            self._parquet.close()
-
-    def __call__(self, frame: pd.DataFrame) -> None:
-        if self._ending == ".parquet":
-            self._write_parquet(frame)
-        elif self._ending == ".csv":
-            frame.to_csv(self._path, mode="a", header=self._is_first, index=False)
-        else:
-            frame.to_json(self._path, orient="records", lines=True, mode="a", force_ascii=False)
-        self._is_first = False
-
-    def _write_parquet(self, frame: pd.DataFrame) -> None:
-        arrow = _pyarrow()
-        table = arrow.Table.from_pandas(frame, preserve_index=False)
-        if self._parquet is None:
-            self._parquet = arrow.parquet.ParquetWriter(self._path, table.schema)
-        self._parquet.write_table(table.cast(self._parquet.schema))
+    return simulator()

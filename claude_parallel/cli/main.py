@@ -5,17 +5,16 @@ Reads arguments and prints; the work is done by the modules that the library use
 
 from __future__ import annotations
 
-import json
 import sys
+import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import ClaudeParallelError
+from ..errors import ClaudeParallelError, CredentialsError
+from .files import Tier, estimate_files, map_files
 from .jobs import jobs_app
 
 app = typer.Typer(
@@ -28,99 +27,23 @@ journal_app = typer.Typer(no_args_is_help=True, help="The journal of paid answer
 app.add_typer(journal_app, name="journal")
 app.add_typer(jobs_app, name="jobs")
 
-Input = Annotated[Path, typer.Argument(help="A .parquet, .csv, .jsonl or .json (lines) file.")]
-PromptText = Annotated[
-    str, typer.Option("--prompt", "-p", help="A template over columns, such as 'Translate: {text}'.")
-]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write; the ending chooses the format.")]
-Model = Annotated[str | None, typer.Option(help="Default: claude-haiku-5-5.")]
-MaxTokens = Annotated[int | None, typer.Option(help="Output tokens per answer, thinking included.")]
-System = Annotated[str | None, typer.Option(help="System prompt.")]
-Out = Annotated[str, typer.Option(help="Name of the answer column.")]
-Budget = Annotated[float | None, typer.Option(help="US dollars that may be spent at most.")]
-MaxConcurrency = Annotated[int | None, typer.Option(help="The most calls in flight; default: as the limits allow.")]
-Simulate = Annotated[bool, typer.Option("--simulate", help="Ask the simulator instead of Claude; no key needed.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
 
-class Tier(StrEnum):
-    """Tiers of the simulator."""
-
-    start = "start"
-    build = "build"
-    scale = "scale"
-    tier_1 = "tier-1"
-    tier_2 = "tier-2"
-    tier_3 = "tier-3"
-    tier_4 = "tier-4"
-
-
-@app.command(name="map")
-def map_file(
-    file: Input,
-    prompt: PromptText,
-    output: Output,
-    out: Out = "response",
-    model: Model = None,
-    system: System = None,
-    max_tokens: MaxTokens = None,
-    max_concurrency: MaxConcurrency = None,
-    budget: Budget = None,
-    schema: Annotated[Path | None, typer.Option(help="A JSON schema file for typed columns.")] = None,
-    batch: Annotated[bool, typer.Option("--batch", help="Through Message Batches at half price.")] = False,
-    journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
-    chunk_rows: Annotated[int, typer.Option(help="Rows in memory at a time.")] = 20_000,
-    simulate: Simulate = False,
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
 ) -> None:
-    """Ask Claude once per row of a file, and write the file with the answers; larger than memory is fine."""
-    from .files import map_file as run
+    """Enrich tables with Claude: one call per row, as many at once as the account allows."""
+    if version:
+        from importlib.metadata import version as version_of
 
-    options: dict[str, Any] = {
-        "model": model,
-        "system": system,
-        "max_tokens": max_tokens,
-        "max_concurrency": max_concurrency,
-        "budget": budget,
-        "schema": json.loads(schema.read_text(encoding="utf-8")) if schema else None,
-        "batch": batch or None,
-        "journal": journal,
-    }
-    with _world(simulate):
-        totals = run(file, output, prompt, out=out, options=options, chunk_rows=chunk_rows)
-    typer.echo(f"{totals.rows:,} rows, {totals.errors:,} errors, ${totals.cost_usd:,.4f} -> {output}")
-    if totals.errors:
-        typer.echo(f"errors by kind: {', '.join(f'{kind} {count:,}' for kind, count in totals.kinds.items())}")
+        typer.echo(f"claude-parallel {version_of('claude-parallel')}")
+        raise typer.Exit
 
 
-@app.command()
-def estimate(
-    file: Input,
-    prompt: PromptText,
-    model: Model = None,
-    system: System = None,
-    max_tokens: MaxTokens = None,
-    max_concurrency: MaxConcurrency = None,
-    schema: Annotated[Path | None, typer.Option(help="A JSON schema file for typed columns.")] = None,
-    output_tokens: Annotated[float | None, typer.Option(help="Expected output tokens of one answer.")] = None,
-    tier: Annotated[Tier | None, typer.Option(help="The account's limits; default: tier start.")] = None,
-    journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
-    simulate: Simulate = False,
-) -> None:
-    """Say what mapping a file would cost and how long it would take; nothing is paid for that."""
-    from ..forecast.estimate import estimate_frame
-    from ..frames.frame_map import FrameMap
-    from .files import read_file
-
-    options: dict[str, Any] = {
-        "model": model,
-        "system": system,
-        "max_tokens": max_tokens,
-        "max_concurrency": max_concurrency,
-        "schema": json.loads(schema.read_text(encoding="utf-8")) if schema else None,
-        "limits": tier.value if tier else None,
-        "journal": journal,
-    }
-    with _world(simulate):
-        typer.echo(repr(estimate_frame(FrameMap(read_file(file), prompt, "response", options), output_tokens)))
+app.command(name="map")(map_files)
+app.command(name="estimate")(estimate_files)
 
 
 @app.command()
@@ -205,18 +128,19 @@ def journal_prune(older_than: Annotated[str, typer.Option(help="Such as 90d, 12h
     typer.echo(f"{journal.prune(older_than=older_than):,} answers deleted")
 
 
-def _world(is_simulated: bool) -> Any:
-    if not is_simulated:
-        return nullcontext()
-    from ..simulation import simulator
-
-    return simulator()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error of this package is one line, not a traceback."""
-    try:
-        app(args=arguments)
-    except ClaudeParallelError as error:
-        typer.echo(f"claude-parallel: {error}", err=True)
-        sys.exit(2)
+    """Run the command line; an error of this package is one line, not a traceback, and a warning is one as well."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]  # it looks at the message alone
+        try:
+            app(args=arguments)
+        except CredentialsError as error:
+            typer.echo(f"claude-parallel: {error}; --simulate asks the simulator instead, without a key", err=True)
+            sys.exit(2)
+        except ClaudeParallelError as error:
+            typer.echo(f"claude-parallel: {error}", err=True)
+            sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_where: Any) -> None:
+    typer.echo(f"claude-parallel: {message}", err=True)

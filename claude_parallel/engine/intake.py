@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..bridge import off_loop
+from ..progress.stats import RunStats
 from ..progress.waits import WaitReason
 from ..prompt.template import Content, RowProblem, Skipped
 from ..records import Outcome, Reply
@@ -19,7 +21,42 @@ from .accounting import Accounting
 from .claims import POLL_SECONDS, Claims
 from .pending import Pending
 from .plan import Plan
-from .results import Results
+
+
+class Outlet(Protocol):
+    """Where the rows of a stream go when they are done, so that others have room."""
+
+    def drain(self) -> None:
+        """Take out the rows at the head that have their outcomes."""
+        ...
+
+    def is_full(self, start: int) -> bool:
+        """Say whether there is no room for the rows from `start` on."""
+        ...
+
+    async def has_room(self, start: int) -> bool:
+        """Wait until there is room for the rows from `start` on; False when no more are wanted."""
+        ...
+
+
+class Outcomes(Protocol):
+    """Where the outcomes of rows are kept."""
+
+    stats: RunStats
+    """The counts that are kept in step."""
+
+    def reach(self, stop: int) -> None:
+        """Make room for the positions before `stop`."""
+        ...
+
+    def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
+        """Take note of what a position asks; False when an earlier one asks the very same and answers for both."""
+        ...
+
+    def deliver(self, position: int, outcome: Outcome) -> None:
+        """Keep the outcome of a position."""
+        ...
+
 
 _MANY_ELSEWHERE = 5_000
 """So many rows may wait for another run before no more are taken: it is ahead of us, and may be asked for answers."""
@@ -33,7 +70,7 @@ class Intake:
     ----------
     plan : Plan
         The rows, and how their requests are made.
-    results : Results
+    results : Outcomes
         Gets the outcomes that need no call.
     journal : Journal
         Asked for answers first.
@@ -43,21 +80,25 @@ class Intake:
         Asked before anything is sent, so that no other run sends the same.
     start : int
         The first row that was not taken yet.
+    outlet : Outlet or None
+        Where rows of a stream go when they are done; None where all of them stay.
     """
 
     plan: Plan
-    results: Results
+    results: Outcomes
     journal: Journal
     accounting: Accounting
     claims: Claims
     start: int = 0
-    _first_of: dict[bytes, int] = field(default_factory=dict)
+    outlet: Outlet | None = None
+    _is_exhausted: bool = False
     _elsewhere: list[Pending] = field(default_factory=list)
 
     @property
     def has_rows(self) -> bool:
         """True while rows are left that were not taken yet."""
-        return self.start < len(self.plan.rows)
+        total = self.plan.rows.total
+        return not self._is_exhausted and (total is None or self.start < total)
 
     @property
     def waiting_for(self) -> WaitReason:
@@ -72,9 +113,16 @@ class Intake:
         """
         if len(self._elsewhere) >= _MANY_ELSEWHERE or not self.has_rows:
             return await self._look_elsewhere() if self._elsewhere else None
-        rows, start = self.plan.rows, self.start
-        self.start = stop = min(start + rows.rows_at_once, len(rows))
-        prepared = await off_loop(lambda: self._prepare(start, stop))
+        start = self.start
+        if self.outlet is not None:
+            if self._elsewhere and self.outlet.is_full(start):  # they may be what the window waits for
+                return await self._look_elsewhere()
+            if not await self.outlet.has_room(start):
+                self._is_exhausted = True
+                return []
+        self.start, prepared = await off_loop(lambda: self._prepare(start))
+        self._is_exhausted = self.start == start
+        self.results.reach(self.start * self.plan.settings.sample)
         return await self._claim(await self.unanswered(self._first_askers(prepared)))
 
     async def _look_elsewhere(self) -> list[Pending]:
@@ -126,15 +174,16 @@ class Intake:
         item.ask_instead(instead)
         return True
 
-    def _prepare(self, start: int, stop: int) -> list[tuple[int, Pending | Skipped | RowProblem]]:
-        """Return each position's request, or why it has none; runs beside the event loop."""
-        samples = self.plan.settings.sample
+    def _prepare(self, start: int) -> tuple[int, list[tuple[int, Pending | Skipped | RowProblem]]]:
+        """Return where the next rows end, and each position's request or why it has none; runs off the event loop."""
+        rows, samples = self.plan.rows, self.plan.settings.sample
+        stop = min(start + rows.rows_at_once, rows.reach(start))
         found: list[tuple[int, Pending | Skipped | RowProblem]] = []
-        for offset, content in enumerate(self.plan.rows.contents(start, stop)):
+        for offset, content in enumerate(rows.contents(start, stop) if stop > start else ()):
             for sample in range(samples):
                 position = (start + offset) * samples + sample
                 found.append((position, self._ask(position, content, sample)))
-        return found
+        return stop, found
 
     def _ask(
         self, position: int, content: Content | Skipped | RowProblem, sample: int
@@ -152,12 +201,8 @@ class Intake:
             if not isinstance(item, Pending):
                 self.results.deliver(position, _unsent(item))
                 continue
-            self.results.fingerprints[position] = item.fingerprint
-            first = self._first_of.setdefault(item.fingerprint, position)
-            if first == position:
+            if self.results.is_first_to_ask(position, item.fingerprint):
                 found.append(item)
-            else:
-                self.results.copy_from(position, first)
         return found
 
 

@@ -27,7 +27,17 @@ class Rows(Protocol):
     rows_at_once: int
     """How many rows to prepare at a time: few where each brings a file, many where it is text."""
 
-    def __len__(self) -> int: ...
+    @property
+    def total(self) -> int | None:
+        """Rows in all; None where nobody knows before the last one."""
+        ...
+
+    def reach(self, start: int) -> int:
+        """Return how far the rows reach that are at hand from `start` on, reading more if need be.
+
+        `start` itself behind the last row.
+        """
+        ...
 
     def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
         """Return what the rows from `start` to `stop` ask."""
@@ -65,9 +75,9 @@ class Plan:
     bypass_cache: frozenset[bytes] = frozenset()
 
     @property
-    def size(self) -> int:
-        """Answers that are wanted: rows times samples."""
-        return len(self.rows) * self.settings.sample
+    def size(self) -> int | None:
+        """Answers that are wanted: rows times samples; None where nobody knows."""
+        return None if self.rows.total is None else self.rows.total * self.settings.sample
 
     def request_of(self, position: int) -> Request | None:
         """Return the request of one row once more; None when the row asks nothing now."""
@@ -136,11 +146,11 @@ def make_plan(
         request=settings.request,
     )
     shared = share(host, fields, example_messages(examples), static_text)
-    ttl = choose_ttl(settings, shared, len(rows) * settings.sample)
+    ttl = choose_ttl(settings, shared, rows.total)
     return Plan(rows, settings, host, shared, ttl, read, bypass_cache)
 
 
-def choose_ttl(settings: Settings, shared: Shared, size: int) -> TimeToLive | None:
+def choose_ttl(settings: Settings, shared: Shared, rows: int | None) -> TimeToLive | None:
     """Return the lifetime of the shared prefix in the prompt cache; None where caching cannot pay.
 
     A prefix below the model's minimum is not cached, and one that a single request uses costs a quarter more. Five
@@ -149,7 +159,8 @@ def choose_ttl(settings: Settings, shared: Shared, size: int) -> TimeToLive | No
     processing, "prompt caching"), so five minutes are never dearer than no caching.
     """
     wanted = settings.prompt_cache
-    if wanted is None or size < 2 or shared.prefix_tokens < minimum_tokens(settings.model):
+    is_single = rows is not None and rows * settings.sample < 2
+    if wanted is None or is_single or shared.prefix_tokens < minimum_tokens(settings.model):
         return None
     if wanted != "auto":
         return wanted

@@ -11,17 +11,18 @@ import logging
 import secrets
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from .. import bridge
 from ..bridge import Control
 from ..config import is_simulating
-from ..errors import Kind, RowFailed, RunStopped
+from ..errors import RowFailed, RunStopped
 from ..pricing import PriceList
 from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
 from ..progress.stats import RunStats
 from ..prompt.cache_marks import minimum_tokens
+from ..records import Outcome
 from ..store.claims import ClaimBook
 from ..store.journal import Journal, RunRow
 from ..text import format_usd
@@ -30,7 +31,7 @@ from .budget import Budget
 from .claims import Claims
 from .context import RunContext, RunState, StopReason
 from .environment import Environment
-from .intake import Intake
+from .intake import Intake, Outlet
 from .plan import Plan
 from .results import Results
 from .tariff import ListedTariff
@@ -69,6 +70,13 @@ class Session:
         Stop flags that several sessions share.
     budget : Budget, optional
         Money that several sessions share; None = the plan's own.
+
+    Attributes
+    ----------
+    outlet : Outlet or None
+        Set before the run where rows are a stream: takes outcomes out as they are complete.
+    is_whole : bool
+        True once the run came to every row, though perhaps not with the budget for it.
     """
 
     def __init__(
@@ -90,9 +98,13 @@ class Session:
         self.control = control or Control()
         self._budget = budget or Budget(cap=plan.settings.budget)
         self.has_own_display = True
-        self.stats = RunStats(total=plan.size, is_simulated=is_simulating(plan.settings.client))
-        self.results = Results.empty(plan.size, self.stats)
+        self.stats = RunStats(
+            total=plan.size or 0, is_open=plan.size is None, is_simulated=is_simulating(plan.settings.client)
+        )
+        self.results = Results.empty(plan.size or 0, self.stats)
         self.state = RunState()
+        self.outlet: Outlet | None = None
+        self.is_whole = False
 
     def __repr__(self) -> str:
         return f"<Session {self.run_id}: {self.stats.done} of {self.stats.total} rows>"
@@ -142,16 +154,23 @@ class Session:
     async def work(self) -> None:
         """Send what there is to send; :meth:`finish` puts it on record."""
         plan = self.plan
-        summary = {**plan.settings.summary(), "rows": len(plan.rows), "out": self.out}
+        summary = {**plan.settings.summary(), "rows": plan.rows.total, "out": self.out}
         summary |= {"simulated": True} if self.stats.is_simulated else {}
         self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
         way = "batch" if self.carrier.is_batch else "live"
-        _LOG.info("run %s begins: %d rows, %s, %s", self.run_id, len(plan.rows), plan.settings.model, way)
+        _LOG.info("run %s begins: %s rows, %s, %s", self.run_id, plan.rows.total, plan.settings.model, way)
         book = ClaimBook(self.journal, self.run_id) if self.journal.path is not None else None
         claims = Claims(book, self.environment.wall_clock)
         context = self._context(claims)
+        if self.outlet is not None:
+            self.results.on_ready = self.outlet.drain
+        intake = Intake(plan, self.results, self.journal, context.accounting, claims, outlet=self.outlet)
         async with claims.kept_alive():
-            await self.carrier.carry(context, Intake(plan, self.results, self.journal, context.accounting, claims))
+            await self.carrier.carry(context, intake)
+        stop = self.state.stop
+        is_refused = stop is not None and stop.kind != "budget"
+        has_failed = plan.settings.on_error == "raise" and self.results.first_error is not None
+        self.is_whole = not (self.control.is_stopping or is_refused or has_failed)
 
     def _context(self, claims: Claims) -> RunContext:
         environment = self.environment
@@ -197,10 +216,14 @@ class Session:
 
     def finish(self, bar: ProgressBar) -> None:
         """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
+        results = self.results
+        if not self.is_whole:
+            results.on_ready = None  # a stream leaves the rest to a later run
         try:
-            self.results.complete(*self.state.reason_for_the_rest)
+            results.complete(*self.state.reason_for_the_rest)
         finally:
             bar.close()
+        self.record(results.base, results.fingerprints, results.outcomes)
         stats = self.stats
         failed, cost = stats.kinds.total(), f"${stats.cost:.6f}"
         _LOG.info(
@@ -211,17 +234,20 @@ class Session:
             failed,
             cost,
         )
-        pairs = zip(self.results.fingerprints, self.results.outcomes, strict=True)
+        self.journal.end_run(self.run_id, self.environment.wall_clock(), self._totals())
+        self.journal.close()
+
+    def record(self, first: int, fingerprints: Sequence[bytes | None], outcomes: Sequence[Outcome | None]) -> None:
+        """Keep in the run's record what became of the positions from `first` on."""
+        rows = enumerate(zip(fingerprints, outcomes, strict=True), first)
         self.journal.keep_rows(
             self.run_id,
             (
                 RunRow(position, fingerprint, outcome)
-                for position, (fingerprint, outcome) in enumerate(pairs)
+                for position, (fingerprint, outcome) in rows
                 if outcome is not None
             ),
         )
-        self.journal.end_run(self.run_id, self.environment.wall_clock(), self._totals())
-        self.journal.close()
 
     def _totals(self) -> dict[str, Any]:
         stats = self.stats
@@ -265,10 +291,9 @@ class Session:
             yield f"no price is known for {stats.unpriced} answers ({model!r}); their cost is NaN"
 
     def _raise_first_error(self) -> None:
-        tolerated: tuple[Kind, ...] = ("skipped", "cancelled")
-        for position, outcome in enumerate(self.results.outcomes):
-            if outcome and outcome.error and outcome.kind not in tolerated:
-                raise RowFailed(position // self.plan.settings.sample, outcome.error, outcome.request_id)
+        if self.results.first_error is not None:
+            position, outcome = self.results.first_error
+            raise RowFailed(position // self.plan.settings.sample, str(outcome.error), outcome.request_id)
 
 
 def _stopped_early(stop: StopReason, stats: RunStats) -> str:

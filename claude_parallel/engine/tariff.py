@@ -64,6 +64,10 @@ class ListedTariff:
         return worst or ZERO
 
 
+MOST_USAGES = 100_000
+"""Of so many answers, the mean is as good as of all."""
+
+
 @dataclass(frozen=True, slots=True)
 class FreeTariff:
     """Everything is free, and what was used is noted: for estimates and rehearsals.
@@ -71,14 +75,15 @@ class FreeTariff:
     Attributes
     ----------
     usages : list of Usage
-        What answers have used, in order.
+        What the first answers have used, in order.
     """
 
     usages: list[Usage] = field(default_factory=list)
 
     def cost(self, _model: str, usage: Usage) -> Decimal | None:
         """Return nothing to pay."""
-        self.usages.append(usage)
+        if len(self.usages) < MOST_USAGES:
+            self.usages.append(usage)
         return ZERO
 
     def cache_savings(self, _model: str, _usage: Usage) -> Decimal | None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from ..config import journal_path, resolve_settings
+from ..engine.environment import Environment
+from ..engine.plan import Plan
 from ..errors import InputError
-from ..frames.frame_map import FrameMap
 from ..limits.gate import Limits
 from ..options import Settings
 from ..pricing import PriceList
+from ..schema.schema import Schema
 from ..store.journal import Journal
 from .assumptions import PUBLIC_HOST, conditions_of, latency_of, look
 from .latency import ASSUMED, given_latency, measured_latency
@@ -119,12 +121,28 @@ class Estimate:
         return plot_throughput(found.data, f"Expected: {found.calls:,} requests {name}{shown}")
 
 
-def estimate_frame(frame_map: FrameMap, likely_output_tokens: float | None = None) -> Estimate:
+class PreparedMap(Protocol):
+    """A map that is checked and ready, over a frame or a table."""
+
+    settings: Settings
+    schema: Schema | None
+
+    @property
+    def live_environment(self) -> Environment | None:
+        """The outside world that was given; None = the real one."""
+        ...
+
+    def plan(self, host: str) -> Plan:
+        """Return what would be asked of the API at `host`."""
+        ...
+
+
+def estimate_frame(frame_map: PreparedMap, likely_output_tokens: float | None = None) -> Estimate:
     """Return the estimate of a prepared map; see ``ClaudeFrame.estimate``.
 
     Parameters
     ----------
-    frame_map : FrameMap
+    frame_map : FrameMap or TableMap
         The map, as its run would get it.
     likely_output_tokens : float, optional
         Expected output tokens of one answer, thinking included.

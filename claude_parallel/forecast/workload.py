@@ -7,6 +7,7 @@ the tokens really are, ``token_counts`` asks; what they cost, ``strategies`` com
 from __future__ import annotations
 
 import time
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +20,10 @@ from ..engine.claims import Claims
 from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..engine.plan import Plan
-from ..engine.results import Results
 from ..engine.tariff import FreeTariff
 from ..progress.stats import RunStats
 from ..prompt.cache_marks import minimum_tokens
-from ..records import Body, Usage
+from ..records import Body, Outcome, Usage
 from ..store.journal import Journal
 
 FloatArray = npt.NDArray[np.float64]
@@ -83,6 +83,8 @@ class Workload:
 def survey(plan: Plan, journal: Journal) -> Workload:
     """Walk through all rows of a plan as its run would, and return what it would send.
 
+    Twelve bytes a row are kept, so that a table may be larger than memory.
+
     Parameters
     ----------
     plan : Plan
@@ -90,8 +92,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
     journal : Journal
         Asked for answers; nothing is written to it, and nothing is sent.
     """
-    stats = RunStats(total=plan.size)
-    results = Results.empty(plan.size, stats)
+    found = _Census()
     tariff = FreeTariff()
     accounting = Accounting(
         run_id="estimate",
@@ -100,35 +101,97 @@ def survey(plan: Plan, journal: Journal) -> Workload:
         tariff=tariff,
         budget=Budget(),
         journal=journal,
-        stats=stats,
+        stats=found.stats,
         read=plan.read,
         repair=plan.repair,
-        deliver=results.deliver,
+        deliver=found.deliver,
         control=Control(),
     )
-    picked = _Sample(plan.size, SAMPLE_REQUESTS)
-    loads: list[float] = []
+    picked = _Sample(SAMPLE_REQUESTS)
 
     async def walk() -> None:
-        async for chunk in Intake(plan, results, journal, accounting, Claims(None, time.time)).chunks():
+        claims = Claims(None, time.time)
+        async for chunk in Intake(plan, found, journal, accounting, claims, outlet=found).chunks():
             for pending in chunk:
                 picked.offer(pending)
-                loads.append(pending.asked.load.input_tokens)
+                found.unsent(pending)
 
     run_blocking(walk, accounting.control, lambda: None)
+    unique, in_journal, loads = found.totals()
     return Workload(
-        rows=plan.size,
-        unique=len({key for key in results.fingerprints if key is not None}),
-        in_journal=sum(outcome is not None and outcome.source == "journal" for outcome in results.outcomes),
-        skipped=stats.kinds["skipped"],
-        invalid=stats.kinds["invalid"],
-        loads=np.asarray(loads, dtype=np.float64),
+        rows=found.rows,
+        unique=unique,
+        in_journal=in_journal,
+        skipped=found.stats.kinds["skipped"],
+        invalid=found.stats.kinds["invalid"],
+        loads=loads,
         prefix_load=plan.shared.prefix_tokens,
         fields=plan.shared.fields,
-        sample=tuple((item.asked.load.input_tokens, item.asked.body) for item in picked.items),
-        prefix_body=_prefix_body(plan),
+        sample=tuple((item.asked.load.input_tokens, item.asked.body) for item in picked.chosen()),
+        prefix_body=_prefix_body(plan, found.rows),
         known=tuple(tariff.usages),
     )
+
+
+class _Census:
+    """Counts rows and distinct requests without keeping them: takes the place of a run's results and outlet.
+
+    A request is known by the first eight bytes of its SHA-256: among ten million, the chance that any two are taken for
+    one is one in 400,000.
+    """
+
+    def __init__(self) -> None:
+        self.stats = RunStats()
+        self.rows = 0
+        self._asked: dict[int, int] = {}
+        self._answered = array("Q")
+        self._unsent = array("Q")
+        self._loads = array("f")
+
+    def reach(self, stop: int) -> None:
+        """Count rows, and forget what the ones before have asked."""
+        self.rows = stop
+        self._asked.clear()
+
+    def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
+        """Return True: which requests are the same is found out at the end."""
+        self._asked[position] = _hash(fingerprint)
+        return True
+
+    def deliver(self, position: int, outcome: Outcome) -> None:
+        """Count a row that needs no call."""
+        self.stats.add(outcome)
+        if outcome.source == "journal":
+            self._answered.append(self._asked[position])
+
+    def unsent(self, pending: Pending) -> None:
+        """Count a request that would be sent."""
+        self._unsent.append(_hash(pending.fingerprint))
+        self._loads.append(pending.asked.load.input_tokens)
+
+    def drain(self) -> None:
+        """Nothing is kept, so nothing is taken out."""
+
+    def is_full(self, start: int) -> bool:
+        """Return False: there is always room."""
+        return False
+
+    async def has_room(self, start: int) -> bool:
+        """Return True: there is always room."""
+        return True
+
+    def totals(self) -> tuple[int, int, FloatArray]:
+        """Return the distinct requests, those that the journal answers, and the loads of the others in order."""
+        answered = np.unique(np.frombuffer(self._answered, dtype=np.uint64)) if self._answered else np.empty(0)
+        if not self._unsent:
+            return len(answered), len(answered), np.empty(0)
+        _, first = np.unique(np.frombuffer(self._unsent, dtype=np.uint64), return_index=True)
+        loads = np.frombuffer(self._loads, dtype=np.float32)[np.sort(first)].astype(np.float64)
+        return len(answered) + len(first), len(answered), loads
+
+
+def _hash(fingerprint: bytes) -> int:
+    return int.from_bytes(fingerprint[:8], "little")
 
 
 def plain_workload(rows: int, input_tokens: float, cached_tokens: float, fields: Body) -> Workload:
@@ -137,24 +200,34 @@ def plain_workload(rows: int, input_tokens: float, cached_tokens: float, fields:
     return Workload(rows, rows, 0, 0, 0, loads, cached_tokens, fields)
 
 
-def _prefix_body(plan: Plan) -> Body | None:
+def _prefix_body(plan: Plan, rows: int) -> Body | None:
     shared = plan.shared
-    if not plan.size or shared.prefix_tokens < minimum_tokens(plan.settings.model) / 2:
+    if not rows or shared.prefix_tokens < minimum_tokens(plan.settings.model) / 2:
         return None
     question = {"role": "user", "content": shared.static_text if shared.static_text.strip() else "."}
     return {**shared.fields, "messages": [*shared.examples, question]}
 
 
 class _Sample:
-    """Requests spread evenly over the positions of a frame, without keeping the others."""
+    """Requests spread evenly over a table of any length, without keeping the others."""
 
-    def __init__(self, size: int, wanted: int) -> None:
-        self.items: list[Pending] = []
-        self._step = max(1.0, size / wanted)
-        self._next = 0.0
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._items: list[Pending] = []
+        self._step = 1
+        self._seen = 0
 
     def offer(self, pending: Pending) -> None:
-        """Keep the request if its turn has come."""
-        if pending.position >= self._next:
-            self.items.append(pending)
-            self._next = (int(pending.position / self._step) + 1) * self._step
+        """Keep the request if its turn has come; where too many are kept, let every other one go."""
+        if self._seen % self._step == 0:
+            self._items.append(pending)
+            if len(self._items) == 4 * self._wanted:
+                self._items = self._items[::2]
+                self._step *= 2
+        self._seen += 1
+
+    def chosen(self) -> list[Pending]:
+        """Return as many as are wanted, each question once."""
+        items = list({item.fingerprint: item for item in reversed(self._items)}.values())[::-1]
+        wanted = min(self._wanted, len(items))
+        return [items[number * len(items) // wanted] for number in range(wanted)]

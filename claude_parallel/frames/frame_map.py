@@ -13,29 +13,26 @@ from typing import Any
 
 import pandas as pd
 
-from ..api.answers import read_answer
 from ..batch.carrier import BatchEnvironment, choose_carrier
 from ..batch.open_rows import check_open_batches
 from ..bridge import Control
-from ..config import journal_path, resolve_settings
+from ..config import resolve_settings
 from ..engine.budget import Budget
 from ..engine.environment import Environment
-from ..engine.plan import Plan, make_plan
+from ..engine.plan import Plan
 from ..engine.results import Results
 from ..engine.session import Session
-from ..errors import InputError, nearest
+from ..errors import InputError
 from ..options import Settings
 from ..progress.stats import RunStats
-from ..prompt.examples import example_pairs
 from ..prompt.template import Prompt, PromptFunction, compile_prompt
 from ..report.recent_runs import remember
 from ..schema.quotes import with_quotes
-from ..schema.reader import typed_reader
 from ..schema.schema import Schema, compile_schema
-from ..store.journal import Journal
 from .calls import MapCall, columns_made_as, remember_call, sign
-from .columns import Columns, cost_name, error_name, plan_columns
+from .columns import Columns, cost_name, error_name
 from .outputs import answer_series, attach, output_arrays, warn_of_missing
+from .planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from .quotes import check_rapidfuzz
 from .rows import (
     FrameRows,
@@ -96,11 +93,11 @@ class FrameMap:
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt, self.settings)
         self.schema = _compile_schema(frame, out, self.settings)
-        self.columns = _plan_columns(out, self.settings, self.schema)
+        self.columns = planned_columns(out, self.settings, self.schema)
         self.rows = _make_rows(frame, self.prompt, self.settings)
         self.environment = environment
         self.last_session: Session | None = None
-        self._examples = _examples(self.settings, self.prompt, self.schema)
+        examples_of(self.settings, self.prompt, self.schema)  # for its complaints
         index = frame.index if isinstance(frame, pd.Series) else None
         self._call = MapCall(prompt, dict(options), self.columns, index)
         self._bypass_cache = bypass_cache
@@ -133,8 +130,7 @@ class FrameMap:
         """Return a session that runs this map once; several of them may share flags and money."""
         carrier = choose_carrier(self.settings, self.environment)
         plan = self.plan(carrier.environment.host)
-        is_path = not isinstance(self.settings.journal, bool)
-        journal = Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=is_path)
+        journal = open_journal(self.settings)
         if not carrier.is_batch:
             check_open_batches(plan, journal)
         session = Session(plan, carrier, journal, out=self.out, control=control, budget=budget)
@@ -145,15 +141,12 @@ class FrameMap:
 
     def plan(self, host: str) -> Plan:
         """Return what would be asked of the API at `host`; leaves no trace."""
-        has_files = bool(self.settings.images or self.settings.documents)
-        return make_plan(
+        return plan_map(
             self.rows,
             self.settings,
+            self.prompt,
+            self.schema,
             host,
-            static_text="" if has_files else self.prompt.static_text,  # files come before the text
-            read=typed_reader(self.schema) if self.schema else read_answer,
-            output_format=self.schema.format if self.schema else None,
-            examples=self._examples,
             bypass_cache=self._bypass_cache,
         )
 
@@ -214,35 +207,15 @@ def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Se
     return with_quotes(schema)
 
 
-def _examples(settings: Settings, prompt: Prompt, schema: Schema | None) -> tuple[tuple[str, str], ...]:
-    fields = [field.name for field in schema.fields] if schema else []
-    wrapper = fields[0] if schema and schema.wrapped else None
-    return example_pairs(settings.examples, prompt, fields=fields, wrapper=wrapper)
-
-
-def _plan_columns(out: str, settings: Settings, schema: Schema | None) -> Columns:
-    fields = [field.column for field in schema.fields] if schema else []
-    return plan_columns(
-        out, settings.sample, fields, keep_text=settings.keep_text, vote=settings.vote, quotes=settings.quotes
-    )
-
-
 def _make_rows(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Settings) -> FrameRows | SeriesRows:
     if isinstance(frame, pd.DataFrame):
-        _check_file_columns(frame, settings)
+        check_file_columns(column_names(frame), settings)
         return FrameRows(
             frame, prompt, images=settings.images, documents=settings.documents, max_pixels=settings.max_pixels
         )
     if settings.images or settings.documents:
         raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
     return SeriesRows(frame, prompt)
-
-
-def _check_file_columns(frame: pd.DataFrame, settings: Settings) -> None:
-    names = column_names(frame)
-    for name in (*settings.images, *settings.documents):
-        if name not in names:
-            raise InputError(f"there is no column {name!r} to attach; {nearest(name, names)}")
 
 
 def _check(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Settings, columns: Columns) -> None:

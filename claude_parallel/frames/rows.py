@@ -7,7 +7,7 @@ what is made of a row, ``outputs`` what becomes of the answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -62,7 +62,13 @@ class FrameRows:
         ]
         self.rows_at_once = _ROWS_WITH_FILES if self._attached else rows_of_text(prompt)
 
-    def __len__(self) -> int:
+    @property
+    def total(self) -> int:
+        """Rows of the frame."""
+        return len(self._frame)
+
+    def reach(self, start: int) -> int:
+        """Return the row behind the last one: all of them are at hand."""
         return len(self._frame)
 
     def contents(self, start: int, stop: int) -> list[Asked]:
@@ -72,7 +78,7 @@ class FrameRows:
             return texts
         columns = [(name, make, python_values(self._frame.iloc[start:stop, at])) for at, name, make in self._attached]
         return [
-            self._attach(text, [(name, make, cells[offset]) for name, make, cells in columns])
+            attach_files(text, [(name, make, cells[offset]) for name, make, cells in columns], self._prompt)
             for offset, text in enumerate(texts)
         ]
 
@@ -100,25 +106,9 @@ class FrameRows:
 
     def _call(self, row: Row) -> Asked:
         assert self._prompt.function is not None
-        asked = _call(self._prompt.function, row)
+        asked = ask_function(self._prompt.function, row)
         lacks = lack_of_row(row)
         return Skipped(lacks) if lacks and self._prompt.skips_missing else asked
-
-    def _attach(self, text: Asked, attachments: list[tuple[str, _MakeBlocks, Any]]) -> Asked:
-        """Return the row's content with its files first; a missing or broken file is this row's problem alone."""
-        if isinstance(text, Skipped | RowProblem):
-            return text
-        blocks: list[dict[str, Any]] = []
-        for name, make, cell in attachments:
-            try:
-                attached = [] if cell is None else make(cell)
-                blocks.extend(attached)
-                check_blocks(blocks)
-            except AttachmentError as error:
-                return RowProblem(f"column {name!r}: {error}")
-            if not attached and self._prompt.skips_missing:
-                return Skipped(f"column {name!r} is missing")
-        return attach_blocks(blocks, text) if blocks else text
 
 
 def rows_of_text(prompt: Prompt) -> int:
@@ -141,7 +131,13 @@ class SeriesRows:
             for name in prompt.columns
         ]
 
-    def __len__(self) -> int:
+    @property
+    def total(self) -> int:
+        """Values of the series."""
+        return len(self._series)
+
+    def reach(self, start: int) -> int:
+        """Return the place behind the last value: all of them are at hand."""
         return len(self._series)
 
     def contents(self, start: int, stop: int) -> list[Asked]:
@@ -157,7 +153,7 @@ class SeriesRows:
 
     def _call(self, function: Callable[[Any], Any], value: Any) -> Asked:
         lacks = lack_of(None if is_missing(value) else value)
-        return Skipped(f"the value {lacks}") if lacks and self._prompt.skips_missing else _call(function, value)
+        return Skipped(f"the value {lacks}") if lacks and self._prompt.skips_missing else ask_function(function, value)
 
     def own_texts(self) -> list[OwnText]:
         """Return what each value says itself; see :meth:`FrameRows.own_texts`."""
@@ -242,7 +238,19 @@ def check_prompt_cells(frame: pd.DataFrame, column: str) -> None:
             )
 
 
-def check_first_row(prompt: Prompt, rows: FrameRows | SeriesRows) -> None:
+class TriedRows(Protocol):
+    """Rows whose first ones can be tried."""
+
+    def reach(self, start: int) -> int:
+        """Return how far the rows reach that are at hand from `start` on."""
+        ...
+
+    def texts(self, start: int, stop: int) -> list[Asked]:
+        """Return what rows ask, without their files."""
+        ...
+
+
+def check_first_row(prompt: Prompt, rows: TriedRows) -> None:
     """Try a prompt function on the first row, and formats on the first few, so that a mistake shows before it is paid.
 
     Raises
@@ -252,7 +260,7 @@ def check_first_row(prompt: Prompt, rows: FrameRows | SeriesRows) -> None:
     """
     if prompt.function is None and not prompt.has_formats:
         return
-    tried = rows.texts(0, min(len(rows), 1 if prompt.function is not None else _ROWS_TO_TRY_FORMATS_ON))
+    tried = rows.texts(0, min(rows.reach(0), 1 if prompt.function is not None else _ROWS_TO_TRY_FORMATS_ON))
     problems = [row.message for row in tried if isinstance(row, RowProblem)]
     if problems and not any(isinstance(row, str | list) for row in tried):
         raise InputError(f"on the first row, {problems[0]}")
@@ -275,7 +283,7 @@ def check_output_names(taken: Sequence[str], read: Sequence[str], output_columns
             raise InputError(f"the frame has several columns {name!r}, so it cannot be replaced; choose another out=")
 
 
-_MakeBlocks = Callable[[Any], list[dict[str, Any]]]
+MakeBlocks = Callable[[Any], list[dict[str, Any]]]
 _Read = Callable[[int, int], list[Any]]
 
 
@@ -310,7 +318,24 @@ def python_values(values: pd.Series[Any] | pd.Index[Any]) -> list[Any]:
     return cells
 
 
-def _call(function: Callable[[Any], Any], row: Any) -> Asked:
+def attach_files(text: Asked, attachments: list[tuple[str, MakeBlocks, Any]], prompt: Prompt) -> Asked:
+    """Return the row's content with its files first; a missing or broken file is this row's problem alone."""
+    if isinstance(text, Skipped | RowProblem):
+        return text
+    blocks: list[dict[str, Any]] = []
+    for name, make, cell in attachments:
+        try:
+            attached = [] if cell is None else make(cell)
+            blocks.extend(attached)
+            check_blocks(blocks)
+        except AttachmentError as error:
+            return RowProblem(f"column {name!r}: {error}")
+        if not attached and prompt.skips_missing:
+            return Skipped(f"column {name!r} is missing")
+    return attach_blocks(blocks, text) if blocks else text
+
+
+def ask_function(function: Callable[[Any], Any], row: Any) -> Asked:
     """Return what a prompt function gives for a row; what it raises is this row's problem alone."""
     try:
         return check_content(function(row))

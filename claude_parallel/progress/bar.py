@@ -102,7 +102,7 @@ class TextBar:
     def _words(self, now: float, room: int) -> str:
         stats = self._stats
         speed = self._speed.rows_per_second(now, stats.reached)
-        left = self._speed.seconds_left(now, stats.reached, stats.total)
+        left = self._speed.seconds_left(now, stats.reached, stats.expected)
         head = f"{stats.reached:,}/{stats.total:,}"
         pace = [f"{figure(speed)} rows/s"] if speed and stats.paused_until is None else []
         pace += [f"{elapsed(left)} left"] if left is not None and stats.paused_until is None else []
@@ -169,7 +169,7 @@ def choose_bar(stats: RunStats, *, progress: bool, clocks: Clocks, control: Cont
     control : Control, optional
         The flags that a Stop button sets: for a job that runs beside other cells. None = no button.
     """
-    if not progress or stats.total == 0:
+    if not progress or (stats.total == 0 and not stats.is_open):
         return NoBar()
     if is_notebook():
         from .notebook import notebook_bar
@@ -179,7 +179,7 @@ def choose_bar(stats: RunStats, *, progress: bool, clocks: Clocks, control: Cont
             return bar
     is_terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
     if control is None and (is_interactive() or is_terminal):
-        text = _text_bar(stats.total)
+        text = _text_bar(None if stats.is_open else stats.total)
         if text is not None:
             return TextBar(stats, clocks, text, lambda: shutil.get_terminal_size().columns)
     return LineBar(stats, clocks, sys.stderr)
@@ -192,7 +192,7 @@ def is_notebook() -> bool:
     return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
-def _text_bar(total: int) -> Any | None:
+def _text_bar(total: int | None) -> Any | None:
     """Return tqdm's bar of text; None where none can be made."""
     try:
         from tqdm.std import tqdm

@@ -89,7 +89,7 @@ class NotebookBar:
     def _markup(self, now: float) -> str:
         stats = self._stats
         speed = self._speed.rows_per_second(now, stats.reached)
-        left = self._speed.seconds_left(now, stats.reached, stats.total)
+        left = self._speed.seconds_left(now, stats.reached, stats.expected)
         pieces = [counted(stats)]
         pieces += [f"{figure(speed)} rows/s"] if speed else []
         pieces += [f"{elapsed(left)} left"] if left is not None else []

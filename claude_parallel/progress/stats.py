@@ -19,7 +19,9 @@ class RunStats:
     """What has happened so far: the one source of every number that bar, panel, job and run show."""
 
     total: int = 0
-    """Rows of the frame (times draws)."""
+    """Rows of the frame (times draws); of a stream whose length nobody knows, those that were read so far."""
+    is_open: bool = False
+    """True where nobody knows how many rows will come."""
     done: int = 0
     """Rows with an outcome, good or bad."""
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -80,3 +82,8 @@ class RunStats:
         """Rows that the run came to: where its bar stands, and where it stops when the run is stopped."""
         fates = self.fates
         return fates.answered + fates.failed + fates.skipped
+
+    @property
+    def expected(self) -> int:
+        """Rows that there will be, as far as anybody knows: what the time left is reckoned with."""
+        return self.reached if self.is_open else self.total

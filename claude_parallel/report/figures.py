@@ -118,7 +118,7 @@ def shown_once(figure: Figure) -> Figure:
 
 def _is_inline() -> bool:
     """Say whether figures are drawn into the notebook, and not into windows of their own."""
-    return "inline" in _pyplot().get_backend()
+    return "inline" in load_pyplot().get_backend()
 
 
 def finish_figure(pyplot: Any, figure: Figure, title: str, *, is_from_zero: bool = True) -> Figure:

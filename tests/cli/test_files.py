@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 import claude_parallel as cp
-from claude_parallel.cli.files import map_file
 from claude_parallel.cli.main import app, main
 
 FRAME = pd.DataFrame({"t": [f"text {n}" for n in range(7)], "n": range(7)})
@@ -19,6 +18,8 @@ def _write(path: Path) -> Path:
     if path.suffix == ".parquet":
         pytest.importorskip("pyarrow")
         FRAME.to_parquet(path)
+    elif path.suffix == ".arrow":
+        FRAME.to_feather(path)
     elif path.suffix == ".csv":
         FRAME.to_csv(path, index=False)
     else:
@@ -29,46 +30,46 @@ def _write(path: Path) -> Path:
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
+    if path.suffix == ".arrow":
+        return pd.read_feather(path)
     return pd.read_csv(path) if path.suffix == ".csv" else pd.read_json(path, lines=True)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl", "arrow"])
 def test_a_file_comes_back_with_the_answers(tmp_path: Path, ending: str) -> None:
-    """In chunks, in order, with the three columns; an error in one chunk does not change the types."""
+    """In chunks, in order, over HTTP; an error in one chunk does not change the types."""
     source = _write(tmp_path / f"in.{ending}")
     target = tmp_path / f"out.{ending}"
     with cp.simulator(None, latency_seconds=0, script={5: "refusal"}):
-        totals = map_file(source, target, "Say {t}", out="said", options={"progress": False}, chunk_rows=3)
+        result = cp.map_file(source, target, "Say {t}", out="said", progress=False, chunk_rows=3)
     found = _read(target)
 
     assert found["t"].tolist() == FRAME["t"].tolist()
-    assert (totals.rows, totals.errors) == (7, 1)
+    assert (result.rows, result.errors) == (7, 1)
     assert found["said_error"].notna().sum() == 1
-    assert not list(tmp_path.glob("*.part"))
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        source.name,
+        target.name,
+        f".{target.name}.job.json",
+    }
 
 
 def test_a_budget_holds_for_the_whole_file(tmp_path: Path) -> None:
     """Later chunks get what earlier ones left."""
     source = _write(tmp_path / "in.csv")
     with cp.simulator(None, latency_seconds=0), pytest.warns(UserWarning, match="budget"):
-        totals = map_file(
+        result = cp.map_file(
             source,
             tmp_path / "out.csv",
             "Say {t}",
-            out="said",
-            options={"progress": False, "budget": 0.00018, "max_tokens": 200},
+            progress=False,
+            budget=0.00018,
+            max_tokens=200,
             chunk_rows=2,
         )
 
-    assert float(totals.cost_usd) <= 0.00018
-    assert totals.rows == 7
-
-
-@pytest.mark.parametrize(("name", "words"), [("in.xlsx", "only"), ("missing.csv", "no file")])
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, words: str) -> None:
-    """Before anything is asked."""
-    with pytest.raises(cp.InputError, match=words):
-        map_file(tmp_path / name, tmp_path / "out.csv", "{t}", out="o", options={}, chunk_rows=5)
+    assert float(result.cost_usd) <= 0.00018
+    assert result.rows == 7
 
 
 def test_the_command_maps_a_file(tmp_path: Path) -> None:
@@ -80,6 +81,51 @@ def test_the_command_maps_a_file(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "7 rows, 0 errors" in result.output
     assert len(pd.read_csv(tmp_path / "out.csv")) == 7
+
+
+def test_a_dry_run_tells_the_price_and_writes_nothing(tmp_path: Path) -> None:
+    """As the estimate does."""
+    source = _write(tmp_path / "in.csv")
+    asked = [str(source), "-p", "Say {t}", "--simulate", "--limit", "5", "--labels", "good, bad"]
+    dry = CliRunner().invoke(app, ["map", *asked, "-o", str(tmp_path / "out.csv"), "--dry-run"])
+    estimate = CliRunner().invoke(app, ["estimate", *asked])
+
+    assert dry.exit_code == estimate.exit_code == 0, dry.output + estimate.output
+    assert "5 rows" in dry.output
+    assert dry.output == estimate.output
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.csv"]
+
+
+def test_every_option_reaches_the_run(tmp_path: Path) -> None:
+    """A schema, columns to keep, types of CSV, samples, a folder of parts."""
+    source = _write(tmp_path / "in.csv")
+    (tmp_path / "schema.json").write_text('{"type": "object", "properties": {"x": {"type": "integer"}}}')
+    asked = ["map", str(source), "-p", "Say {t} {n}", "-o", f"{tmp_path}/out/", "--simulate", "--columns", "n"]
+    more = ["--schema", str(tmp_path / "schema.json"), "--dtype", "n=int64", "--sample", "2", "--chunk-rows", "4"]
+    result = CliRunner().invoke(app, [*asked, *more])
+
+    assert result.exit_code == 0, result.output
+    parts = sorted((tmp_path / "out").glob("part*"))
+    assert [len(pd.read_csv(part)) for part in parts] == [4, 3]
+    assert list(pd.read_csv(parts[0]).columns[:2]) == ["n", "x"]
+
+
+def test_the_version_is_told() -> None:
+    """In one line."""
+    assert CliRunner().invoke(app, ["--version"]).output.startswith("claude-parallel 0")
+
+
+def test_without_a_key_the_simulator_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that says what to do."""
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["map", str(_write(tmp_path / "in.csv")), "-p", "Say {t}", "-o", str(tmp_path / "out.csv")])
+
+    assert "--simulate" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,9 +46,10 @@ def test_a_second_delivery_replaces_the_first_and_is_not_counted_again() -> None
 def test_a_duplicate_has_the_same_fate_without_the_cost() -> None:
     """Whether it comes before or after the answer."""
     results = empty(3)
-    results.copy_from(1, 0)
+    for position in (0, 1):
+        assert results.is_first_to_ask(position, b"question") == (position == 0)
     results.deliver(0, GOOD)
-    results.copy_from(2, 0)
+    assert not results.is_first_to_ask(2, b"question")
     results.complete("cancelled", "x")
     first, second, third = results.outcomes
     assert first == GOOD
@@ -62,7 +63,8 @@ def test_rows_that_were_never_reached_say_why() -> None:
     """They, and their duplicates; rows with an outcome keep it."""
     results = empty(4)
     results.deliver(0, GOOD)
-    results.copy_from(2, 1)
+    for position in (1, 2):
+        results.is_first_to_ask(position, b"question")
     results.complete("budget", "not sent: the cap")
     assert results.outcomes[0] == GOOD
     for outcome in results.outcomes[1:]:
@@ -95,9 +97,9 @@ def test_the_counts_agree_with_the_rows_in_any_order(rows: Any, order: Any) -> N
     steps: list[tuple[Any, ...]] = []
     for position, (outcome, question) in enumerate(rows):
         first = firsts.setdefault(question, position)
-        if first != position:
-            results.copy_from(position, first)
-        elif outcome is not None:
+        is_first = results.is_first_to_ask(position, str(question).encode())
+        assert is_first == (first == position)
+        if is_first and outcome is not None:
             steps.append((position, outcome))
     order.shuffle(steps)
     for position, outcome in steps:

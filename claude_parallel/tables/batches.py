@@ -1,0 +1,159 @@
+"""A stream through Message Batches: every row is submitted before a result is collected, and few lie in memory.
+
+Rows cannot wait in a window for a day. So they are read twice: once to fill envelopes across chunks, with what becomes
+of each on record in the journal; and once more, when all batches have ended, to write them in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from ..batch.carrier import BatchCarrier
+from ..engine.claims import Claims
+from ..engine.context import RunContext
+from ..engine.intake import Intake
+from ..engine.pending import Pending
+from ..progress.stats import RunStats
+from ..records import Outcome
+from ..store.journal import Journal, RunRow
+from .stream import StreamRows
+
+_GROUP = 1_000
+"""Rows that share a commit, and a query."""
+
+
+class SpooledBatches:
+    """Carries the rows of a stream in batches, then reads them back in order.
+
+    Parameters
+    ----------
+    batches : BatchCarrier
+        Does the carrying.
+    rows : StreamRows
+        The rows, which are read twice.
+    """
+
+    is_batch = True
+
+    def __init__(self, batches: BatchCarrier, rows: StreamRows) -> None:
+        self.environment = batches.environment
+        self._batches = batches
+        self._rows = rows
+
+    async def carry(self, context: RunContext, intake: Intake) -> None:
+        """Send everything, wait for it, and deliver what came of it."""
+        spool = Spool(context.run_id, context.journal, context.stats)
+        spooling = replace(context, accounting=replace(context.accounting, deliver=spool.deliver))
+        plan = replace(intake.plan, rows=self._rows.again())
+        await self._batches.carry(spooling, Intake(plan, spool, context.journal, spooling.accounting, intake.claims))
+        spool.flush()
+        if not context.control.is_stopping:
+            await _read_back(context, intake, spool)
+
+
+class Spool:
+    """Puts outcomes on record instead of keeping them.
+
+    Parameters
+    ----------
+    run_id : str
+        The run's name in the journal.
+    journal : Journal
+        Gets the outcomes; the answers' texts are in it already.
+    stats : RunStats
+        Counts to keep in step.
+    """
+
+    def __init__(self, run_id: str, journal: Journal, stats: RunStats) -> None:
+        self._run_id = run_id
+        self._journal = journal
+        self.stats = stats
+        self._asked: set[bytes] = set()
+        self._waiting: list[RunRow] = []
+        self._block = -1
+        self._read: dict[int, tuple[Any, ...]] = {}
+
+    def reach(self, stop: int) -> None:
+        """Nothing is kept, so nothing needs room."""
+
+    def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
+        """Take note of what a position asks."""
+        if fingerprint not in self._asked:
+            self._asked.add(fingerprint)
+            return True
+        self.stats.duplicates += 1
+        self.stats.done += 1
+        return False
+
+    def deliver(self, position: int, outcome: Outcome) -> None:
+        """Put an outcome on record."""
+        self.stats.add(outcome)
+        self._waiting.append(RunRow(position, None, outcome))
+        if len(self._waiting) >= _GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._journal.keep_rows(self._run_id, self._waiting)
+        self._waiting = []
+
+    def restored(self, position: int, text: Outcome | None) -> Outcome | None:
+        """Return an outcome as it was delivered: its text from the journal's answer, the rest from the record.
+
+        Parameters
+        ----------
+        position : int
+            The row's.
+        text : Outcome or None
+            What the journal's answer says; None where it has none.
+        """
+        row = self._row(position)
+        if row is None:
+            return text and replace(text, source="duplicate")
+        source, kind, error, cost, attempts = row
+        paid = None if cost is None else Decimal(cost)
+        if text is not None:
+            return replace(text, source=source, cost=paid, attempts=attempts)
+        return (
+            Outcome(kind=kind, error=error, cost=paid, source=source, attempts=attempts) if kind is not None else None
+        )
+
+    def _row(self, position: int) -> tuple[Any, ...] | None:
+        block = position // _GROUP
+        if block != self._block:
+            found = self._journal.query(
+                "SELECT position, source, kind, error, cost, attempts FROM run_rows "
+                "WHERE run = ? AND position >= ? AND position < ?",
+                (self._run_id, block * _GROUP, (block + 1) * _GROUP),
+            )
+            self._block, self._read = block, {row[0]: row[1:] for row in found}
+        return self._read.get(position)
+
+
+async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
+    """Walk through all rows once more, and deliver what became of each."""
+    results, total = intake.results, context.stats
+    counts = RunStats(total=total.total)
+    failed: dict[bytes, Outcome] = {}
+
+    def deliver(position: int, outcome: Outcome) -> None:
+        results.deliver(position, spool.restored(position, outcome) or outcome)
+
+    def give_up(item: Pending) -> None:
+        outcome = spool.restored(item.position, None) or failed.get(item.fingerprint)
+        if outcome is None:
+            kind, what = context.state.reason_for_the_rest
+            outcome = Outcome.not_asked(kind, what)
+        failed[item.fingerprint] = outcome
+        results.deliver(item.position, outcome)
+
+    accounting = replace(context.accounting, deliver=deliver, stats=counts)
+    again = replace(intake, accounting=accounting, claims=Claims(None, context.wall_clock))  # nothing is sent
+    results.stats = counts
+    async for chunk in again.chunks():
+        for item in chunk:
+            give_up(item)
+    total.done, total.kinds, total.duplicates = counts.done, counts.kinds, counts.duplicates
+    results.stats = total

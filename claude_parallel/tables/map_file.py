@@ -1,0 +1,155 @@
+"""``claude_parallel.map_file``: files in, files out, of any size, as one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..batch.carrier import BatchEnvironment
+from ..engine.environment import Environment
+from ..errors import InputError, nearest
+from ..frames.tasks import classification
+from ..prompt.template import PromptFunction
+from .places import Paths, common_format, find_files
+from .source import open_source
+from .stream import CHUNK_ROWS
+from .table_map import TableMap, TableResult
+from .target import Output, Target, open_target
+from .writers import Layout
+
+
+class FileMap:
+    """A map from files to files, checked and ready; see :func:`map_file`."""
+
+    def __init__(
+        self,
+        source: Paths,
+        target: str | Path | None,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        columns: Sequence[str] | None = None,
+        dtype: Mapping[str, Any] | None = None,
+        labels: Sequence[str] | None = None,
+        limit: int | None = None,
+        chunk_rows: int = CHUNK_ROWS,
+        overwrite: bool = False,
+        environment: Environment | BatchEnvironment | None = None,
+        **options: Any,
+    ) -> None:
+        if isinstance(columns, str):
+            columns = [columns]
+        if labels is not None:
+            options = classification(labels, options, multiple=False)
+        self._files = find_files(source)
+        self._format = common_format(self._files)
+        self._target = target
+        self._columns = columns
+        self._overwrite = overwrite
+        opened = open_source(source, dtype=dtype)
+        for name in columns or ():
+            if name not in opened.names:
+                raise InputError(f"columns: there is no column {name!r}; {nearest(name, opened.names)}")
+        self.table_map = TableMap(
+            opened, prompt, out, options, chunk_rows=chunk_rows, limit=limit, environment=environment
+        )
+
+    def __repr__(self) -> str:
+        return f"<FileMap of {len(self._files):,} files to {self._target}>"
+
+    def run(self) -> TableResult:
+        """Run the map, blocking."""
+        return self.table_map.run(self._open_target, str(self._target))
+
+    async def arun(self) -> TableResult:
+        """Run the map on the caller's event loop."""
+        return await self.table_map.arun(self._open_target, str(self._target))
+
+    def _open_target(self, job: str) -> Target:
+        assert self._target is not None
+        output = Output(
+            Layout(self.table_map.source, self.table_map.answers.schema, self._columns), f"{job} {self._columns}"
+        )
+        return open_target(self._target, output, self._format, sources=self._files, overwrite=self._overwrite)
+
+
+def map_file(
+    source: Paths,
+    target: str | Path,
+    prompt: str | PromptFunction,
+    *,
+    out: str = "response",
+    columns: Sequence[str] | None = None,
+    dtype: Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    limit: int | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+    overwrite: bool = False,
+    **options: Any,
+) -> TableResult:
+    """Ask Claude once per row of files of any size, and write them with the answers.
+
+    One run, whatever the size: one record, one bar, one budget, and no more than a window of rows in memory. Stopped or
+    killed, the same call goes on where it was: answers are in the journal, and finished parts stay.
+
+    Parameters
+    ----------
+    source : path or list of paths
+        Parquet, CSV, JSON lines or Arrow: a file, a list, a glob pattern or a folder (its ``key=value`` folders become
+        columns); CSV and JSON lines also as ``.gz``, ``.zst`` or ``.bz2``; URLs such as ``s3://...`` through fsspec.
+    target : path
+        A file, whose ending names the format (there once it is complete), or a folder with a trailing ``/`` for one
+        part per chunk in the source's format (each there once it is complete).
+    prompt : str or callable
+        As in ``df.claude.map``; a callable gets each row as a mapping.
+    out : str, default "response"
+        Names the new columns, as in ``df.claude.map``.
+    columns : sequence of str, optional
+        The input's columns to keep in the output; all by default. The prompt may read others.
+    dtype : mapping of str to type, optional
+        CSV only: Arrow types (or their names, such as ``"float64"``) of columns that are not to stay the text they are.
+    labels : sequence of str, optional
+        Classify: the answer is one of these.
+    limit : int, optional
+        The first so many rows only.
+    chunk_rows : int, default 10,000
+        Rows that are written at a time; fewer where they hold more than 16 MiB.
+    overwrite : bool, default False
+        Replace a target that another job has left. A target of the very same job is gone on with.
+    **options
+        As in ``df.claude.map``.
+
+    Returns
+    -------
+    TableResult
+        Rows, errors by kind, and the dollars of this run.
+
+    Raises
+    ------
+    InputError
+        Before the first call, for everything that can be known to fail; later for a source that breaks off or a target
+        that cannot be written to. What was answered is then in the journal.
+    RunStopped, RowFailed
+        As ``df.claude.map``.
+
+    Examples
+    --------
+    >>> import claude_parallel as cp
+    >>> cp.map_file("reviews/*.parquet", "tones.parquet", "Classify the tone: {review}")  # doctest: +SKIP
+    <1,000,000 of 1,000,000 rows answered; $104.20; tones.parquet>
+    """
+    prepared = FileMap(
+        source,
+        target,
+        prompt,
+        out=out,
+        columns=columns,
+        dtype=dtype,
+        labels=labels,
+        limit=limit,
+        chunk_rows=chunk_rows,
+        overwrite=overwrite,
+        **options,
+    )
+    return prepared.run()

@@ -1,0 +1,342 @@
+"""One map over a table of any size: one run, one record, one budget, chunk by chunk from a source to a target.
+
+Puts source, prompt, stream, session and outlet together. Files are opened by ``map_file``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..batch.carrier import BatchCarrier, BatchEnvironment, choose_carrier
+from ..batch.open_rows import check_open_batches
+from ..config import resolve_settings
+from ..engine.environment import Environment
+from ..engine.plan import Plan
+from ..engine.session import Carrier, Session
+from ..errors import FateCounts, InputError, count_fates
+from ..frames.calls import MapCall, remember_call
+from ..frames.columns import cost_name, error_name
+from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns
+from ..frames.rows import check_first_row, check_output_names
+from ..options import Settings
+from ..prompt.template import PromptFunction, compile_prompt
+from ..records import ZERO
+from ..report.recent_runs import remember
+from ..schema.schema import compile_schema
+from ..text import format_usd
+from .answers import AnswerTables
+from .batches import SpooledBatches
+from .job import identify
+from .outlet import Outlet
+from .source import Source
+from .stream import CHUNK_ROWS, StreamRows
+from .target import Tally, Target
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What mapping a table came to.
+
+    Attributes
+    ----------
+    rows : int
+        Rows in the target, those of an earlier run of the same job included.
+    kinds : mapping of str to int
+        Answers by kind of error.
+    cost_usd : Decimal
+        US dollars that this run has paid.
+    run_id : str or None
+        The run's record, as in ``cp.runs()``; None where nothing was left to do.
+    is_complete : bool
+        False when the run was stopped: running it again goes on.
+    target : str
+        Where the result is.
+    """
+
+    rows: int
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    cost_usd: Decimal = ZERO
+    run_id: str | None = None
+    is_complete: bool = True
+    target: str = ""
+
+    @property
+    def fates(self) -> FateCounts:
+        """Rows by what they came to: answered, failed, skipped, cancelled."""
+        return count_fates(self.kinds, self.rows)
+
+    @property
+    def errors(self) -> int:
+        """Rows that failed."""
+        return self.fates.failed
+
+    def __repr__(self) -> str:
+        fates = self.fates
+        counts = [f"{fates.answered:,} of {self.rows:,} rows answered"]
+        counts += [
+            f"{count:,} {word}"
+            for word, count in (("failed", fates.failed), ("skipped", fates.skipped), ("cancelled", fates.cancelled))
+            if count
+        ]
+        words = [", ".join(counts), format_usd(self.cost_usd), self.target]
+        if not self.is_complete:
+            words.append("stopped: run it again to go on")
+        return f"<{'; '.join(word for word in words if word)}>"
+
+
+class TableMap:
+    """A map over a table, checked and ready.
+
+    Parameters
+    ----------
+    source : Source
+        The input.
+    prompt : str or callable
+        What to ask; a callable gets each row as a mapping.
+    out : str
+        Name of the text column.
+    options : mapping
+        Options of ``ClaudeFrame.map``.
+    chunk_rows : int
+        Rows that are written at a time.
+    limit : int, optional
+        The first so many rows only.
+    is_series : bool
+        True where ``{}`` stands for the one column.
+    bypass_cache : frozenset of bytes
+        Fingerprints to ask again although the journal has an answer.
+    environment : Environment or BatchEnvironment, optional
+        Another outside world, for rehearsals and tests.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        prompt: str | PromptFunction,
+        out: str,
+        options: Mapping[str, Any],
+        *,
+        chunk_rows: int = CHUNK_ROWS,
+        limit: int | None = None,
+        is_series: bool = False,
+        bypass_cache: frozenset[bytes] = frozenset(),
+        environment: Environment | BatchEnvironment | None = None,
+    ) -> None:
+        if not isinstance(out, str) or not out:
+            raise InputError(f"out must be the name of a column, not {out!r}")
+        _check_counts(chunk_rows=chunk_rows, limit=limit)
+        names = list(source.names)
+        self.source = source
+        self.out = out
+        self.settings = resolve_settings(options)
+        if self.settings.quotes:
+            raise InputError("quotes= is for pandas frames: map a frame, or leave it out")
+        self.prompt = compile_prompt(
+            prompt,
+            names,
+            is_series=is_series,
+            may_be_constant=bool(self.settings.images or self.settings.documents),
+            skips_missing=self.settings.skip_missing,
+        )
+        spec = self.settings.schema
+        self.schema = compile_schema(spec, out, [*names, error_name(out), cost_name(out)]) if spec is not None else None
+        self.columns = planned_columns(out, self.settings, self.schema)
+        self.answers = AnswerTables(self.columns, self.schema)
+        self.environment = environment
+        self.last_session: Session | None = None
+        self._call = MapCall(prompt, dict(options), self.columns)
+        self._bypass_cache = bypass_cache
+        self._chunk_rows = chunk_rows
+        self._limit = limit
+        self._check(names)
+        self.rows = self._stream()
+
+    def __repr__(self) -> str:
+        return f"<TableMap to {self.out!r}>"
+
+    @property
+    def live_environment(self) -> Environment | None:
+        """The outside world that was given, as live calls meet it; None = the real one."""
+        return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
+
+    def plan(self, host: str) -> Plan:
+        """Return what would be asked of the API at `host`; leaves no trace."""
+        return plan_map(
+            self.rows,
+            self.settings,
+            self.prompt,
+            self.schema,
+            host,
+            bypass_cache=self._bypass_cache,
+        )
+
+    def run(self, open_target: Callable[[str], Target], name: str = "") -> TableResult:
+        """Run the map, blocking; see :meth:`_opened` for what `open_target` is."""
+        with self._opened(open_target, name) as run:
+            if run.session is not None:
+                run.session.run()
+        return run.result
+
+    async def arun(self, open_target: Callable[[str], Target], name: str = "") -> TableResult:
+        """Run the map on the caller's event loop."""
+        with self._opened(open_target, name) as run:
+            if run.session is not None:
+                await run.session.arun()
+        return run.result
+
+    # -- one run -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _opened(self, open_target: Callable[[str], Target], name: str) -> Iterator[_Run]:
+        """Open everything that a run needs, and close it again.
+
+        Parameters
+        ----------
+        open_target : callable
+            The job's identity -> Target.
+        name : str
+            What to call the target in front of people.
+        """
+        with ExitStack() as stack:
+            carrier = choose_carrier(self.settings, self.environment)
+            plan = self.plan(carrier.environment.host)
+            target = open_target(self._identify(plan))
+            run = _Run(target, name)
+            if target.tally_before is not None:
+                run.tally = target.tally_before
+                yield run
+                return
+            try:
+                self._prepare(run, plan, carrier, stack)
+                yield run
+            finally:
+                run.close()
+
+    def _prepare(self, run: _Run, plan: Plan, carrier: Carrier, stack: ExitStack) -> None:
+        rows = self._stream(run.is_finished)
+        if not rows.reach(0):  # nothing to ask, not even for a key
+            run.is_complete = True
+            return
+        settings = self.settings
+        if settings.journal is False:
+            # Rows that ask the same may lie further apart than the window: answers are kept while the run lasts.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-parallel-"))
+            settings = replace(settings, journal=Path(folder, "run.sqlite"))
+        journal = open_journal(settings)
+        if not carrier.is_batch:
+            check_open_batches(replace(plan, rows=rows.again()), journal)
+        if isinstance(carrier, BatchCarrier):
+            carrier = SpooledBatches(carrier, rows)
+        run.session = session = Session(replace(plan, rows=rows), carrier, journal, out=self.out)
+        if self.settings.journal is not False:
+            remember(session.run_id, journal)
+            remember_call(session.run_id, self._call)
+        self.last_session = session
+        session.outlet = run.outlet = Outlet(
+            rows, session.results, self.answers, run.target, record=session.record, state=session.state
+        )
+
+    # -- checking ----------------------------------------------------------------------------------------------------
+
+    def _check(self, names: list[str]) -> None:
+        check_file_columns(names, self.settings)
+        examples_of(self.settings, self.prompt, self.schema)
+        function = self.prompt.function
+        read = (*(() if function is not None else self.prompt.columns), *self.settings.images, *self.settings.documents)
+        check_output_names(names, read, self.columns.names)
+        for name in read:
+            if names.count(name) > 1:
+                raise InputError(f"the table has {names.count(name)} columns {name!r}; rename all but one")
+        check_first_row(self.prompt, self._stream())
+        if self.prompt.is_column:
+            self._check_prompt_column(self.prompt.columns[0])
+
+    def _check_prompt_column(self, name: str) -> None:
+        kind = self.source.type_of(name)
+        if kind is not None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_view(kind)):
+            raise InputError(
+                f'column {name!r} is the prompt, but holds {kind}, not text; use a template such as "... {{{name}}}"'
+            )
+
+    def _stream(self, is_finished: Callable[[int], bool] = lambda _number: False) -> StreamRows:
+        return StreamRows(
+            self.source,
+            self.prompt,
+            self.settings,
+            chunk_rows=self._chunk_rows,
+            limit=self._limit,
+            is_finished=is_finished,
+        )
+
+    def _identify(self, plan: Plan) -> str:
+        cut = [self._chunk_rows, self._limit, list(self.source.names)]
+        return identify(plan, self.prompt, self.source.identity(), cut, str(self.answers.schema))
+
+
+class _Run:
+    """One run under way: its target, and what it comes to."""
+
+    def __init__(self, target: Target, name: str) -> None:
+        self.target = target
+        self.session: Session | None = None
+        self.outlet: Outlet | None = None
+        self.tally = Tally()
+        self.is_complete = target.tally_before is not None
+        self._name = name
+
+    def is_finished(self, number: int) -> bool:
+        """Say whether an earlier run has written a chunk, and count its rows."""
+        tally = self.target.finished(number)
+        if tally is not None:
+            self.tally += tally
+        return tally is not None
+
+    def close(self) -> None:
+        """Complete the target, or leave it to a later run."""
+        is_whole = self.session.is_whole if self.session is not None else self.is_complete
+        try:
+            if self.outlet is not None:
+                self.outlet.close()
+                self.tally += self.outlet.tally
+        except BaseException:
+            self.target.abandon()
+            raise
+        self.is_complete = is_whole
+        if is_whole:
+            self.target.complete()
+        else:
+            self.target.abandon()
+
+    @property
+    def result(self) -> TableResult:
+        """What the run came to."""
+        session = self.session
+        cost = session.stats.cost if session is not None else ZERO
+        run_id = session.run_id if session is not None else None
+        return TableResult(self.tally.rows, dict(self.tally.kinds), cost, run_id, self.is_complete, self._name)
+
+
+def _is_view(kind: Any) -> bool:
+    return bool(pa.types.is_string_view(kind))
+
+
+def _check_counts(**counts: Any) -> None:
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+__all__ = ["Settings", "TableMap", "TableResult"]

@@ -1,0 +1,244 @@
+"""One run over a stream: in order, in a window, gone on with, through live calls and batches alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claude_parallel.errors import InputError, RowFailed, RunStopped
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.tables import stream
+from claude_parallel.tables.arrow_source import ArrowSource
+from claude_parallel.tables.target import Tally
+from tests.batch_worlds import batch_world
+from tests.tables.tables_world import Kept, map_file, map_table
+from tests.worlds import frame_of, world
+
+quick = settings(max_examples=25, deadline=None)
+
+
+def table_of(rows: int) -> Any:
+    """Return a table of different texts."""
+    return pa.table({"t": [f"row {number}" for number in range(rows)]})
+
+
+@pytest.mark.parametrize("account", [world, batch_world])
+def test_a_stream_says_what_a_frame_says(account: Any) -> None:
+    """Rows, order, errors and costs, live and in batches; chunks are written as they are complete."""
+    frame = frame_of(50, text="row {}")
+    frame.loc[3, "t"] = None
+    frame.loc[[10, 49], "t"] = frame.loc[5, "t"]
+    expected = account().map(frame, "Say {t}", out="said") if account is world else _batched(frame)
+    here = account()
+    result, kept = map_table(here, pa.Table.from_pandas(frame), chunk_rows=7, batch=account is batch_world)
+
+    assert kept.ending == "complete"
+    assert len(kept.tables) == 8
+    for name in ("said", "said_error", "said_cost"):
+        made = [row[name] for row in kept.rows]
+        assert made == [None if value != value else value for value in expected[name].tolist()]
+    assert (result.rows, result.fates.skipped, result.is_complete) == (50, 1, True)
+    assert float(result.cost_usd) == pytest.approx(sum(row["said_cost"] for row in kept.rows))
+    assert here.session is not None
+    assert here.session.stats.done == 50
+
+
+def _batched(frame: Any) -> Any:
+    made = batch_world().map(frame, "Say {t}")
+    return made.rename(columns={name: name.replace("response", "said") for name in made.columns})
+
+
+@quick
+@given(rows=st.integers(0, 40), chunk=st.integers(1, 12), copies=st.integers(1, 40), seed=st.integers(0, 5))
+def test_any_cut_of_any_stream_gives_the_same(rows: int, chunk: int, copies: int, seed: int) -> None:
+    """A question that comes again behind the window is answered by the journal, though it is off for the user."""
+    profile = Profile(faults={"rate_limit": 0.1, "refusal": 0.1})
+    table = pa.table({"t": [f"row {number % copies}" for number in range(rows)]})
+    here = world(profile, seed=seed)
+    _result, kept = map_table(here, table, chunk_rows=chunk)
+
+    assert [row["t"] for row in kept.rows] == table.column("t").to_pylist()
+    assert len({(row["t"], row["said"], row["said_error"]) for row in kept.rows}) == min(rows, copies)
+    assert here.brain.ledger.paid_twice == 0
+
+
+def test_no_more_than_the_window_lies_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the row at the head is."""
+    monkeypatch.setattr(stream, "WINDOW_ROWS", 60)
+    read: list[int] = []
+    ahead: list[int] = []
+    kept = Kept()
+
+    def batches() -> Iterator[Any]:
+        for number in range(100):
+            read.append(number)
+            ahead.append(10 * (len(read) - len(kept.tables)))
+            yield pa.table({"t": [f"row {10 * number + row}" for row in range(10)]})
+
+    source = ArrowSource(table_of(1).schema, batches)
+    result, kept = map_table(world(Profile(latency_seconds=1.0)), source, chunk_rows=10, kept=kept)
+
+    assert result.rows == 1_000
+    assert [row["t"] for row in kept.rows] == table_of(1_000).column("t").to_pylist()
+    assert max(ahead) <= 60 + 20  # a chunk that is being read, and one that is being written
+
+
+def test_finished_chunks_are_passed_over() -> None:
+    """Nothing is asked for them, and the others keep their numbers."""
+    here = world()
+    kept = Kept(finished_parts={0: Tally(4, {"refusal": 1}), 2: Tally(4)})
+    result, kept = map_table(here, table_of(10), chunk_rows=4, kept=kept)
+
+    assert [row["t"] for row in kept.rows] == ["row 4", "row 5", "row 6", "row 7"]
+    assert (result.rows, result.errors) == (12, 1)
+
+
+def test_a_run_without_rows_needs_no_key() -> None:
+    """Nor a call."""
+    here = world()
+    result, kept = map_table(here, table_of(0))
+
+    assert (result.rows, result.run_id, kept.ending) == (0, None, "complete")
+    assert here.session is None
+
+
+def test_new_columns_have_their_types_from_the_first_row_on(tmp_path: Path) -> None:
+    """Labels, numbers, lists and models; a chunk without any value has the same types."""
+    schema = {"tone": Literal["good", "bad"], "score": int, "tags": list[str]}
+    pq.write_table(pa.table({"t": [None, None, "a", "b"]}), tmp_path / "in.parquet")
+    map_file(world(), tmp_path / "in.parquet", tmp_path / "out.parquet", schema=schema, chunk_rows=2)
+    found = pq.read_table(tmp_path / "out.parquet")
+
+    assert found.schema.field("tone").type == pa.dictionary(pa.int32(), pa.string())
+    assert found.schema.field("score").type == pa.int64()
+    assert pa.types.is_list(found.schema.field("tags").type)
+    assert found.column("score").null_count == 2
+    assert set(found.column("tone").to_pylist()) <= {None, "good", "bad"}
+
+
+def test_a_killed_run_goes_on_and_pays_for_the_rest_only(tmp_path: Path) -> None:
+    """Parts that are complete are not written again."""
+    profile = Profile(output_tokens=80)
+    here = world(profile)
+    source, target, journal = tmp_path / "in.csv", f"{tmp_path}/out/", tmp_path / "journal.sqlite"
+    source.write_text("t\n" + "".join(f"row {number}\n" for number in range(30)))
+    options: dict[str, Any] = {"chunk_rows": 10, "journal": journal}
+    whole_cost = float(map_file(world(profile), source, tmp_path / "whole.csv", max_tokens=100).cost_usd)
+    with pytest.warns(UserWarning, match="budget"):
+        first = map_file(here, source, target, budget=0.7 * whole_cost, max_tokens=100, max_concurrency=1, **options)
+    whole = {path: path.stat().st_mtime_ns for path in [Path(target, "part-000000.csv")]}
+    second = map_file(here, source, target, max_tokens=100, **options)
+    third = map_file(here, source, target, max_tokens=100, **options)
+
+    assert first.fates.cancelled > 0
+    assert first.fates.answered >= 10
+    assert (second.fates.answered, second.rows) == (30, 30)
+    assert third.cost_usd == 0
+    assert third.run_id is None
+    assert here.brain.ledger.paid_twice == 0
+    assert {path: path.stat().st_mtime_ns for path in whole} == whole
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out/"])
+def test_a_refused_run_writes_no_file_of_errors(tmp_path: Path, target: str) -> None:
+    """A spent credit ends the run; what was answered by then is for the next one."""
+    (tmp_path / "in.csv").write_text("t\n" + "".join(f"row {number}\n" for number in range(30)))
+    here = world(Profile(credit_after=1, latency_seconds=1.0))
+    with pytest.warns(UserWarning, match="billing"):
+        result = map_file(here, tmp_path / "in.csv", f"{tmp_path}/{target}", chunk_rows=10)
+
+    assert not result.is_complete
+    assert "run it again to go on" in repr(result)
+    assert not list(tmp_path.rglob("out.csv")) and not list(tmp_path.rglob("part*"))
+    with pytest.raises(RunStopped):
+        map_file(here, tmp_path / "in.csv", f"{tmp_path}/{target}", chunk_rows=10)
+
+
+def test_the_first_failed_row_can_end_the_run(tmp_path: Path) -> None:
+    """With on_error="raise", and its number; nothing is left beside the target."""
+    (tmp_path / "in.csv").write_text("t\na\nb\nc\n")
+    with pytest.raises(RowFailed, match="row 1"):
+        map_file(
+            world(),
+            tmp_path / "in.csv",
+            tmp_path / "out.csv",
+            lambda row: row["t"] if row["t"] != "b" else 1,
+            on_error="raise",
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+def test_a_source_that_breaks_off_loses_nothing(tmp_path: Path) -> None:
+    """What was answered is in the journal; the file says where it is broken."""
+    source, journal = tmp_path / "in.jsonl", tmp_path / "journal.sqlite"
+    lines = [json.dumps({"t": f"row {number}"}) for number in range(1_200)]
+    source.write_text("\n".join([*lines, "{broken"]))
+    here = world(Profile(latency_seconds=0.01))
+    with pytest.raises(InputError, match="line 1201, is not valid JSON"):
+        map_file(here, source, tmp_path / "out.jsonl", chunk_rows=100, journal=journal)
+    source.write_text("\n".join(lines))
+    result = map_file(here, source, tmp_path / "out.jsonl", chunk_rows=100, journal=journal)
+
+    assert result.fates.answered == 1_200
+    assert here.session is not None
+    assert here.session.stats.from_journal > 0
+
+
+def test_batches_are_filled_across_chunks_and_all_sent_first() -> None:
+    """Before one is collected: a million rows do not wait for each other."""
+    here = batch_world(max_requests=25)
+    result, kept = map_table(here, table_of(60), chunk_rows=10, batch=True)
+
+    assert result.fates.answered == 60
+    assert [row["t"] for row in kept.rows] == table_of(60).column("t").to_pylist()
+    assert here.clock.seconds < 2 * 600.0
+
+
+def test_a_batch_that_errs_says_so_in_its_rows() -> None:
+    """Also in the rows that ask the same, however far away."""
+    table = pa.table({"t": ["a", "b", "a"]})
+    here = batch_world()
+    result, kept = map_table(here, table, lambda row: row["t"] if row["t"] == "a" else 1, chunk_rows=1, batch=True)
+
+    assert [row["said_error"] is None for row in kept.rows] == [True, False, True]
+    assert (result.errors, result.fates.answered) == (1, 2)
+    assert [row["said_cost"] > 0 for row in kept.rows] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompt": "Say {x}"}, "the prompt names the column 'x'"),
+        ({"prompt": "Say {n}", "out": "n"}, "is read by the prompt"),
+        ({"prompt": "n"}, "holds int64, not text"),
+        ({"images": "photo"}, "no column 'photo'"),
+        ({"chunk_rows": 0}, "chunk_rows must be"),
+        ({"limit": 1.5}, "limit must be"),
+        ({"columns": ["x"]}, "columns: there is no column 'x'"),
+        ({"labels": ["one"]}, "at least two"),
+        ({"nonsense": 1}, "there is no option 'nonsense'"),
+    ],
+)
+def test_what_cannot_work_is_told_first(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    """And nothing is written."""
+    pq.write_table(pa.table({"t": ["a"], "n": [1]}), tmp_path / "in.parquet")
+    with pytest.raises(InputError, match=words):
+        map_file(world(), tmp_path / "in.parquet", tmp_path / "out.parquet", **options)
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_the_first_rows_only(tmp_path: Path) -> None:
+    """A limit that is no multiple of the chunk."""
+    (tmp_path / "in.csv").write_text("t\n" + "".join(f"row {number}\n" for number in range(30)))
+    result = map_file(world(), tmp_path / "in.csv", tmp_path / "out.csv", limit=12, chunk_rows=5)
+
+    assert result.rows == 12
+    assert (tmp_path / "out.csv").read_text().count("\n") == 13

@@ -1,0 +1,172 @@
+"""Targets: complete or not there, checked before the first call, and gone on with by the very same job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from claude_parallel.errors import InputError
+from claude_parallel.tables.arrow_source import table_source
+from claude_parallel.tables.chunk import TableChunk
+from claude_parallel.tables.places import place_of
+from claude_parallel.tables.target import Output, Tally, Target, open_target
+from claude_parallel.tables.writers import Layout
+
+NEW = pa.schema([("said", pa.string())])
+TABLE = pa.table({"t": ["a", "b", "c"]})
+
+
+def target(path: Path | str, *, job: str = "job", sources: tuple[Path, ...] = (), overwrite: bool = False) -> Target:
+    """Open a target of a small table."""
+    output = Output(Layout(table_source(TABLE), NEW), job)
+    return open_target(path, output, None, sources=[place_of(source) for source in sources], overwrite=overwrite)
+
+
+def write(goal: Target, number: int, *, kind: str = "server") -> None:
+    """Write the table as one chunk, with an error in one row."""
+    goal.write(number, TableChunk(TABLE), pa.table([["x"] * 3], schema=NEW), Tally(3, {kind: 1}))
+
+
+def test_a_file_is_there_when_it_is_complete_and_not_before(tmp_path: Path) -> None:
+    """Until then it stands beside itself under a hidden name."""
+    path = tmp_path / "out.parquet"
+    goal = target(path)
+    write(goal, 0)
+    assert not path.exists()
+    goal.complete()
+
+    assert pq.read_table(path).column("said").to_pylist() == ["x", "x", "x"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == [".out.parquet.job.json", "out.parquet"]
+
+
+def test_an_abandoned_file_leaves_nothing(tmp_path: Path) -> None:
+    """Its answers are in the journal."""
+    goal = target(tmp_path / "out.csv")
+    write(goal, 0)
+    goal.abandon()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_complete_file_of_the_same_job_is_known(tmp_path: Path) -> None:
+    """Nothing is written again; another job needs leave to overwrite."""
+    first = target(tmp_path / "out.jsonl")
+    write(first, 0)
+    first.complete()
+
+    assert target(tmp_path / "out.jsonl").tally_before == Tally(3, {"server": 1})
+    with pytest.raises(InputError, match="--overwrite"):
+        target(tmp_path / "out.jsonl", job="other")
+    assert target(tmp_path / "out.jsonl", job="other", overwrite=True).tally_before is None
+
+
+def test_a_file_with_rows_that_were_not_sent_is_made_again(tmp_path: Path) -> None:
+    """A later run goes on with them."""
+    first = target(tmp_path / "out.jsonl")
+    write(first, 0, kind="budget")
+    first.complete()
+
+    assert target(tmp_path / "out.jsonl").tally_before is None
+
+
+def test_a_part_that_is_complete_is_never_written_again(tmp_path: Path) -> None:
+    """A part that lacks rows is; the manifest is hidden from readers of folders."""
+    folder = tmp_path / "out"
+    first = target(f"{folder}/")
+    write(first, 0)
+    write(first, 1, kind="cancelled")
+    again = target(f"{folder}/")
+
+    assert again.finished(0) == Tally(3, {"server": 1})
+    assert again.finished(1) is None
+    assert again.finished(2) is None
+    assert len(pq.read_table(folder)) == 6
+
+
+def test_a_folder_of_another_job_is_left_alone(tmp_path: Path) -> None:
+    """Overwriting takes its parts away, but no file that no map has written."""
+    folder = tmp_path / "out"
+    write(target(f"{folder}/"), 0)
+    with pytest.raises(InputError, match="another result"):
+        target(f"{folder}/", job="other")
+    assert target(f"{folder}/", job="other", overwrite=True).finished(0) is None
+    assert not (folder / "part-000000.parquet").exists()
+
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"mine\.txt"):
+        target(f"{folder}/", job="third", overwrite=True)
+
+
+def test_a_torn_manifest_vouches_for_nothing(tmp_path: Path) -> None:
+    """The parts are then of no known job."""
+    folder = tmp_path / "out"
+    write(target(f"{folder}/"), 0)
+    (folder / "_claude_parallel.json").write_text('{"job": "jo')
+    with pytest.raises(InputError, match="another result"):
+        target(f"{folder}/")
+
+
+def test_the_source_is_never_the_target(tmp_path: Path) -> None:
+    """Neither by another spelling, nor as a file of the target folder."""
+    source = tmp_path / "in" / "a.parquet"
+    source.parent.mkdir()
+    pq.write_table(TABLE, source)
+    (tmp_path / "link.parquet").symlink_to(source)
+    for path in (source, tmp_path / "in" / ".." / "in" / "a.parquet", tmp_path / "link.parquet", f"{tmp_path}/in/"):
+        with pytest.raises(InputError, match="is the source itself"):
+            target(path, sources=(source,))
+    assert pq.read_table(source).equals(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("missing/out.csv", "no folder"), ("missing/out/", "no folder"), ("out.xlsx", "no known ending")],
+)
+def test_what_is_known_to_fail_is_told(tmp_path: Path, path: str, words: str) -> None:
+    """Before anything is asked."""
+    with pytest.raises(InputError, match=words):
+        target(f"{tmp_path}/{path}")
+
+
+def test_a_type_that_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
+    """In one line."""
+    table = pa.table({"t": pa.array([{}], pa.struct([]))})
+    with pytest.raises(InputError, match="parquet files cannot hold"):
+        open_target(
+            tmp_path / "out.parquet", Output(Layout(table_source(table), NEW), "job"), None, sources=[], overwrite=False
+        )
+
+
+def test_object_stores_go_through_fsspec() -> None:
+    """A store in memory stands for all."""
+    pytest.importorskip("fsspec")
+    goal = target("memory://bucket/out.jsonl.gz")
+    write(goal, 0)
+    goal.complete()
+    place = place_of("memory://bucket/out.jsonl.gz")
+    with place.filesystem.open_input_stream(place.path) as stream:
+        lines = stream.read().decode().splitlines()
+
+    assert json.loads(lines[0]) == {"t": "a", "said": "x"}
+    assert target("memory://bucket/out.jsonl.gz").tally_before is not None
+
+
+def test_the_dictionary_of_an_arrow_file_may_grow(tmp_path: Path) -> None:
+    """Chunks bring labels of their own."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    output = Output(Layout(table_source(pa.table({"t": pa.array([], kind)})), pa.schema([("label", kind)])), "job")
+    goal = open_target(tmp_path / "out.arrow", output, None, sources=[], overwrite=False)
+    for number, words in enumerate([["b", None], ["a", "b"], ["c", "a"]]):
+        column: Any = pa.array(words).dictionary_encode()
+        goal.write(number, TableChunk(pa.table({"t": column})), pa.table({"label": column}), Tally(2))
+    goal.complete()
+    with pa.ipc.open_file(tmp_path / "out.arrow") as reader:
+        found = reader.read_all()
+
+    assert found.column("label").to_pylist() == ["b", None, "a", "b", "c", "a"]
+    assert found.column("t").to_pylist() == ["b", None, "a", "b", "c", "a"]

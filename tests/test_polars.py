@@ -1,0 +1,118 @@
+"""Polars in, Polars out: the same verbs as on pandas, and no value changed on the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+pl: Any = pytest.importorskip("polars")
+
+import pandas as pd  # noqa: E402
+
+import claude_parallel as cp  # noqa: E402
+import claude_parallel.polars  # noqa: E402
+
+FRAME = pl.DataFrame(
+    {
+        "t": ["one", None, "three", "one"],
+        "big": [2**60 + 1, None, 0, 3],
+        "nested": [{"x": [1, None]}, None, {"x": []}, None],
+        "kind": pl.Series(["a", None, "b", "a"], dtype=pl.Enum(["a", "b"])),
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[Any]:
+    """Serve a simulated account."""
+    with cp.simulator(None, latency_seconds=0) as simulator:
+        yield simulator
+
+
+def test_a_frame_keeps_its_columns_and_gets_the_answers_of_pandas() -> None:
+    """Int64 with missing values, Struct and Enum among them."""
+    out = FRAME.claude.map("Say {t}", progress=False)
+    same = pd.DataFrame({"t": FRAME["t"].to_list()}).claude.map("Say {t}", progress=False)
+
+    assert out.select(FRAME.columns).equals(FRAME)
+    assert out.schema["kind"] == pl.Enum(["a", "b"])
+    assert out["response"].to_list() == [None if value != value else value for value in same["response"].tolist()]
+    assert out["response_error"][1].startswith("skipped: ")
+    assert out["response_cost"][3] == 0
+
+
+def test_typed_columns_have_the_types_of_polars() -> None:
+    """Enum for labels, List and Struct for what is nested."""
+    schema = {"tone": Literal["good", "bad"], "n": int, "ok": bool, "tags": list[str], "score": float}
+    out = FRAME.claude.map("Say {t}", schema=schema, progress=False)
+
+    assert out.schema["tone"] == pl.Enum(["good", "bad"])
+    assert [out.schema[name] for name in ("n", "ok", "tags", "score")] == [
+        pl.Int64,
+        pl.Boolean,
+        pl.List(pl.String),
+        pl.Float64,
+    ]
+    assert out["n"].null_count() == 1
+
+
+def test_the_verbs_are_there() -> None:
+    """Classify, extract, estimate, a series, and cp.map on a frame of each kind."""
+    assert FRAME.claude.classify("{t}", ["x", "y"], progress=False).schema["label"] == pl.Enum(["x", "y"])
+    assert "n" in FRAME.claude.extract("{t}", {"n": int}, progress=False).columns
+    assert FRAME.claude.estimate("Say {t}").workload.rows == 4
+    answers = FRAME["t"].claude.map("Say {}", progress=False)
+    assert answers.columns == ["response", "response_error", "response_cost"]
+    by_function = FRAME["t"].claude.map(lambda value: f"Say {value}", progress=False)
+    assert by_function["response"].to_list() == answers["response"].to_list()
+    assert cp.map(FRAME, "Say {t}", progress=False)["response"].to_list() == answers["response"].to_list()
+    arrow = cp.map(FRAME.to_arrow(), "Say {t}", progress=False)
+    assert arrow.column("response").to_pylist() == answers["response"].to_list()
+    assert arrow.select(FRAME.columns).equals(FRAME.to_arrow())
+
+
+def test_a_lazy_frame_is_streamed(tmp_path: Path) -> None:
+    """Into a frame, or into a folder that is gone on with."""
+    lazy = pl.LazyFrame({"t": [f"row {number}" for number in range(2_500)]}).filter(pl.col("t") != "row 7")
+    out = lazy.claude.map("Say {t}", progress=False)
+    into = tmp_path / "out"
+    scan = lazy.claude.map("Say {t}", into=into, progress=False)
+    first = {path.name: path.stat().st_mtime_ns for path in into.glob("part*")}
+    lazy.claude.map("Say {t}", into=into, progress=False)
+
+    assert isinstance(scan, pl.LazyFrame)
+    assert out.height == 2_499
+    assert out.drop("response_cost").equals(scan.collect().drop("response_cost"))
+    assert out.select("t").equals(lazy.collect())
+    assert {path.name: path.stat().st_mtime_ns for path in into.glob("part*")} == first
+    assert lazy.claude.estimate("Say {t}").workload.in_journal == 2_499
+
+
+def test_failed_rows_are_asked_again(account: Any) -> None:
+    """By retry(); errors, cost and run are known by the frame that map returned."""
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}):
+        out = FRAME.claude.map("Say {t} twice", max_concurrency=1, progress=False)
+        again = out.claude.retry()
+
+        assert out["response_error"][0].startswith("refusal")
+        assert again["response_error"].null_count() == 3
+        assert again.select(FRAME.columns).equals(FRAME)
+        assert out.claude.errors["kind"].sort().to_list() == ["refusal", "skipped"]
+        assert out.claude.cost["failed"].to_list() == [2]
+        assert again.claude.cost["failed"].to_list() == [0]
+        assert out.claude.run.id != again.claude.run.id
+    with pytest.raises(cp.InputError, match="does not know its map"):
+        _ = out.filter(pl.col("t") == "one").claude.errors
+
+
+def test_the_accessor_comes_with_polars_and_not_without() -> None:
+    """Whoever has not imported Polars does not wait for it."""
+    without = "import claude_parallel, sys; assert 'polars' not in sys.modules"
+    with_it = "import polars, claude_parallel; polars.DataFrame({'t': []}).claude"
+    for code in (without, with_it):
+        subprocess.run([sys.executable, "-c", code], check=True)
