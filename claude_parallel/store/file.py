@@ -337,3 +337,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def place_of(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None where there is none."""
+    try:
+        state = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state is not None else None

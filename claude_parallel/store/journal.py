@@ -25,7 +25,7 @@ from ..api.responses import parse_object
 from ..bridge import off_loop
 from ..records import Attempt, Reply
 from . import statements
-from .file import ForeignFile, NewerFile, connect, is_damage, open_or_set_aside, start_new_file
+from .file import ForeignFile, NewerFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
 from .statements import INSERT_WAIT, RunRow, Statement
 
@@ -72,7 +72,7 @@ class Journal:
         self._committed: asyncio.Future[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._warned: set[str] = set()
-        self._place = _place(path)
+        self._place = place_of(path)
         self._lock = threading.RLock()
         _open_journals.add(self)
 
@@ -262,7 +262,7 @@ class Journal:
         """Commit records; what can never be kept is told and left out."""
         if not records:
             return
-        if self._place is not None and _place(self.path) != self._place:
+        if self._place is not None and place_of(self.path) != self._place:
             self._write_anew()
         try:
             refused = self._write(records, skips=True)
@@ -279,7 +279,7 @@ class Journal:
             return False
         self._connection.close()
         self._connection, self.path = start_new_file(self.path, error)
-        self._place = _place(self.path)
+        self._place = place_of(self.path)
         return True
 
     def _write_anew(self) -> None:
@@ -299,7 +299,7 @@ class Journal:
             )
             return
         self._connection.close()
-        self._connection, self._place = connection, _place(self.path)
+        self._connection, self._place = connection, place_of(self.path)
         self._warn("gone", "the journal was deleted or moved while a run used it; it was written anew")
 
     def _warn(self, occasion: str, message: str) -> None:
@@ -307,15 +307,6 @@ class Journal:
         if occasion not in self._warned:
             self._warned.add(occasion)
             warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
-
-
-def _place(path: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another one of the same name; None where there is none."""
-    try:
-        state = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return (state.st_dev, state.st_ino) if state is not None else None
 
 
 # A connection must not be used on both sides of a fork (source: "How To Corrupt An SQLite Database File", 2.6), and a
