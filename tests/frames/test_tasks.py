@@ -11,6 +11,10 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 import claude_parallel as cp
+from claude_parallel.frames.tasks import classification
+from claude_parallel.simulation.profile import Profile
+
+from ..worlds import world
 
 FRAME = pd.DataFrame({"t": ["one", "two", "three"]})
 
@@ -74,9 +78,9 @@ def test_descriptions_of_labels_stand_in_the_prompt() -> None:
         seen.append(str(body["system"]))
         return '{"value": "billing"}'
 
-    with cp.simulator(None, latency_seconds=0, answer=answer):
-        labels = {"billing": "charges and\n refunds {all}", "bug": "it does not work"}
-        FRAME.claude.classify("{t}", labels, system="Be strict.", progress=False, max_concurrency=1)
+    labels = {"billing": "charges and\n refunds {all}", "bug": "it does not work"}
+    options = classification(labels, {"system": "Be strict."}, multiple=False)
+    world(Profile(answer=answer)).map(FRAME, "{t}", out="label", **options)
 
     assert "Be strict." in seen[0]
     assert "- billing: charges and refunds {all}" in seen[0]
@@ -140,7 +144,7 @@ def test_an_answer_that_does_not_fit_is_repaired(simulated: Any) -> None:
     answers = iter(['{"n": 5}', '{"n": 500}'])
 
     with cp.simulator(
-        None, latency_seconds=0, answer=lambda prompt: {"n": 50} if "maximum" in prompt else next(answers)
+        None, latency_seconds=0, answer=lambda prompt: {"n": 50} if "does not fit" in prompt else next(answers)
     ) as sim:
         spec = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 100}}, "required": ["n"]}
         out = pd.DataFrame({"t": ["x", "y"]}).claude.map(
