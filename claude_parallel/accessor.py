@@ -6,6 +6,8 @@ call needs is imported at the first call: ``import claude_parallel`` is to cost 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .forecast.estimate import Estimate
     from .frames.tasks import Labels
     from .report.run import Run
+    from .trust.audit import Audit
+    from .trust.review import Review
 
 
 class ClaudeFrame:
@@ -405,6 +409,230 @@ class ClaudeFrame:
         from .frames.totals import cost_table
 
         return cost_table(self._frame)
+
+    @shows_options
+    def preview(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        rows: int = 20,
+        by: str | None = None,
+        seed: int = 0,
+        out: str = "response",
+        estimate: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Map a few random rows first, and see what all of them would cost and take.
+
+        ``few.claude.run`` says so. The full map afterwards has the answers of these rows from the journal, for nothing.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            As in :meth:`map`.
+        rows : int, default 20
+            How many. Rows that would be skipped count, as in the whole frame.
+        by : str, optional
+            A column: its values are drawn in equal parts.
+        seed : int, default 0
+            The same seed draws the same rows; more rows contain the fewer ones.
+        out : str, default "response"
+            As in :meth:`map`.
+        estimate : bool, default False
+            True = send nothing, and return what the preview itself would cost.
+        **options
+            As in :meth:`map`.
+
+        Returns
+        -------
+        DataFrame
+            The sampled rows in the frame's order, mapped; an :class:`Estimate` with ``estimate=True``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"text": [f"row {number}" for number in range(1_000)]})
+        >>> with cp.simulator(latency_seconds=0.01):
+        ...     few = df.claude.preview("Classify: {text}", rows=5, progress=False)
+        >>> len(few)
+        5
+        """
+        from .trust.preview import preview_frame
+
+        return preview_frame(
+            self._frame, prompt, rows=rows, by=by, seed=seed, out=out, estimate=estimate, options=options
+        )
+
+    @shows_options
+    def compare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        by: str | None = None,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        estimate: bool = False,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Try several prompts, models or options on the same random rows, as one run, and see which to pay for.
+
+        Parameters
+        ----------
+        prompt : str or callable
+            As in :meth:`map`.
+        variants : mapping of str to mapping
+            Name -> what this variant sets itself: options of :meth:`map`, and ``prompt``. An empty mapping is the
+            call as it is.
+        rows : int, default 100
+            How many rows to try, drawn at random; with `gold`, among the rows whose truth is known.
+        by : str, optional
+            A column: its values are drawn in equal parts.
+        labels : list of str, optional
+            Classify into these, as :meth:`classify` does.
+        gold : str, Series or review, optional
+            The truth: a column, a Series on (some of) the frame's index, or what :meth:`review` returned.
+        column : str, optional
+            With a schema of several fields: the one that is compared.
+        judge : str or mapping, optional
+            For text: a model (or ``{"model": ..., "rubric": ..., ...}``) that says whether an answer says the same as
+            the gold. Its dollars are counted apart.
+        holdout : float, default 0.0
+            Share of the rows to keep back, so that ``.confirm(name)`` gives a figure that choosing did not flatter.
+        seed : int, default 0
+            Fixes the sample.
+        estimate : bool, default False
+            True = send nothing, and return a frame of what each variant would cost.
+        out : str, default "response"
+            As in :meth:`map`.
+        **options
+            As in :meth:`map`, for all variants. One `budget` holds for all of them together.
+
+        Returns
+        -------
+        Comparison
+            Shown as a table. ``.table``, ``.pair_table``, ``.disagreements``, ``.plot()``, ``.confirm(name)``, and
+            ``.run(name)``, which maps the whole frame and pays only for the rest.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"text": ["Great!", "Awful.", "Fine."], "truth": ["good", "bad", "good"]})
+        >>> with cp.simulator(latency_seconds=0.01):
+        ...     t = df.claude.compare("{text}", {"haiku": {}, "opus": {"model": "claude-opus-5-5"}},
+        ...                           labels=["good", "bad"], gold="truth", progress=False)
+        >>> t.table.index.tolist()
+        ['haiku', 'opus']
+        """
+        from .trust.compare import compare_frame
+
+        return compare_frame(
+            self._frame,
+            prompt,
+            variants,
+            rows=rows,
+            by=by,
+            labels=labels,
+            gold=gold,
+            column=column,
+            judge=judge,
+            holdout=holdout,
+            seed=seed,
+            estimate=estimate,
+            out=out,
+            options=options,
+        )
+
+    def review(
+        self,
+        rows: int = 100,
+        *,
+        column: str | None = None,
+        by: str | None = None,
+        show: Sequence[str] | str | None = None,
+        blind: bool = False,
+        seed: int = 0,
+        journal: bool | str | Path = True,
+    ) -> Review:
+        """Label a random sample of the answered rows by hand, in the notebook.
+
+        Labels are kept in the journal as they are given, by what the row says: a restart goes on, and another prompt on
+        the same rows finds them.
+
+        Parameters
+        ----------
+        rows : int, default 100
+            How many.
+        column : str, optional
+            The answers; default: what the last map made.
+        by : str, optional
+            ``"answer"`` = each answer in equal parts; ``"agreement"`` = first the rows whose draws disagree (after
+            ``sample=3, vote=True``), half of the sample; or a column. :meth:`audit` knows the probabilities and weighs
+            the rows.
+        show : str or list of str, optional
+            Columns to read; default: those that the prompt reads.
+        blind : bool, default False
+            True = do not show the answers, which would sway you.
+        seed : int, default 0
+            The same seed draws the same rows.
+        journal : bool or path, default True
+            Where the labels are kept.
+
+        Returns
+        -------
+        Review
+            A panel in notebooks with ipywidgets. ``.labels`` is a Series on the frame's index; ``.to_csv(path)`` and
+            ``.read_csv(path)`` label in a spreadsheet.
+        """
+        from .trust.review import review_frame
+
+        return review_frame(self._frame, rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
+
+    def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
+        """Say how far the answers can be believed: accuracy, and class shares corrected for the model's errors.
+
+        Parameters
+        ----------
+        gold : str, Series or review
+            The truth of some rows, drawn at random: a column (missing where it is not known), a Series on (some of)
+            the frame's index, or what :meth:`review` returned.
+        column : str, optional
+            The answers; default: what the last map made.
+        weights : Series or sequence, optional
+            How many rows each gold row stands for, where they were drawn with unequal probabilities. Known for
+            :meth:`review`.
+
+        Returns
+        -------
+        Audit
+            Shown as a table. ``.accuracy``, ``.kappa``, ``.macro_f1``, ``.shares``, ``.classes``, ``.confusion``,
+            ``.rows_to_halve``, ``.warnings``, ``.plot()``.
+
+        Raises
+        ------
+        InputError
+            Where gold and answers cannot be laid side by side.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import claude_parallel as cp
+        >>> df = pd.DataFrame({"label": ["a"] * 60 + ["b"] * 40, "truth": ["a"] * 10 + [None] * 80 + ["b"] * 10})
+        >>> audit = df.claude.audit("truth", column="label")
+        >>> audit.accuracy.estimate
+        1.0
+        """
+        from .trust.audit import audit_frame
+
+        return audit_frame(self._frame, gold, column, weights)
 
     @shows_options
     async def amap(

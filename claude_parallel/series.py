@@ -5,7 +5,7 @@ Documentation and delegation, as in ``accessor``, where every option is explaine
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
@@ -159,6 +159,21 @@ class ClaudeSeries:
         from .frames.frame_map import FrameMap
 
         return Job(FrameMap(self._series, prompt, out, options), panel=panel)
+
+    def preview(self, prompt: str | PromptFunction, *, rows: int = 20, seed: int = 0, **options: Any) -> Any:
+        """Map a few random values first, and see what all would cost and take; see :meth:`ClaudeFrame.preview`."""
+        from .trust.preview import preview_frame
+
+        out, estimate = options.pop("out", "response"), options.pop("estimate", False)
+        return preview_frame(self._series, prompt, rows=rows, seed=seed, out=out, estimate=estimate, options=options)
+
+    def compare(self, prompt: str | PromptFunction, variants: Mapping[str, Mapping[str, Any]], **options: Any) -> Any:
+        """Try several prompts, models or options on the same random values; see :meth:`ClaudeFrame.compare`."""
+        from .trust.compare import compare_frame
+
+        own = ("rows", "labels", "gold", "column", "judge", "holdout", "seed", "estimate", "out")
+        chosen = {name: options.pop(name) for name in own if name in options}
+        return compare_frame(self._series, prompt, variants, options=options, **chosen)
 
     @shows_options
     async def amap(

@@ -64,16 +64,30 @@ class Session:
         Where answers and the run's record go; closed at the end.
     out : str
         Name of the text column, for the run's record.
+    control : Control, optional
+        Stop flags that several sessions share.
+    budget : Budget, optional
+        Money that several sessions share; None = the plan's own.
     """
 
-    def __init__(self, plan: Plan, carrier: Carrier, journal: Journal, *, out: str = "response") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        carrier: Carrier,
+        journal: Journal,
+        *,
+        out: str = "response",
+        control: Control | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self.plan = plan
         self.carrier = carrier
         self.journal = journal
         self.out = out
         self.environment = carrier.environment
         self.run_id = _new_run_id(self.environment.wall_clock())
-        self.control = Control()
+        self.control = control or Control()
+        self._budget = budget or Budget(cap=plan.settings.budget)
         self.has_own_display = True
         self.stats = RunStats(total=plan.size)
         self.results = Results.empty(plan.size, self.stats)
@@ -101,9 +115,9 @@ class Session:
         # Also while the record is written: an interrupt must not cost the frame.
         with bridge.fewer_collections(), bridge.interrupts(self.control):
             try:
-                bridge.run_blocking(self._work, self.control, bar.paint)
+                bridge.run_blocking(self.work, self.control, bar.paint)
             finally:
-                self._finish(bar)
+                self.finish(bar)
         return self._conclude()
 
     async def arun(self) -> Results:
@@ -112,10 +126,10 @@ class Session:
         painting = asyncio.create_task(paint_on(bar))
         with bridge.fewer_collections(), bridge.interrupts(self.control):
             try:
-                await self._work()
+                await self.work()
             finally:
                 painting.cancel()
-                self._finish(bar)
+                self.finish(bar)
         return self._conclude()
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -124,7 +138,8 @@ class Session:
         shown = self.plan.settings.progress and self.has_own_display
         return choose_bar(self.stats, progress=shown, clocks=Clocks(time.monotonic, self.environment.wall_clock))
 
-    async def _work(self) -> None:
+    async def work(self) -> None:
+        """Send what there is to send; :meth:`finish` puts it on record."""
         plan = self.plan
         summary = {**plan.settings.summary(), "rows": len(plan.rows), "out": self.out}
         self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
@@ -164,7 +179,7 @@ class Session:
             model=settings.model,
             source="batch" if is_batch else "api",
             tariff=ListedTariff(prices, self.plan.ttl, is_batch=is_batch, has_budget=settings.budget is not None),
-            budget=Budget(cap=settings.budget),
+            budget=self._budget,
             journal=self.journal,
             stats=self.stats,
             read=self.plan.read,
@@ -178,7 +193,7 @@ class Session:
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
-    def _finish(self, bar: ProgressBar) -> None:
+    def finish(self, bar: ProgressBar) -> None:
         """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
         try:
             self.results.complete(*self.state.reason_for_the_rest)
@@ -225,7 +240,7 @@ class Session:
         stop = self.state.stop
         if stop is not None and stop.kind != "budget" and not self.results.has_answers:
             raise RunStopped(stop.kind, stop.message)
-        for message in self._warnings(stop):
+        for message in self.warnings():
             warnings.warn(message, UserWarning, stacklevel=5)
         if self.control.interrupts and not bridge.is_interactive():
             raise KeyboardInterrupt
@@ -233,9 +248,9 @@ class Session:
             self._raise_first_error()
         return self.results
 
-    def _warnings(self, stop: StopReason | None) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """Yield what the user should know beside the frame, one sentence each."""
-        stats, model = self.stats, self.plan.settings.model
+        stats, model, stop = self.stats, self.plan.settings.model, self.state.stop
         if stop is not None:
             yield _stopped_early(stop, stats)
         if self.plan.ttl is not None and stats.cache_misses > 3 and not stats.cache_hits:

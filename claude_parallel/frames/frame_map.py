@@ -16,7 +16,9 @@ import pandas as pd
 from ..api.answers import read_answer
 from ..batch.carrier import BatchEnvironment, choose_carrier
 from ..batch.open_rows import check_open_batches
+from ..bridge import Control
 from ..config import journal_path, resolve_settings
+from ..engine.budget import Budget
 from ..engine.environment import Environment
 from ..engine.plan import Plan, make_plan
 from ..engine.results import Results
@@ -127,15 +129,15 @@ class FrameMap:
             await session.arun()
             return self.result(session)
 
-    def session(self) -> Session:
-        """Return a session that runs this map once."""
+    def session(self, *, control: Control | None = None, budget: Budget | None = None) -> Session:
+        """Return a session that runs this map once; several of them may share flags and money."""
         carrier = choose_carrier(self.settings, self.environment)
         plan = self.plan(carrier.environment.host)
         is_path = not isinstance(self.settings.journal, bool)
         journal = Journal.open(journal_path(self.settings.journal), is_explicit=is_path)
         if not carrier.is_batch:
             check_open_batches(plan, journal)
-        session = Session(plan, carrier, journal, out=self.out)
+        session = Session(plan, carrier, journal, out=self.out, control=control, budget=budget)
         remember(session.run_id, session.journal)
         remember_call(session.run_id, self._call)
         self.last_session = session

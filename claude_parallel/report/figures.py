@@ -57,14 +57,14 @@ def plot_run(data: RunData) -> Figure:
     InputError
         When matplotlib is not installed.
     """
-    pyplot = _pyplot()
-    palette, line = _palette(), timeline(data)
+    pyplot = load_pyplot()
+    palette, line = choose_palette(), timeline(data)
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 6.5), layout="constrained")
     _throughput(axes[0, 0], line, palette)
     _limits(axes[0, 1], line, data.totals.get("limits") or {}, palette)
     _in_flight(axes[1, 0], line, palette)
     _latency(axes[1, 1], data, palette)
-    return _finish(pyplot, figure, f"Run {data.run_id}")
+    return finish_figure(pyplot, figure, f"Run {data.run_id}")
 
 
 def plot_throughput(data: RunData, title: str) -> Figure:
@@ -82,18 +82,20 @@ def plot_throughput(data: RunData, title: str) -> Figure:
     InputError
         When matplotlib is not installed.
     """
-    pyplot = _pyplot()
-    palette, line = _palette(), timeline(data)
+    pyplot = load_pyplot()
+    palette, line = choose_palette(), timeline(data)
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
     _throughput(axes[0], line, palette)
     _limits(axes[1], line, data.totals.get("limits") or {}, palette)
-    return _finish(pyplot, figure, title)
+    return finish_figure(pyplot, figure, title)
 
 
-def _finish(pyplot: Any, figure: Figure, title: str) -> Figure:
+def finish_figure(pyplot: Any, figure: Figure, title: str, *, is_from_zero: bool = True) -> Figure:
+    """Return a figure with its title, plain axes, and the values from zero on unless told otherwise."""
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", parse_math=False)
     for axis in figure.axes:
-        axis.set_ylim(bottom=0)
+        if is_from_zero:
+            axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", alpha=0.25)
         axis.set_axisbelow(True)
@@ -102,7 +104,14 @@ def _finish(pyplot: Any, figure: Figure, title: str) -> Figure:
     return figure
 
 
-def _pyplot() -> Any:
+def load_pyplot() -> Any:
+    """Return matplotlib's pyplot.
+
+    Raises
+    ------
+    InputError
+        When matplotlib is not installed.
+    """
     try:
         from matplotlib import pyplot
     except ImportError:
@@ -110,7 +119,7 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _palette() -> Palette:
+def choose_palette() -> Palette:
     """Return the colours that stand out from the background of the user's style."""
     import matplotlib
     from matplotlib.colors import to_rgb

@@ -5,10 +5,13 @@ Knows what is shown and in which order; each section is made in ``report_section
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from ..errors import InputError
 from ..pricing import PriceList
@@ -61,7 +64,32 @@ def run_text(data: RunData) -> str:
     ]
     if found.errors:
         lines.append("  errors: " + _kinds(found))
+    if whole := whole_text(data.totals.get("whole")):
+        lines.append(f"  {whole}")
     return "\n".join(lines)
+
+
+def whole_text(whole: Mapping[str, Any] | None) -> str:
+    """Return what all rows would cost and take, as a preview found; empty for any other run."""
+    if not whole:
+        return ""
+    low, mean, high = (float(usd) for usd in whole["usd"])
+    early, likely, late = (float(seconds) for seconds in whole["seconds"])
+    if not math.isfinite(mean):
+        return f"all {whole['rows']:,} rows: price unknown, about {elapsed(likely)}"
+    bounds = f" ({usd_text(low)} to {usd_text(high)})" if math.isfinite(high) else ""
+    uneven = (
+        "" if whole.get("is_even", True) else "; the sample was drawn in equal parts, so this leans to small groups"
+    )
+    return (
+        f"all {whole['rows']:,} rows: {usd_text(mean)}{bounds}, of which {usd_text(float(whole['left_usd']))} are left "
+        f"to pay; about {elapsed(likely)} ({elapsed(early)} to {elapsed(late)}){uneven}"
+    )
+
+
+def usd_text(amount: float) -> str:
+    """Return dollars that are a float."""
+    return format_usd(Decimal(repr(amount)))
 
 
 def run_html(data: RunData) -> str:
@@ -74,6 +102,8 @@ def run_html(data: RunData) -> str:
         ("time", f"{elapsed(found.seconds)}, {figure(found.rows_per_second)} rows/s"),
         ("calls", f"{found.calls:,}, {found.retries:,} of them repeated"),
     ]
+    if whole := whole_text(data.totals.get("whole")):
+        rows.append(("preview", whole))
     cells = "".join(
         f'<tr><th style="text-align:left">{escaped(name)}</th><td style="text-align:left">{escaped(text)}</td></tr>'
         for name, text in rows

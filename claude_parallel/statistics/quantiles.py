@@ -97,3 +97,8 @@ def t_quantile(probability: float, freedom: float) -> float:
         odds = (1.0 - x) / x
     size = math.sqrt(freedom * odds)
     return size if probability > 0.5 else -size
+
+
+def normal_tail(value: float) -> float:
+    """Return the probability that a standard normal variable is above `value`."""
+    return 0.5 * math.erfc(value / math.sqrt(2.0))

@@ -175,7 +175,7 @@ class ResumingRuns(RuleBasedStateMachine):
         session = self.prepare().session()
 
         async def main() -> None:
-            running = asyncio.create_task(session._work())
+            running = asyncio.create_task(session.work())
             await asyncio.sleep(seconds)
             successor = self.folder / f"{next(self.lives)}.sqlite3"
             for ending in ("", "-wal"):

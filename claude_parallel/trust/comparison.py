@@ -1,0 +1,229 @@
+"""What a comparison came to: one line per variant, the pairs, and the rows on which they differ.
+
+Shows and hands on; how the variants were run and judged, ``compare`` knows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..frames.frame_map import FrameMap
+from ..text import elapsed
+from .page import Cell, notes, page, share_text, table
+from .scores import Kind, Pair, Score, hits_of, is_same, score
+from .variants import Tried, Variant, try_together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Variants on one sample; made by ``df.claude.compare``.
+
+    Attributes
+    ----------
+    sample : DataFrame or Series
+        The rows that were asked.
+    tried : tuple of Tried
+        What each variant answered.
+    scores : tuple of Score
+        What it came to.
+    pairs : tuple of Pair
+        Variants two by two.
+    gold : list or None
+        The truth of each row of the sample.
+    kind : str
+        ``"classes"``, ``"numbers"`` or ``"text"``.
+    warnings : tuple of str
+        What speaks against choosing the first one.
+    judge_usd : float
+        Dollars that the judge cost.
+    """
+
+    sample: Any
+    tried: tuple[Tried, ...]
+    scores: tuple[Score, ...]
+    pairs: tuple[Pair, ...]
+    gold: list[Any] | None
+    kind: Kind
+    measure: str
+    warnings: tuple[str, ...]
+    judge_usd: float = 0.0
+    _frame: Any = field(default=None, repr=False)
+    _held: Any = field(default=None, repr=False)
+    _held_gold: list[Any] = field(default_factory=list, repr=False)
+    _out: str = field(default="response", repr=False)
+    _column: str | None = field(default=None, repr=False)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per variant: answered, errors, dollars, tokens, seconds, and with gold how well it did."""
+        return pd.DataFrame([_record(one, self) for one in self.scores]).set_index("variant").dropna(axis=1, how="all")
+
+    @property
+    def pair_table(self) -> pd.DataFrame:
+        """One row per pair: agreement, who is better, and the p-value of that (Holm)."""
+        names = ["first", "second", "agreement", "better", "p_value"]
+        return pd.DataFrame([{name: getattr(pair, name) for name in names} for pair in self.pairs], columns=names)
+
+    @property
+    def disagreements(self) -> pd.DataFrame:
+        """The rows on which variants differ, or differ from gold: the row, gold, and each answer."""
+        base = self.sample if isinstance(self.sample, pd.DataFrame) else self.sample.to_frame("value")
+        columns: dict[str, list[Any]] = {} if self.gold is None else {"gold": self.gold}
+        columns |= {one.variant.name: one.answers for one in self.tried}
+        rows = zip(*columns.values(), strict=True)
+        differs = [any(not is_same(values[0], value, self.kind) for value in values[1:]) for values in rows]
+        found = base.copy()
+        for name, values in columns.items():
+            found[name] = pd.Series(values, index=base.index, dtype=object)
+        return found[np.array(differs, dtype=bool)]
+
+    def run(self, name: str, **options: Any) -> Any:
+        """Map the whole frame as one variant; what the sample answered costs nothing.
+
+        Parameters
+        ----------
+        name : str
+            The variant.
+        **options
+            Options of ``df.claude.map`` that are to differ and change no answer, such as ``batch=True`` or ``budget=``.
+        """
+        variant = self._variant(name)
+        return FrameMap(self._frame, variant.prompt, self._out, {**variant.options, **options}).run()
+
+    def confirm(self, name: str) -> Score:
+        """Return how well a variant does on the rows that ``holdout=`` kept back: the figure to report.
+
+        Raises
+        ------
+        InputError
+            When nothing was held back.
+        """
+        if not len(self._held_gold):
+            raise InputError("no row was held back: compare(..., gold=, holdout=0.5)")
+        (tried,) = try_together(self._held, [self._variant(name)], out=self._out, column=self._column)
+        hits = None if self.kind == "numbers" else hits_of(tried, self._held_gold, self.kind)
+        return score(tried, self._held_gold, self.kind, hits)
+
+    def plot(self) -> Any:
+        """Return quality against dollars, with intervals, as a figure (extra ``[plot]``)."""
+        from .figures import plot_comparison
+
+        return plot_comparison(self)
+
+    def _variant(self, name: str) -> Variant:
+        for one in self.tried:
+            if one.variant.name == name:
+                return one.variant
+        raise InputError(f"there is no variant {name!r}; there is {', '.join(one.variant.name for one in self.tried)}")
+
+    def __repr__(self) -> str:
+        heads, rows = self._shown()
+        lines = [[*heads], *([_as_text(cell, self.kind) for cell in row] for row in rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        return "\n".join([self._title(), *text, *(f"! {line}" for line in self.warnings), *self._notes()])
+
+    def _repr_html_(self) -> str:
+        heads, rows = self._shown()
+        drawn = [
+            [cell if isinstance(cell, str) or self.kind != "numbers" else _as_text(cell, self.kind) for cell in row]
+            for row in rows
+        ]
+        pairs = ""
+        if self.pairs:
+            pair_rows = [
+                (f"{pair.first} and {pair.second}", share_text(pair.agreement), _verdict(pair)) for pair in self.pairs
+            ]
+            pairs = table(("pair", "agree", "better"), pair_rows)
+        return page(
+            self._title(), notes(self.warnings, is_warning=True), table(heads, drawn), pairs, notes(self._notes())
+        )
+
+    def _title(self) -> str:
+        return f"{len(self.scores)} variants on {len(self.sample):,} rows"
+
+    def _shown(self) -> tuple[list[str], list[list[Cell]]]:
+        has_gold = self.gold is not None
+        heads = [
+            "variant",
+            *([f"{self.measure} (95 %)"] if has_gold else []),
+            "$ / 1,000 rows",
+            "p50",
+            "p95",
+            "answered",
+            "errors",
+        ]
+        rows: list[list[Cell]] = []
+        for one in self.scores:
+            quality: list[Cell] = [one.quality] if one.quality is not None else []
+            errors = ", ".join(f"{kind} {count:,}" for kind, count in one.errors.items()) or "none"
+            rows.append(
+                [
+                    one.name,
+                    *quality,
+                    "unknown" if math.isnan(one.usd_per_1000) else f"${one.usd_per_1000:,.3f}",
+                    _seconds(one.p50_seconds),
+                    _seconds(one.p95_seconds),
+                    f"{one.answered:,} of {one.rows:,}",
+                    errors,
+                ]
+            )
+        return heads, rows
+
+    def _notes(self) -> list[str]:
+        paid = sum({one.run_id: float(one.paid) for one in self.tried}.values())
+        lines = [f"This comparison paid ${paid:,.4f}; .run(name) pays only for the rest of the frame."]
+        if self.judge_usd:
+            lines.append(f"The judge cost ${self.judge_usd:,.4f}.")
+        return lines
+
+
+def _record(one: Score, comparison: Comparison) -> dict[str, Any]:
+    name = comparison.measure.replace(" ", "_")
+    found = one.quality
+    quality = {} if found is None else {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    others = {"exact": one.exact, "macro_f1": one.macro_f1, "kappa": one.kappa}
+    return {
+        "variant": one.name,
+        "answered": one.answered,
+        "errors": sum(one.errors.values()),
+        **{f"errors_{kind}": count for kind, count in one.errors.items()},
+        "paid_usd": one.paid_usd,
+        "usd_per_1000": one.usd_per_1000,
+        "input_tokens": one.input_tokens,
+        "output_tokens": one.output_tokens,
+        "p50_seconds": one.p50_seconds,
+        "p95_seconds": one.p95_seconds,
+        **quality,
+        **(others if found is not None else {}),
+    }
+
+
+def _as_text(cell: Cell, kind: Kind) -> str:
+    if isinstance(cell, str):
+        return cell
+    if kind == "numbers":
+        return f"{cell.estimate:.3g} ({cell.low:.3g} to {cell.high:.3g})"
+    return f"{share_text(cell.estimate)} ({100 * cell.low:.1f} to {100 * cell.high:.1f})"
+
+
+def _seconds(value: float) -> str:
+    return "–" if math.isnan(value) else elapsed(value)
+
+
+def _verdict(pair: Pair) -> str:
+    if pair.better is None or math.isnan(pair.p_value):
+        return "–"
+    return (
+        f"{pair.better} (p = {pair.p_value:.3f})"
+        if pair.is_beyond_chance
+        else f"within chance (p = {pair.p_value:.2f})"
+    )

@@ -1,0 +1,327 @@
+"""Labelling by hand: a random sample of rows, one after the other, each label kept as soon as it is given.
+
+The state and its rules; what is seen of it, ``panel`` draws. How the sample is drawn stands in ``statistics.samples``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..bridge import is_interactive
+from ..config import journal_path
+from ..errors import InputError, nearest
+from ..frames.calls import call_of, maps_of
+from ..frames.outputs import column_label
+from ..frames.rows import column_names, python_values
+from ..prompt.template import compile_prompt
+from ..report.recent_runs import RUN_ATTRIBUTE
+from ..statistics.samples import simple_sample, stratified_sample
+from ..store.journal import Journal
+from ..store.labels import LabelBook, row_key
+from .subjects import SAMPLE_ATTRIBUTE, answer_column, classes_of
+
+MOST_CHOICES = 30
+"""More labels than this are typed, not clicked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row to label: its place, what it says by column, the answer, and its group in the sample."""
+
+    position: int
+    texts: tuple[tuple[str, str], ...]
+    answer: Any
+    group: Hashable
+
+    @property
+    def key(self) -> bytes:
+        """What the label belongs to."""
+        return row_key([text for _name, text in self.texts])
+
+
+class Review:
+    """A sample of rows to label by hand; made by ``out.claude.review()``.
+
+    In a notebook with ipywidgets it is shown as a panel. Without, label by code (``give``) or in a spreadsheet
+    (``to_csv``, ``read_csv``).
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The sample, in the order of showing.
+    index : pandas.Index
+        Of the frame.
+    book : LabelBook
+        Keeps the labels.
+    choices : sequence
+        Labels to choose from; empty = any text.
+    sizes : mapping
+        Rows of each group in the whole frame.
+    is_blind : bool
+        Hide the answers.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        index: pd.Index[Any],
+        book: LabelBook,
+        *,
+        choices: Sequence[Any] = (),
+        sizes: dict[Hashable, int] | None = None,
+        is_blind: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.items = tuple(items)
+        self.choices = tuple(choices)
+        self.is_blind = is_blind
+        self._index = index
+        self._book = book
+        self._sizes = sizes or {}
+        self._clock = clock
+        known = book.read([item.key for item in self.items])
+        self._labels = {item.position: known[item.key] for item in self.items if item.key in known}
+        self.place = self._next_open(0)
+
+    def __repr__(self) -> str:
+        done = f"{len(self._labels):,} of {len(self.items):,} rows labelled"
+        return f"<review: {done}; .show() for the panel, .labels for the labels, .to_csv(path) for a spreadsheet>"
+
+    # -- labelling -----------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Item | None:
+        """The row that is shown; None at the end."""
+        return self.items[self.place] if self.place < len(self.items) else None
+
+    @property
+    def labelled(self) -> int:
+        """Rows with a label."""
+        return len(self._labels)
+
+    def label_of(self, item: Item) -> Any:
+        """Return the label that was given to a row; None where there is none."""
+        return self._labels.get(item.position)
+
+    def give(self, label: Any) -> None:
+        """Keep a label for the row that is shown, and go to the next one without a label.
+
+        Raises
+        ------
+        InputError
+            For a label that is none of the choices, or when there is no row left.
+        """
+        item = self.current
+        if item is None:
+            raise InputError("every row of the sample has been shown")
+        label = self._checked(label)
+        self._book.give(item.key, label, self._clock())
+        self._labels[item.position] = label
+        self.place = self._next_open(self.place + 1)
+
+    def confirm(self) -> None:
+        """Say that the answer of the row that is shown is right."""
+        item = self.current
+        if item is not None and item.answer is not None and not self.is_blind:
+            self.give(item.answer)
+
+    def skip(self) -> None:
+        """Go on without a label."""
+        self.place = min(self.place + 1, len(self.items))
+
+    def back(self) -> None:
+        """Go back to the row before, to label it anew."""
+        self.place = max(self.place - 1, 0)
+
+    def _next_open(self, start: int) -> int:
+        places = range(start, len(self.items))
+        return next((place for place in places if self.items[place].position not in self._labels), len(self.items))
+
+    def _checked(self, label: Any) -> Any:
+        if isinstance(label, str):
+            label = label.strip()
+        if label is None or label == "":
+            raise InputError("a label must not be empty; skip() leaves the row out")
+        if self.choices and label not in self.choices:
+            by_text = {str(choice): choice for choice in self.choices}
+            if str(label) not in by_text:
+                raise InputError(f"{label!r} is none of the labels; {nearest(str(label), list(by_text))}")
+            return by_text[str(label)]
+        return label
+
+    # -- what comes of it ----------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> pd.Series[Any]:
+        """The labels on the frame's own index, missing where there is none; for ``audit`` and ``compare``.
+
+        Its ``attrs`` know how the sample was drawn, so that ``audit`` can weigh the rows.
+        """
+        values: list[Any] = [None] * len(self._index)
+        for position, label in self._labels.items():
+            values[position] = label
+        found = pd.Series(values, index=self._index, dtype=object, name="gold")
+        if len(self._sizes) > 1:
+            groups = {item.position: item.group for item in self.items if item.position in self._labels}
+            found.attrs[SAMPLE_ATTRIBUTE] = {"sizes": dict(self._sizes), "groups": groups}
+        return found
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the sample for a spreadsheet: fill the column ``gold``, save, and :meth:`read_csv` it.
+
+        Formulas in the texts are disarmed by a leading apostrophe.
+        """
+        records = []
+        for item in self.items:
+            label = self._labels.get(item.position)
+            record = {"row": item.position, **{name: _plain(text) for name, text in item.texts}}
+            if not self.is_blind:
+                record["answer"] = "" if item.answer is None else _plain(str(item.answer))
+            records.append({**record, "gold": "" if label is None else str(label)})
+        target = Path(path)
+        pd.DataFrame(records).to_csv(target, index=False)
+        return target
+
+    def read_csv(self, path: str | Path) -> int:
+        """Take the labels of a file that :meth:`to_csv` wrote, and return how many there are.
+
+        Raises
+        ------
+        InputError
+            For a file without its columns, rows of another sample, or labels that are none of the choices.
+        """
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if not {"row", "gold"} <= set(table.columns):
+            raise InputError(f"{path} has no columns 'row' and 'gold'; it must be a file that to_csv() wrote")
+        by_row = {str(item.position): item for item in self.items}
+        given = [(row, label) for row, label in zip(table["row"], table["gold"], strict=True) if label.strip()]
+        unknown = next((row for row, _label in given if row not in by_row), None)
+        if unknown is not None:
+            raise InputError(f"row {unknown} of {path} is not in this sample; use the same frame, rows= and seed=")
+        checked = [(by_row[row], self._checked(label)) for row, label in given]
+        for item, label in checked:
+            self._book.give(item.key, label, self._clock())
+            self._labels[item.position] = label
+        self.place = self._next_open(0)
+        return len(checked)
+
+    def show(self) -> None:
+        """Show the panel in the running cell (needs the extra ``[notebook]``)."""
+        from .panel import show_review
+
+        show_review(self)
+
+
+def _plain(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula. Source: OWASP, CSV injection."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def review_frame(
+    frame: pd.DataFrame,
+    rows: int = 100,
+    *,
+    column: str | None = None,
+    by: str | None = None,
+    show: Sequence[str] | str | None = None,
+    blind: bool = False,
+    seed: int = 0,
+    journal: bool | str | Path = True,
+) -> Review:
+    """Return a review of a mapped frame; see ``ClaudeFrame.review``."""
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise InputError(f"rows must be a whole number of at least 1, not {rows!r}")
+    label = answer_column(frame, column)
+    answers = classes_of(frame[label])
+    answered = [position for position, value in enumerate(answers) if value is not None]
+    if not answered:
+        raise InputError("no row has an answer, so there is nothing to review")
+    groups, order = _groups(frame, by, label, answers, answered)
+    drawn, sizes = _draw(groups, order, answered, rows, seed)
+    names = _shown_columns(frame, show, label)
+    texts = {name: python_values(frame[_labelled(frame, name)]) for name in names}
+    items = [
+        Item(
+            position,
+            tuple((name, "" if cells[position] is None else str(cells[position])) for name, cells in texts.items()),
+            answers[position],
+            group,
+        )
+        for position, group in drawn
+    ]
+    dtype = frame[label].dtype
+    choices = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else []
+    choices = [True, False] if str(dtype) == "boolean" else choices
+    book = LabelBook(Journal.open(journal_path(journal), is_explicit=not isinstance(journal, bool)), str(label))
+    shown = choices if len(choices) <= MOST_CHOICES else []
+    review = Review(items, frame.index, book, choices=shown, sizes=sizes, is_blind=blind)
+    if is_interactive():
+        review.show()
+    return review
+
+
+def _groups(
+    frame: pd.DataFrame, by: str | None, label: Hashable, answers: list[Any], answered: list[int]
+) -> tuple[list[Hashable], list[Hashable]]:
+    """Return the group of each answered row, and the order in which groups are shown; no order = mixed."""
+    if by is None:
+        return ["all"] * len(answered), ["all"]
+    if by == "answer":
+        return [str(answers[position]) for position in answered], []
+    if by == "agreement":
+        name = f"{label}_agreement"
+        if name not in column_names(frame):
+            raise InputError("by='agreement' needs a frame that was mapped with sample=3, vote=True")
+        shares = python_values(frame[_labelled(frame, name)])
+        # An agreement of 2 of 3 is not exactly 0.66; only full agreement is told apart.
+        is_agreed = [shares[position] is not None and math.isclose(shares[position], 1.0) for position in answered]
+        return ["agree" if one else "disagree" for one in is_agreed], ["disagree", "agree"]
+    cells = python_values(frame[answer_column(frame, by)])
+    return [str(cells[position]) for position in answered], []
+
+
+def _draw(
+    groups: list[Hashable], order: list[Hashable], answered: list[int], rows: int, seed: int
+) -> tuple[list[tuple[int, Hashable]], dict[Hashable, int]]:
+    """Return positions with their groups, and the groups' sizes; each group's part is random, in random order."""
+    sizes = {group: groups.count(group) for group in dict.fromkeys(groups)}
+    if len(sizes) == 1:
+        group = groups[0]
+        return [(answered[place], group) for place in simple_sample(len(answered), rows, seed)], sizes
+    drawn = stratified_sample(groups, rows, seed)
+    if order:
+        return [(answered[place], group) for group in order for place in drawn.get(group, ())], sizes
+    every = [(answered[place], group) for group, places in drawn.items() for place in places]
+    return [every[place] for place in simple_sample(len(every), len(every), seed)], sizes
+
+
+def _shown_columns(frame: pd.DataFrame, show: Sequence[str] | str | None, label: Hashable) -> list[str]:
+    """Return the columns to read: those asked for, else those that the prompt reads, else all but the answers."""
+    names = column_names(frame)
+    if show is not None:
+        wanted = [show] if isinstance(show, str) else list(show)
+        for name in wanted:
+            answer_column(frame, name)
+        return wanted
+    call = call_of(str(frame.attrs.get(RUN_ATTRIBUTE)))
+    made = {str(label)}
+    with contextlib.suppress(InputError):  # a frame with an answer column of the analyst's own
+        made |= {name for one in maps_of(frame) for name in one.columns.names}
+    others = [name for name in names if name not in made]
+    if call is not None and isinstance(call.prompt, str):
+        with contextlib.suppress(InputError):  # columns were renamed since
+            return list(compile_prompt(call.prompt, names).columns)
+    return others
+
+
+def _labelled(frame: pd.DataFrame, name: str) -> Hashable:
+    label = column_label(frame, name)
+    return label if label in frame.columns else answer_column(frame, name)

@@ -1,0 +1,220 @@
+"""Variants of a map on one sample: prepared, run together, and what each answered and used, from the journal.
+
+How well they did is judged in ``scores``; what is shown, in ``compare``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..bridge import Control
+from ..engine.budget import Budget
+from ..engine.group import SessionGroup
+from ..engine.session import Session
+from ..errors import InputError, nearest
+from ..frames.frame_map import FrameMap
+from ..frames.tasks import classification
+from ..frames.votes import elect
+from ..records import Outcome
+from ..store.journal import Journal
+
+_USED = "SELECT request_id, ended - started, input_tokens, output_tokens, cost FROM attempts WHERE kind IS NULL"
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One way to ask: prompt and options, complete."""
+
+    name: str
+    prompt: Any
+    options: Mapping[str, Any]
+
+    def prepare(self, frame: Any, out: str) -> FrameMap:
+        """Return this variant's map over some rows."""
+        return FrameMap(frame, self.prompt, out, self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one answer took: seconds, tokens, US dollars (None without a known price)."""
+
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """What became of a variant on the sample.
+
+    Attributes
+    ----------
+    variant : Variant
+        How it was asked.
+    outcomes : tuple of Outcome
+        One per row of the sample.
+    answers : list
+        The answers to compare; None where there is none.
+    dtype : str
+        What they are: a pandas dtype, or ``"text"``.
+    used : list of Used or None
+        What each row's answers took, whenever they were bought.
+    paid : Decimal
+        US dollars that this comparison paid for it.
+    run_id : str
+        Its record.
+    """
+
+    variant: Variant
+    outcomes: tuple[Outcome, ...]
+    answers: list[Any]
+    dtype: str
+    used: list[Used | None]
+    paid: Decimal
+    run_id: str
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Rows without an answer, by kind."""
+        kinds = [outcome.kind for outcome in self.outcomes if outcome.kind is not None]
+        return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def make_variants(
+    prompt: Any, variants: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], labels: Sequence[str] | None
+) -> list[Variant]:
+    """Return the variants: what all share, and what each sets itself.
+
+    Raises
+    ------
+    InputError
+        For fewer than one variant, or one that is no mapping.
+    """
+    if not isinstance(variants, Mapping) or not variants:
+        raise InputError('variants must be a mapping such as {"haiku": {}, "opus": {"model": "claude-opus-5-5"}}')
+    found = []
+    for name, own in variants.items():
+        if not isinstance(own, Mapping):
+            raise InputError(f"variant {name!r} must be a mapping of options, not {own!r}")
+        every = {**options, **own}
+        asked = every.pop("prompt", prompt)
+        own_labels = every.pop("labels", labels)
+        if own_labels is not None:
+            every = classification(own_labels, every, multiple=False)
+        found.append(Variant(str(name), asked, every))
+    return found
+
+
+def try_together(frame: Any, variants: Sequence[Variant], *, out: str, column: str | None = None) -> list[Tried]:
+    """Run the variants over the same rows as one run, and return what became of each.
+
+    Variants that ask the very same are asked once. The first variant's budget, bar and bridge count for all.
+    """
+    prepared = [variant.prepare(frame, out) for variant in variants]
+    places = [_place(one, column) for one in prepared]
+    control, budget = Control(), Budget(cap=prepared[0].settings.budget)
+    sessions: list[Session] = []
+    of_variant: list[int] = []
+    for number, variant in enumerate(variants):
+        same = next((n for n in range(number) if _asks_the_same(variants[n], variant)), None)
+        if same is None:
+            of_variant.append(len(sessions))
+            sessions.append(prepared[number].session(control=control, budget=budget))
+        else:
+            of_variant.append(of_variant[same])
+    SessionGroup(sessions).run()
+    return [
+        _tried(variant, one, sessions[session], place)
+        for variant, one, session, place in zip(variants, prepared, of_variant, places, strict=True)
+    ]
+
+
+def _asks_the_same(one: Variant, other: Variant) -> bool:
+    # By repr, since options may hold types and frames, which cannot be compared.
+    return one.prompt == other.prompt and repr(sorted(one.options.items())) == repr(sorted(other.options.items()))
+
+
+def _place(prepared: FrameMap, column: str | None) -> int | None:
+    """Return which field is compared; None = the text."""
+    if prepared.schema is None:
+        return None
+    names = [field.column for field in prepared.schema.fields]
+    if column is None and len(names) > 1:
+        raise InputError(f"the schema has several fields; say which to compare with column=, one of {', '.join(names)}")
+    if column is not None and column not in names:
+        raise InputError(f"the schema has no field {column!r}; {nearest(column, names)}")
+    return 0 if column is None else names.index(column)
+
+
+def _tried(variant: Variant, prepared: FrameMap, session: Session, place: int | None) -> Tried:
+    every = [outcome for outcome in session.results.outcomes if outcome is not None]
+    samples = prepared.columns.samples
+    rows = elect(every, samples, prepared.schema)[0] if prepared.columns.has_vote else every[::samples]
+    answers = [_answer(outcome, place) for outcome in rows]
+    return Tried(
+        variant=variant,
+        outcomes=tuple(rows),
+        answers=answers,
+        dtype="text" if place is None or prepared.schema is None else prepared.schema.fields[place].dtype,
+        used=rows_used(session, prepared),
+        paid=session.stats.cost,
+        run_id=session.run_id,
+    )
+
+
+def _answer(outcome: Outcome, place: int | None) -> Any:
+    if outcome.kind is not None:
+        return None
+    if place is None:
+        return outcome.text
+    return None if outcome.values is None else outcome.values.columns[place]
+
+
+def rows_used(session: Session, prepared: FrameMap) -> list[Used | None]:
+    """Return what the answers of each row took, whenever they were bought; None for a row without any."""
+    known, samples = _used(session), prepared.columns.samples
+    parts = [known.get(str(outcome.request_id)) for outcome in session.results.outcomes if outcome is not None]
+    return [_sum(parts[start : start + samples]) for start in range(0, len(parts), samples)]
+
+
+def _used(session: Session) -> dict[str, Used]:
+    """Return what answers took, by request id: of this run, and of earlier ones that the journal remembers."""
+    ids = sorted({str(one.request_id) for one in session.results.outcomes if one is not None and one.request_id})
+    journal = session.journal
+    if journal.path is None:
+        return _read_used(journal, ids)
+    with closing(Journal.open(journal.path)) as opened:
+        return _read_used(opened, ids)
+
+
+def _read_used(journal: Journal, ids: Sequence[str]) -> dict[str, Used]:
+    found: dict[str, Used] = {}
+    for start in range(0, len(ids), _CHUNK):
+        keys = ids[start : start + _CHUNK]
+        for key, seconds, asked, answered, usd in journal.query(
+            f"{_USED} AND request_id IN ({', '.join('?' * len(keys))})", keys
+        ):
+            found[key] = Used(float(seconds), asked or 0, answered or 0, None if usd is None else float(usd))
+    return found
+
+
+def _sum(parts: Sequence[Used | None]) -> Used | None:
+    """Return what all draws of a row took; they travel side by side, so the slowest one counts."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    usd = [part.usd for part in known]
+    return Used(
+        max(part.seconds for part in known),
+        sum(part.input_tokens for part in known),
+        sum(part.output_tokens for part in known),
+        None if None in usd else float(np.sum([one for one in usd if one is not None])),
+    )

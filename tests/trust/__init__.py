@@ -1,0 +1,1 @@
+"""Decide and trust: preview, compare, review, audit."""

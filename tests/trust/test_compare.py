@@ -1,0 +1,285 @@
+"""Comparisons and previews on the simulator: what is paid, what is said, what is warned about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from claude_parallel.errors import InputError
+from claude_parallel.simulation import Simulator
+from claude_parallel.trust.comparison import Comparison
+
+from .worlds import LABELS, reviews, serve
+
+VARIANTS: dict[str, dict[str, Any]] = {"haiku": {}, "opus": {"model": "claude-opus-5-5"}}
+
+
+@pytest.fixture
+def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulated account that answers at once, and a journal of its own."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    monkeypatch.setenv("CLAUDE_PARALLEL_PROGRESS", "0")
+    with serve() as running:
+        yield running
+
+
+def compare(frame: pd.DataFrame, variants: dict[str, dict[str, Any]] = VARIANTS, **options: Any) -> Comparison:
+    """Compare on the truth column unless told otherwise."""
+    return frame.claude.compare("{text}", variants, **{"labels": LABELS, "gold": "truth", "rows": 80, **options})
+
+
+def test_variants_are_judged_on_the_same_rows_and_the_sample_is_paid_once(sim: Simulator) -> None:
+    """Accuracy by hand, dollars, and the whole run pays for the rest alone."""
+    frame = reviews(300)
+    found = compare(frame)
+    table = found.table
+    hard = (found.sample["text"].str.contains("hard") & (found.sample["truth"] == "good")).mean()
+    assert table.index.tolist() == ["haiku", "opus"]
+    assert table.loc["opus", "accuracy"] == 1.0
+    assert table.loc["haiku", "accuracy"] == pytest.approx(1 - hard)
+    assert table.loc["haiku", "accuracy_low"] < 1 - hard < table.loc["haiku", "accuracy_high"]
+    assert table.loc["opus", "usd_per_1000"] > 10 * table.loc["haiku", "usd_per_1000"] > 0
+    assert table["answered"].tolist() == [80, 80]
+    assert (table["p50_seconds"] > 0).all()
+    assert sim.ledger.requests == 160
+
+    out = found.run("haiku")
+    assert sim.ledger.requests == 160 + 220
+    assert len(out) == 300
+    assert (out.loc[found.sample.index, "response_cost"] == 0.0).all()
+
+
+def test_the_same_comparison_again_costs_nothing_and_says_the_same(sim: Simulator) -> None:
+    """Dollars per 1,000 rows and seconds come from the journal; what is paid now is 0."""
+    frame = reviews(100)
+    first, second = compare(frame), compare(frame)
+    assert sim.ledger.requests == 160
+    same = ["accuracy", "usd_per_1000", "input_tokens", "p50_seconds", "macro_f1", "kappa"]
+    pd.testing.assert_frame_equal(first.table[same], second.table[same])
+    assert (first.table["paid_usd"] > 0).all()
+    assert (second.table["paid_usd"] == 0).all()
+
+
+def test_identical_variants_are_asked_once(sim: Simulator) -> None:
+    """A variant that sets what is set already is the same one."""
+    found = compare(reviews(100), {"a": {}, "b": {}, "c": {"model": "claude-opus-5-5"}})
+    assert sim.ledger.requests == 160
+    assert found.table.loc["a", "accuracy"] == found.table.loc["b", "accuracy"]
+
+
+def test_pairs_disagreements_and_the_verdict(sim: Simulator) -> None:
+    """The rows on which they differ are the hard ones, and the difference is beyond chance."""
+    found = compare(reviews(1_000), rows=300)
+    (pair,) = found.pairs
+    assert pair.better == "opus"
+    assert pair.is_beyond_chance
+    assert found.warnings == ()
+    assert found.disagreements["text"].str.contains("good hard").all()
+    assert {"gold", "haiku", "opus"} <= set(found.disagreements.columns)
+    assert pair.agreement == pytest.approx(1 - len(found.disagreements) / 300)
+    assert found.pair_table.loc[0, "better"] == "opus"
+
+
+def test_a_difference_within_chance_is_said(sim: Simulator) -> None:
+    """With few rows: choose by price."""
+    found = compare(reviews(400, seed=3), rows=20)
+    assert any("no more than chance" in line and "'haiku' is cheaper" in line for line in found.warnings)
+
+
+def test_many_variants_on_one_gold_are_warned_about_and_rows_can_be_held_back(sim: Simulator) -> None:
+    """The held rows are other ones, and confirm() asks them."""
+    many = {f"v{number}": {"system": f"Be precise {number}."} for number in range(5)}
+    frame = reviews(200)
+    assert any("holdout=0.5" in line for line in compare(frame, many, rows=20).warnings)
+    frame = reviews(200).assign(text=lambda rows: rows["text"] + " (new)")
+    found = compare(frame, many, rows=40, holdout=0.5)
+    assert not any("holdout" in line for line in found.warnings)
+    assert len(found.sample) == 20
+    before = sim.ledger.requests
+    confirmed = found.confirm("v0")
+    assert sim.ledger.requests == before + 20
+    assert confirmed.rows == 20
+    assert confirmed.quality is not None
+    with pytest.raises(InputError, match="held back"):
+        compare(frame, rows=10).confirm("haiku")
+
+
+def test_one_budget_holds_for_all_variants(sim: Simulator) -> None:
+    """What is spent stays below it, whoever spends."""
+    with pytest.warns(UserWarning, match="budget"):
+        found = compare(reviews(200), rows=100, budget=0.05, max_tokens=100)
+    assert sum(float(one.paid) for one in found.tried) <= 0.05
+    assert found.table["errors"].sum() > 0
+
+
+def test_a_variant_that_the_api_refuses_does_not_cost_the_others(sim: Simulator) -> None:
+    """Its rows say why; the others are answered."""
+    with pytest.warns(UserWarning, match="stopped early"):
+        found = compare(reviews(60), {"haiku": {}, "typo": {"model": "claude-nothing-9"}}, rows=30)
+    assert found.table.loc["haiku", "answered"] == 30
+    assert found.table.loc["typo", "answered"] == 0
+
+
+def test_an_estimate_sends_nothing(sim: Simulator) -> None:
+    """Dollars for each variant and in all."""
+    found = compare(reviews(100), estimate=True)
+    assert found.index.tolist() == ["haiku", "opus", "total"]  # type: ignore[attr-defined]
+    assert sim.ledger.requests == 0
+
+
+def test_numbers_are_compared_by_how_far_they_are_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mean absolute error with a bootstrap interval, and the paired difference."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    frame = pd.DataFrame({"n": range(60), "truth": [float(n) for n in range(60)]})
+
+    def guess(body: Any) -> str:
+        number = float(str(body["messages"][-1]["content"]))
+        return json.dumps({"value": number + (2.0 if "haiku" in body["model"] else 0.5)})
+
+    with serve(guess):
+        found = frame.claude.compare("{n}", VARIANTS, schema=float, gold="truth", rows=60, progress=False)
+    assert found.kind == "numbers"
+    assert found.table["mean_absolute_error"].tolist() == pytest.approx([2.0, 0.5])
+    assert found.pairs[0].better == "opus"
+    assert found.pairs[0].is_beyond_chance
+    assert "2" in found._repr_html_()
+
+
+def test_texts_are_compared_letter_by_letter_by_words_and_by_a_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge sees only what differs, in either order, and its dollars stand apart."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    frame = pd.DataFrame({"t": [f"place {n}" for n in range(40)], "truth": [f"Town {n}." for n in range(40)]})
+    orders: list[bool] = []
+
+    def say(body: Any) -> str:
+        text = str(body["messages"][-1]["content"])
+        if "system" in body and "compare two answers" in str(body["system"]):
+            orders.append(text.index("Town") < text.index("The city"))
+            return json.dumps({"value": True})
+        number = text.split()[1]
+        return f"town {number}" if "haiku" in body["model"] else f"The city {number}"
+
+    with serve(say):
+        plain = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, progress=False)
+        judged = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, judge="claude-sonnet-5-5", progress=False)
+    assert plain.kind == "text"
+    assert plain.table["same_text"].tolist() == [1.0, 0.0]
+    assert plain.table["exact"].tolist() == [0.0, 0.0]
+    assert judged.table["judged_right"].tolist() == [1.0, 1.0]
+    assert judged.judge_usd > 0
+    assert len(orders) == 40
+    assert 5 < sum(orders) < 35
+
+
+def test_without_gold_there_is_agreement_and_price(sim: Simulator) -> None:
+    """And no claim about who is better."""
+    found = compare(reviews(100), gold=None, rows=30)
+    assert "accuracy" not in found.table.columns
+    assert found.pairs[0].better is None
+    assert 0.5 < found.pairs[0].agreement <= 1.0
+    assert "30 rows" in repr(found)
+
+
+def test_the_page_shows_intervals_and_leaves_dollars_alone(sim: Simulator) -> None:
+    """MathJax must not read two prices as a formula."""
+    html = compare(reviews(100))._repr_html_()
+    assert 'class="tex2jax_ignore mathjax_ignore"' in html
+    assert html.count("<svg") == 2
+    pytest.importorskip("matplotlib").use("agg")
+    assert compare(reviews(100)).plot().axes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variants": {}}, "variants"),
+        ({"variants": {"a": 5}}, "'a'"),
+        ({"rows": 0}, "rows"),
+        ({"holdout": 1.0}, "holdout"),
+        ({"judge": "m"}, "judge"),
+        ({"variants": {"a": {"modell": "x"}}}, "modell"),
+    ],
+)
+def test_what_cannot_work_is_refused(sim: Simulator, options: dict[str, Any], message: str) -> None:
+    """One clear line."""
+    variants = options.pop("variants", VARIANTS)
+    with pytest.raises(InputError, match=message):
+        compare(reviews(40), variants, **options)
+
+
+def test_a_comparison_of_a_series_and_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same at half price."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    frame = reviews(30)
+    with serve(batch_seconds=0.2):
+        live = compare(frame, rows=20, progress=False, journal=tmp_path / "live")
+        cheap = frame["text"].claude.compare(
+            "{}",
+            VARIANTS,
+            labels=LABELS,
+            gold=frame["truth"],
+            rows=20,
+            batch=True,
+            progress=False,
+            journal=tmp_path / "b",
+        )
+    assert cheap.table["accuracy"].tolist() == live.table["accuracy"].tolist()
+    assert cheap.table["paid_usd"].sum() == pytest.approx(live.table["paid_usd"].sum() / 2, rel=0.01)
+
+
+# -- preview ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_says_what_the_whole_costs_and_is_not_paid_again(sim: Simulator) -> None:
+    """The interval holds what the whole run then really costs."""
+    frame = reviews(400)
+    few = frame.claude.preview("{text}", rows=40, schema=str)
+    assert len(few) == 40
+    assert few.index.is_monotonic_increasing
+    whole = few.claude.run.totals["whole"]
+    assert sim.ledger.requests == 40
+    assert "all 400 rows" in repr(few.claude.run)
+    assert "all 400 rows" in few.claude.run._repr_html_()
+    out = frame.claude.map("{text}", schema=str)
+    assert sim.ledger.requests == 400
+    total = float(out["response_cost"].sum() + few["response_cost"].sum())
+    low, mean, high = whole["usd"]
+    assert low <= total <= high
+    assert mean == pytest.approx(total, rel=0.05)
+    assert whole["left_usd"] == pytest.approx(total - float(few["response_cost"].sum()), rel=0.06)
+
+
+def test_a_preview_is_random_and_repeatable(sim: Simulator) -> None:
+    """The same rows again cost nothing and say the same about the whole; another seed draws others."""
+    frame = reviews(200)
+    first = frame.claude.preview("{text}", rows=10)
+    again = frame.claude.preview("{text}", rows=10)
+    assert first.index.tolist() == again.index.tolist()
+    assert sim.ledger.requests == 10
+    assert again.claude.run.totals["whole"]["usd"] == pytest.approx(first.claude.run.totals["whole"]["usd"])
+    assert frame.claude.preview("{text}", rows=10, seed=1).index.tolist() != first.index.tolist()
+
+
+def test_a_preview_in_equal_parts_skips_nothing_silently(sim: Simulator) -> None:
+    """Rows that cannot be asked count as they do in the whole."""
+    frame = reviews(200)
+    frame.loc[frame.index[:100], "text"] = None
+    few = frame.claude.preview("{text}", rows=20)
+    assert 3 <= few["response_error"].str.startswith("skipped").sum() <= 17
+    parts = reviews(200).claude.preview("{text}", rows=20, by="truth")
+    assert parts["truth"].value_counts().tolist() == [10, 10]
+    assert "equal parts" in repr(parts.claude.run)
+    assert len(frame["text"].claude.preview("{}", rows=4)) == 4
+
+
+def test_a_preview_can_be_estimated(sim: Simulator) -> None:
+    """Nothing is sent."""
+    assert reviews(50).claude.preview("{text}", rows=5, estimate=True).to_frame()["rows"].tolist() == [5] * 4
+    assert sim.ledger.requests == 0
