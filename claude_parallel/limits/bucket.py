@@ -1,34 +1,38 @@
-"""One limit: what we owe to the bucket that keeps it, and when the next request may go.
+"""One token bucket: how much of one limit is left, and when the next request fits.
 
-Facts are the limit that a header told or the user gave, our own sends, and refusals; beliefs stand in ``burst``,
-``share`` and ``guess``. What we owe is one moment, `full_at`: when the bucket would be full again if nobody else used
-it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift.
+A bucket refills continuously at ``limit / 60`` a second up to one minute's worth, as the API's own does (source: rate
+limits, "token bucket algorithm"). What is charged when, and what a refusal means, is decided in ``limits``.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..records import Dimension, RateLimitStatus
-from .burst import CHECKED_GROWTH_SECONDS, FIRST_SECONDS, MINUTE, MOST_MARGIN_SECONDS, Burst
-from .guess import BURST_SECONDS, Guess
-from .share import MEASURED_SECONDS, Share
-from .sight import Sight
+
+PACE_TOLERANCE_SECONDS = 0.05
+"""How far sends may run ahead of the pace: hides timer jitter, stays below any burst window seen (0.2 s)."""
+
+UNPACED = 64.0
+"""From this multiple of the refill rate on the pace no longer binds: a whole minute's worth within a second."""
 
 SHORTEST_WAIT_SECONDS = 1e-6
 """A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
 
-ALONE = 1.5
-"""A call that was refused while little more than itself was owed: somebody else has used the bucket, or it is so small
-that only one call fits, and this one came a little early."""
-
-SLACK_STEP, MOST_SLACK = 0.02, 0.04
-"""What the latter adds to the wait for a full bucket, and how much at most, as a share of the call's refill: jitter is
-small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
-
-PROVEN_SHARE = 0.98
-"""A refusal below this share of what was accepted lately is not explained by our own use."""
+_LEAST_SHARE = 0.1
+_DRAIN_SECONDS = 3.0
+_DRAIN_WEIGHT = 0.5
+_DRAIN_NOISE = 0.03
+_FORGET_SECONDS = 120.0
+_CAUTION_SECONDS = 0.1
+_CAUTION_SHARE = 0.03
+_MOST_CAUTION_SECONDS = 2.0
+_POLICED_FILL = 0.5
+_CATCH_UP = 1.25
+_CHECK_SECONDS = 1.0
+_LOW_SHARE = 0.05
+_LOW_SPEED = 3.0
 
 
 def settled(seconds: float) -> float:
@@ -38,268 +42,262 @@ def settled(seconds: float) -> float:
 
 @dataclass(slots=True)
 class Bucket:
-    """One limit that is charged when a request arrives.
+    """The client's account of one limit.
+
+    Requests and input tokens are counted by the server as a call arrives, output tokens as they are written (source:
+    rate limits, "OTPM"). We charge all three when we send, so that calls in flight are never forgotten.
 
     Attributes
     ----------
     dimension : str
         What is limited.
     rounding : float
-        Half a step of the server's ``remaining``, or a whole one where it is rounded down.
-    server_limit, user_limit, limit : float
-        Per minute: as the server tells it, as the user gave it, and the tighter of both; infinite while unknown.
-    told_at : float
-        When the request was sent whose answer told the limit last.
-    known_at : float
-        Since when there is a limit.
-    rate : float
-        What comes back per second.
-    full_at : float
-        When the bucket is full again, by our own use.
-    idle_at : float
-        When it last was.
-    used : float
-        All that the server has counted of ours.
-    began_at : float or None
-        When we first used it.
-    call : float
-        What the last call took.
-    accepted : float
-        The most that was owed lately when a call was accepted, in seconds.
-    slack : float
-        Seconds to wait longer for a bucket that has to be full.
-    refused_at, used_then : float
-        When the last episode of refusals began, and `used` then.
+        Half a step of the server's `remaining` (the API rounds tokens to 1,000).
+    counts_at_end : bool
+        True where the server counts at the end of a call (output).
+    limit : float
+        Requests or tokens per minute; infinite while unknown.
+    told : float
+        The limit as the server tells it.
+    given : float
+        The limit as the user gave it.
+    level : float
+        What is left once everything in flight has landed; below zero after an underestimate.
+    stamp : float
+        When `level` was last brought up to date, in seconds of the gate's clock.
+    owed : float
+        Charged by us, not yet counted by the server; always 0 unless it counts at the end.
+    counted : float
+        Everything that the server has counted of ours; differences of it tell what it counted meanwhile.
+    reserve : float
+        What must stay in the bucket, learnt from refusals: most of it where short bursts are policed.
+    lag : float
+        Seconds between charge and count, where they differ: the latency of an answer.
+    drain : float
+        What others seem to take, per second: another process, or a server slower than it says.
+    pace_at : float
+        When the next request is due if requests are spread evenly.
+    synced_at : float
+        When a refusal told the level exactly, without whatever was then still on its way to be refused.
+    anchor : tuple of float or None
+        An earlier rate_limit: when its request was sent, what remained, and `counted` then.
+    gap, excess : float
+        By how much the level is too low, or too high, at least, according to all rate_limits since `checked_at`.
+    checked_at : float
+        When the level was last corrected by rate_limits.
     """
 
     dimension: Dimension
     rounding: float = 0.0
-    server_limit: float = math.inf
-    user_limit: float = math.inf
+    counts_at_end: bool = False
     limit: float = math.inf
-    told_at: float = -math.inf
-    known_at: float = -math.inf
-    rate: float = math.inf
-    full_at: float = -math.inf
-    idle_at: float = -math.inf
-    used: float = 0.0
-    began_at: float | None = None
-    call: float = 1.0
-    accepted: float = 0.0
-    slack: float = 0.0
-    refused_at: float = -math.inf
-    used_then: float = 0.0
-    burst: Burst = field(default_factory=Burst)
-    share: Share = field(default_factory=Share)
-    guess: Guess = field(default_factory=Guess)
-    sight: Sight = field(default_factory=Sight)
-    recalled: float = 0.0
-
-    @property
-    def lends_calls(self) -> float:
-        """How many calls may go at once beyond what comes back."""
-        return self.burst.allowed * self.rate / max(self.call, 1e-9)
-
-    def recall(self, limit: float, burst_seconds: float, now: float) -> None:
-        """Begin with what an earlier run has learnt; how much may go at once, once an answer confirms the limit."""
-        self.server_limit, self.recalled = limit, burst_seconds
-        self._set_limit(now)
+    told: float = math.inf
+    given: float = math.inf
+    level: float = math.inf
+    stamp: float = 0.0
+    owed: float = 0.0
+    counted: float = 0.0
+    reserve: float = 0.0
+    lag: float = 0.0
+    drain: float = 0.0
+    pace_at: float = -math.inf
+    synced_at: float = -math.inf
+    anchor: tuple[float, float, float] | None = None
+    gap: float = math.inf
+    excess: float = math.inf
+    checked_at: float = -math.inf
 
     @property
     def is_known(self) -> bool:
-        """True once there is a limit to keep, told, given or guessed."""
-        return self.rate != math.inf
+        """True once there is a limit to keep."""
+        return self.limit != math.inf
 
-    def restrict(self, user_limit: float, now: float) -> None:
-        """Keep below a limit of the user's; infinite = none."""
-        self.user_limit = user_limit
-        self._set_limit(now)
+    @property
+    def is_policed(self) -> bool:
+        """True where the server has refused although much was left: short bursts are policed."""
+        return self.reserve > self.limit / 2
 
-    def _set_limit(self, now: float) -> None:
-        limit = min(self.server_limit, self.user_limit)
+    @property
+    def rate(self) -> float:
+        """What comes back per second, for us."""
+        nominal = self.limit / 60
+        return max(nominal - self.drain, _LEAST_SHARE * nominal)
+
+    def set_limit(self, now: float) -> None:
+        """Keep the tighter of what was told and given; a bucket that was not known begins full."""
+        limit = min(self.told, self.given)
         if limit == self.limit:
             return
-        was_known, before, self.limit = self.is_known, self.rate, limit
-        self.rate = limit / MINUTE if limit != math.inf else self.guess.rate
-        if was_known and self.is_known:
-            # What was left of the bucket is left of it under another limit, too.
-            left = (self.burst.allowed - self.debt(now)) * before / self.rate
-            self.full_at = now + max(0.0, self.burst.allowed - left)
-        elif self.is_known:
-            self.known_at = now
-            if self.began_at is not None:
-                self.full_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
+        if not self.is_known:
+            self.level, self.stamp = limit - self.owed, now
+        self.limit = limit
+        self.level = min(self.level, limit)
+        self.reserve = _CAUTION_SECONDS * limit / 60 if self.is_known else 0.0
 
-    def debt(self, now: float) -> float:
-        """Return what we owe to the bucket, in seconds of refill."""
-        return self.full_at - now if self.full_at > now else 0.0
+    def refill(self, now: float) -> None:
+        """Bring the level up to `now`."""
+        seconds = now - self.stamp
+        if seconds > 0.0:
+            full, level = self.limit - self.owed, self.level + seconds * self.rate
+            self.level = level if level < full else full
+            if self.drain:
+                self.drain *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
+            self.stamp = now
 
-    # -- sending ---------------------------------------------------------------------------------------------------
+    def is_ready(self, amount: float, now: float) -> bool:
+        """Say at little cost that `amount` may surely go; False means: ask for the waits."""
+        self.refill(now)
+        if self.counts_at_end:
+            return self.level >= amount and self.level > self.reserve + 1.0 and self.pace_at <= now
+        return self.level >= amount + self.reserve and self.pace_at <= now
 
-    def wait(self, amount: float, now: float) -> float:
-        """Return the seconds until `amount` may go; 0 when it may."""
-        if self.rate == math.inf:
-            return 0.0
-        if self.limit == math.inf:
-            self.rate = self.guess.at(now)
-        seconds = self._missing(amount, now)
-        if seconds <= SHORTEST_WAIT_SECONDS:
-            return 0.0
-        if not self.share.lost:
-            self._hold(amount, seconds, now)
-            seconds = self._missing(amount, now)
-        return settled(seconds)
+    def level_wait(self, amount: float) -> float:
+        """Return the seconds until `amount` is there; call :meth:`refill` first.
 
-    def _missing(self, amount: float, now: float) -> float:
-        """Return the seconds that are missing; a call that is larger than the burst waits for a full bucket."""
-        cost, allowed = amount / self.rate, self.burst.allowed
-        owed = self.full_at - now
-        missing = owed + cost - allowed if cost < allowed else owed + self.slack
-        return max(missing, self.share.wait(now))
+        A request larger than the whole bucket goes when the bucket is full, and leaves it in debt.
+        """
+        if self.counts_at_end:
+            landed = min(1.0 + self.reserve, self.limit) - self.level - self.owed
+            missing = max(landed, self._least_position(amount) - self.level)
+        else:
+            missing = min(amount + self.reserve, self.limit) - self.level
+        return settled(missing / self.rate) if missing > 0.0 else 0.0
 
-    def _hold(self, amount: float, seconds: float, now: float) -> None:
-        self.burst.hold(seconds, self.debt(now), self.rate / max(amount, 1e-9), 0.0, now)
+    def _least_position(self, amount: float) -> float:
+        """Return the level below which no more output may be on its way.
 
-    def take(self, amount: float, now: float) -> None:
-        """Charge `amount` as it is sent."""
-        self.call = amount
-        if self.began_at is None:
-            self.began_at = now
-        if self.share.lost:
-            self.share.sent(amount / self.rate, now)
-            # What we do not owe by now, others have taken: it is not there to be sent at once when the share is back.
-            self.burst.seconds = min(self.burst.seconds, self.debt(now) + FIRST_SECONDS)
-        self._charge(amount, now)
+        Where bursts are policed, as much is under way as comes back in one latency, and half a burst beside it: then
+        the server's bucket is neither empty, which is refused, nor full, which is lost.
+        """
+        full = self.limit - self.owed
+        if not self.is_policed:
+            return min(amount, full)
+        room = _POLICED_FILL * (self.limit - self.reserve) + self.lag * self.rate
+        return self.limit + amount - room if amount < room else full
 
-    def _charge(self, amount: float, now: float) -> None:
-        self.used += amount
-        if self.rate != math.inf:
-            if self.full_at <= now:
-                self.full_at = self.idle_at = now
-            self.full_at += amount / self.rate
+    def pace_wait(self, now: float) -> float:
+        """Return the seconds until the pace lets the next request go."""
+        return settled(self.pace_at - PACE_TOLERANCE_SECONDS - now)
 
-    def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
-        """Correct a charge once its real weight is known; a bucket that was full since has forgotten it."""
-        self.used += real - charged
-        if sent_at >= self.idle_at and self.rate != math.inf:
-            self.full_at += (real - charged) / self.rate
+    def take(self, amount: float, now: float, speed: float) -> None:
+        """Charge `amount` as it is sent, and move the pace on at `speed` times the refill rate."""
+        self.level -= amount
+        if self.counts_at_end:
+            self.owed += amount
+        else:
+            self.counted += amount
+        if not self.is_known:
+            return
+        if self.counts_at_end and self.is_policed:
+            speed = _CATCH_UP
+        elif self.level < _LOW_SHARE * self.limit:
+            speed = min(speed, _LOW_SPEED)
+        if speed < UNPACED:
+            self.pace_at = max(self.pace_at, now) + amount / (self.rate * speed)
 
-    def cancel(self, charged: float, sent_at: float, now: float) -> None:
-        """Give a charge back: the server has counted nothing."""
-        self.land(charged, 0.0, sent_at, now)
+    def land(self, charged: float, real: float) -> None:
+        """Correct a charge once its real weight is known."""
+        self.level += charged - real
+        if self.counts_at_end:
+            self.owed = max(0.0, self.owed - charged)
+            self.counted += real
 
-    # -- learning --------------------------------------------------------------------------------------------------
+    def cancel(self, charged: float, sent_at: float) -> None:
+        """Give a charge back: the server refused, and counted nothing."""
+        if sent_at > self.synced_at:
+            self.level += charged
+        if self.counts_at_end:
+            self.owed = max(0.0, self.owed - charged)
+        else:
+            self.counted -= charged
 
-    def learn(self, status: RateLimitStatus, owed_then: float, sent_at: float, now: float) -> None:
-        """Correct limit and beliefs by what a response's headers say.
+    def learn(self, rate_limit: RateLimitStatus, sent_at: float, counted_then: float, now: float) -> None:
+        """Correct limit, level and drain by what a response's headers say.
 
         Parameters
         ----------
-        status : RateLimitStatus
+        rate_limit : RateLimitStatus
             Limit and remaining, true at some moment between `sent_at` and `now`.
-        owed_then : float
-            What was owed when that request was sent, itself included.
         sent_at : float
-            When that was.
+            When that request was sent.
+        counted_then : float
+            `counted` just after that request was charged.
         now : float
             The present, same clock.
-        """
-        if sent_at >= self.told_at:
-            self.told_at = sent_at
-            if status.limit != self.server_limit:
-                if self.server_limit != math.inf:
-                    self.recalled = 0.0
-                    self.burst.forget_hint()
-                self.server_limit = status.limit
-                self._set_limit(now)
-        if self.recalled:
-            self.burst.recall(min(self.recalled, math.inf if status.remaining is None else self._seconds_left(status)))
-            self.recalled = 0.0
-        if status.remaining is None or status.limit != self.server_limit:
-            return
-        owed, rate = self.debt(now), self.server_limit / MINUTE
-        self.accepted = max(self.accepted, owed_then)
-        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate)
-        most = high + self.rounding / rate
-        # A bucket in debt says 0 as well: only what is above its rounding is a lower bound. And while others use the
-        # account, what is left now will be theirs.
-        is_clipped = status.remaining <= self.rounding or bool(self.share.lost)
-        least = -math.inf if is_clipped else low - self.rounding / rate
-        if least > MINUTE + MOST_MARGIN_SECONDS:
-            # No bucket holds more than a minute, so we owe less than we thought.
-            self.full_at -= least - MINUTE
-            return
-        self.burst.hint(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
 
-    def _seconds_left(self, status: RateLimitStatus) -> float:
-        return (status.remaining or 0.0) / (status.limit / MINUTE)
+        Notes
+        -----
+        The server's level now is at least ``remaining - counted since`` and at most that plus the refill since
+        `sent_at`. A level outside of this interval is wrong and moves to its edge; one inside may be right and stays.
+        """
+        is_new = not self.is_known
+        self.told = rate_limit.limit
+        self.set_limit(now)
+        if rate_limit.remaining is None or self._is_too_coarse():
+            return
+        self.refill(now)
+        self._watch(rate_limit.remaining, sent_at, counted_then)
+        lowest = rate_limit.remaining - self.rounding - (self.counted - counted_then) - self.owed
+        highest = lowest + 2 * self.rounding + (now - sent_at) * self.rate
+        if is_new:
+            self.level = min(highest - 2 * self.rounding, self.limit - self.owed)
+        else:
+            self._correct(lowest - self.level, self.level - highest, now)
+
+    def _correct(self, gap: float, excess: float, now: float) -> None:
+        """Move the level by the smallest error that a second of rate_limits has shown.
+
+        One rate_limit proves little: requests overtake each other on their way, and are counted in another order.
+        """
+        self.gap, self.excess = min(self.gap, gap), min(self.excess, excess)
+        if now - self.checked_at < _CHECK_SECONDS:
+            return
+        if self.excess > 0.0:
+            self.level -= self.excess
+        elif self.gap > 0.0 and self.given >= self.told:
+            self.level = min(self.level + self.gap, self.limit - self.owed)
+        self.gap, self.excess, self.checked_at = math.inf, math.inf, now
+
+    def _is_too_coarse(self) -> bool:
+        """Say whether the server's rounding hides what matters: a burst that is smaller than a step."""
+        return self.is_policed and self.limit - self.reserve < 2 * self.rounding
+
+    def _watch(self, remaining: float, sent_at: float, counted_then: float) -> None:
+        """Compare two rate_limits: what is missing beyond our own use, others have taken.
+
+        A full bucket tells nothing, since refill is lost there.
+        """
+        nominal = self.limit / 60
+        if remaining > 0.95 * self.limit or self.is_policed or self.given < self.told:
+            self.anchor = None
+            return
+        if self.anchor is None:
+            self.anchor = (sent_at, remaining, counted_then)
+            return
+        then, remained, counted = self.anchor
+        seconds = sent_at - then
+        if seconds < max(_DRAIN_SECONDS, 2 * self.rounding / (_DRAIN_NOISE * nominal)):
+            return
+        self.anchor = (sent_at, remaining, counted_then)
+        refilled = (remaining - remained + counted_then - counted) / seconds
+        seen = max(0.0, min((1 - _DRAIN_NOISE) * nominal - refilled, (1 - _LEAST_SHARE) * nominal))
+        self.drain += _DRAIN_WEIGHT * (seen - self.drain)
 
     def refused(
-        self,
-        status: RateLimitStatus | None,
-        needed: float,
-        owed_then: float,
-        retry_after: float | None,
-        sent_at: float,
-        now: float,
-        *,
-        is_new_episode: bool,
+        self, rate_limit: RateLimitStatus | None, amount: float, retry_after: float, now: float, *, is_new_episode: bool
     ) -> None:
-        """Learn from a refusal.
+        """Learn from a refusal of `amount`, which is said to fit `retry_after` seconds from `now`.
 
-        Parameters
-        ----------
-        status : RateLimitStatus or None
-            What the refusal's headers say.
-        needed : float
-            What was missing at most.
-        owed_then : float
-            What was owed when the request was sent, itself included, in seconds.
-        retry_after : float or None
-            When it would fit, in seconds.
-        sent_at, now : float
-            When it was sent; the present.
-        is_new_episode : bool
-            Whether it was sent after the last refusals were known; the others teach nothing about rates.
+        What was left by the server's own count was not enough: so much has to stay in the bucket from now on.
         """
-        if self.limit == math.inf:
-            if is_new_episode:
-                self._guess(retry_after or 0.0, now)
-            return
-        if status is not None and status.remaining is not None:
-            rate = self.server_limit / MINUTE
-            least, most = status.remaining - self.rounding - needed, status.remaining + self.rounding
-            self.burst.learn_offset(least / rate, most / rate)
-        if sent_at < self.known_at:
-            return
-        fits = owed_then - _certain(retry_after)
-        if is_new_episode:
-            call_seconds = needed / self.rate
-            is_alone = owed_then <= ALONE * call_seconds
-            if is_alone and call_seconds > FIRST_SECONDS and self.slack < MOST_SLACK * call_seconds:
-                self.slack += SLACK_STEP * call_seconds
-            elif is_alone or owed_then <= PROVEN_SHARE * self.accepted or fits <= 0.0:
-                self._cut_share(now)
-            self.refused_at, self.used_then, self.accepted = now, self.used, 0.0
-        self.burst.refused(fits, is_new_episode=is_new_episode)
-
-    def _cut_share(self, now: float) -> None:
-        seconds = now - self.refused_at
-        is_measured = MEASURED_SECONDS < seconds < math.inf
-        measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
-        self.share.cut(measured, self.call / self.rate, now)
-
-    def _guess(self, pause_seconds: float, now: float) -> None:
-        is_first = self.refused_at == -math.inf
-        began = (now if self.began_at is None else self.began_at) if is_first else self.refused_at
-        self.guess.refused(self.used - self.used_then, now - began, self.call, now, is_first=is_first)
-        # During a pause the bucket fills up, and part of that may be lost: half of it counts.
-        self.refused_at, self.used_then, self.rate = now + pause_seconds / 2, self.used, self.guess.rate
-        self.burst.seconds, self.burst.growth_seconds = BURST_SECONDS, CHECKED_GROWTH_SECONDS
-
-
-def _certain(retry_after: float | None) -> float:
-    """Return the seconds that are surely missing: whole ones were rounded up."""
-    if retry_after is None:
-        return 0.0
-    return max(0.0, retry_after - 1.0) if retry_after == int(retry_after) else retry_after
+        needed = 1.0 if self.counts_at_end else amount
+        nominal = self.limit / 60
+        left = 0.0 if rate_limit is None or rate_limit.remaining is None else rate_limit.remaining
+        if is_new_episode and self.is_policed and left - needed <= self.reserve:
+            self.drain = min(self.drain + _CAUTION_SHARE * nominal, (1 - _LEAST_SHARE) * nominal)
+        self.reserve = max(self.reserve, left - needed)
+        if is_new_episode and (self.is_policed or self.reserve < _MOST_CAUTION_SECONDS * nominal):
+            self.reserve += _CAUTION_SECONDS * min(nominal, self.limit - self.reserve)
+        self.reserve = min(self.reserve, self.limit - 1.0)
+        self.level = min(self.level, needed + self.reserve - self.owed - retry_after * nominal)
+        self.synced_at = now

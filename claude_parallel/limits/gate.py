@@ -1,46 +1,90 @@
 """The gate: may one more request go now, and if not, when.
 
-One gate serves one account and model group, and is shared by all runs of the process. It asks the parts of this room,
-in this order: the pause that a 429 asks for, the circuit of an outage, the window, and the buckets. It knows no network
-and no clock: callers bring the time (seconds, monotonic).
+One gate serves one account and model group, and is shared by all runs of the process. It keeps a token bucket for
+requests, input and output tokens, a window of calls in flight, and the pause that a 429 asks for; it learns from
+every response. It knows no network and no clock: callers bring the time (seconds, monotonic).
 """
 
 from __future__ import annotations
 
 import math
-import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from ..progress.waits import OUTAGES, WaitReason
-from ..records import DIMENSIONS, Failure, Load, RateLimitStatuses
-from .blame import REASONS, blamed_limit
-from .blind import BlindStart
+from ..progress.waits import WaitReason
+from ..records import Dimension, Failure, Load, RateLimitStatuses
 from .bucket import Bucket, settled
-from .circuit import Circuit
-from .output import OutputAccount, OutputBucket
-from .pause import Pause
-from .ramp import Ramp
-from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait
+from .pacing import Pace, Pause
 from .tiers import TIERS, Limits, model_group, resolve_limits
-from .window import CEILING, START, Window
+from .window import Window
 
-__all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Remembered", "Ticket", "Wait", "model_group", "resolve_limits"]
+__all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
 
-LATENCY_WEIGHT = 0.05
-"""Of an answer in the moving average of latencies: twenty answers are remembered."""
+_NAMES: dict[Dimension, WaitReason] = {
+    "requests": WaitReason.REQUESTS,
+    "input": WaitReason.INPUT_TOKENS,
+    "output": WaitReason.OUTPUT_TOKENS,
+}
+_BLIND_PER_SECOND = 30.0
+_BLIND_WINDOW = 200
+_LATENCY_WEIGHT = 0.05
+_LEARN_EVERY_SECONDS = 0.01
 
-LEARN_EVERY_SECONDS = 0.01
-"""Headers are read so often at most: a hundred times a second shows all that there is, at less cost."""
+Amounts = tuple[float, float, float]
+"""Requests, input tokens, output tokens."""
 
-TOKEN_ROUNDING = 500.0
-"""Half a step of the ``remaining`` of tokens (source: rate limits, "rounded to the nearest thousand")."""
 
-GROWING = 2.0
-"""How many times what may go at once is in flight beside what the rate needs: the belief grows meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The leave to send one request; hand it back with what came of it.
 
-RESUME_STEP_SECONDS = 0.05
-"""How soon to ask again while sending resumes after an outage."""
+    Attributes
+    ----------
+    sent_at : float
+        When it was given, in seconds of the gate's clock.
+    amounts : tuple of float
+        What was charged.
+    counted : tuple of float
+        What the server had counted of ours by then, this request included.
+    """
+
+    sent_at: float
+    amounts: Amounts
+    counted: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: ask again in `seconds`, because of `reason`."""
+
+    seconds: float
+    reason: WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What the gate knows, for progress and reports.
+
+    Attributes
+    ----------
+    window : int
+        Calls that may be in flight.
+    in_flight : int
+        Calls that are.
+    limits : mapping of str to float
+        Limits per minute in force by dimension.
+    pause_seconds : float
+        Seconds until the pause ends; 0 without a pause.
+    pause_reason : WaitReason
+        Why it pauses, or paused last.
+    """
+
+    window: int
+    in_flight: int
+    limits: Mapping[Dimension, float]
+    pause_seconds: float
+    pause_reason: WaitReason
 
 
 class Gate:
@@ -50,43 +94,39 @@ class Gate:
     ----------
     limits : Limits, optional
         Limits to keep below whatever the headers say; None = learn them from the responses.
-    rng : random.Random, optional
-        Source of the jitter of probes.
     """
 
-    def __init__(self, limits: Limits | None = None, *, rng: random.Random | None = None) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests = Bucket("requests", rounding=1.0)  # rounded down to whole requests
-        self._input = Bucket("input", rounding=TOKEN_ROUNDING)
-        self._output = OutputBucket("output", rounding=TOKEN_ROUNDING)
-        self._reserved = Bucket("output", rounding=TOKEN_ROUNDING)
-        self._buckets: tuple[Bucket, ...] = (self._requests, self._input, self._output, self._reserved)
-        self._outputs = OutputAccount(self._output, self._reserved)
+        self._requests = Bucket("requests")
+        self._input = Bucket("input", rounding=500.0)
+        self._output = Bucket("output", rounding=500.0, counts_at_end=True)
+        self._buckets = (self._requests, self._input, self._output)
         self._window = Window()
-        self._pause = Pause()
-        self._circuit = Circuit(rng or random.Random())
-        self._ramp = Ramp()
-        self._sent = 0
         self._in_flight = 0
         self._has_answer = False
-        self._blind = BlindStart()
-        self._most = START
         self._latency = 1.0
+        self._blind_since: float | None = None
+        self._blind_at = 0.0
         self._learnt_at = -math.inf
-        self._refused_at = -math.inf
+        self._pace = Pace()
+        self._pause = Pause()
         self._listeners: set[Callable[[], None]] = set()
         self.restrict(limits)
 
     def __repr__(self) -> str:
-        limits = ", ".join(f"{bucket.limit:,.0f} {REASONS[bucket.dimension]}" for bucket in self._known())
-        return f"<Gate: {self._in_flight} of {self._most} in flight, {limits or 'no limits known'}>"
+        limits = ", ".join(
+            f"{bucket.limit:,.0f} {_NAMES[bucket.dimension]}" for bucket in self._buckets if bucket.is_known
+        )
+        return f"<Gate: {self._in_flight} of {int(self._window.size)} in flight, {limits or 'no limits known'}>"
 
     def restrict(self, limits: Limits | None) -> None:
         """Keep below `limits` from now on; None lifts what was given before."""
         given = limits.by_dimension() if limits else {}
         with self._lock:
             for bucket in self._buckets:
-                bucket.restrict(given.get(bucket.dimension, math.inf), bucket.told_at)
+                bucket.given = given.get(bucket.dimension, math.inf)
+                bucket.set_limit(bucket.stamp)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""
@@ -105,41 +145,26 @@ class Gate:
         return self._in_flight
 
     def pause(self, now: float) -> tuple[float, WaitReason]:
-        """Return the seconds until the pause, or the wait of an outage, ends (0 without one), and why it pauses."""
-        seconds = self._pause.seconds(now)
-        outage = self._circuit.seconds_to_probe(now)
-        return (outage, self._circuit.reason) if outage > seconds else (seconds, self._pause.reason)
+        """Return the seconds until the pause ends (0 without one), and why it pauses."""
+        return self._pause.seconds(now), self._pause.reason
 
     def status(self, now: float) -> GateStatus:
         """Return what the gate knows at `now`."""
         with self._lock:
             seconds, reason = self.pause(now)
-            opened_at = self._circuit.opened_at
             return GateStatus(
-                window=self._most,
+                window=int(self._window.size),
                 in_flight=self._in_flight,
-                limits={bucket.dimension: bucket.limit for bucket in self._known()},
+                limits={bucket.dimension: bucket.limit for bucket in self._buckets if bucket.is_known},
                 pause_seconds=seconds,
                 pause_reason=reason,
-                outage_seconds=None if opened_at is None else now - opened_at,
             )
 
-    def admit(self, load: Load, now: float, *, is_searching: bool = True) -> Ticket | Wait:
-        """Return a ticket when the request may go at `now`, and charge it; else how long to wait.
-
-        Parameters
-        ----------
-        load : Load
-            What it is expected to weigh.
-        now : float
-            The present, in seconds.
-        is_searching : bool
-            Whether the gate decides how many calls are in flight; False where the user named a number, which the
-            caller keeps.
-        """
-        amounts = (1.0, load.input_tokens, load.output_tokens, load.max_output_tokens)
+    def admit(self, load: Load, now: float) -> Ticket | Wait:
+        """Return a ticket when the request may go at `now`, and charge it; else how long to wait."""
+        amounts = (1.0, load.input_tokens, load.output_tokens)
         with self._lock:
-            return self._wait(amounts, now, is_searching) or self._take(amounts, now)
+            return self._wait(amounts, now) or self._take(amounts, now)
 
     def settle(self, ticket: Ticket, real: Load, rate_limits: RateLimitStatuses, now: float) -> None:
         """Hand back a ticket after an answer: real weight for estimate, limits from the headers.
@@ -155,18 +180,22 @@ class Gate:
         now : float
             The present, same clock as in :meth:`admit`.
         """
-        weight = (1.0, real.input_tokens, real.output_tokens, real.output_tokens)
+        weight = (1.0, real.input_tokens, real.output_tokens)
         with self._lock:
-            self._note_latency(now - ticket.sent_at)
+            if not self._has_answer:
+                self._window.size = max(self._window.size, float(self._in_flight))
+                self._has_answer = True
+                self._latency = now - ticket.sent_at
+                self._pace.faster_at = now
+            self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
+            self._output.lag = self._latency
             self._pause.answered()
-            self._circuit.succeeded(ticket.number, now)
-            self._window.good(now - ticket.sent_at, now)
+            self._window.good(self._in_flight)
             self._in_flight -= 1
             for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
-                bucket.land(charged, weighed, ticket.sent_at, now)
-            if now - self._learnt_at >= LEARN_EVERY_SECONDS:
+                bucket.land(charged, weighed)
+            if now - self._learnt_at >= _LEARN_EVERY_SECONDS:
                 self._learn(rate_limits, ticket, now)
-            self._most = self._allowed()
         self._tell()
 
     def fail(self, ticket: Ticket, failure: Failure, now: float) -> None:
@@ -179,168 +208,125 @@ class Gate:
         with self._lock:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
-                if is_uncounted or bucket.dimension == "output":
-                    bucket.cancel(charged, ticket.sent_at, now)
+                if is_uncounted or bucket.counts_at_end:
+                    bucket.cancel(charged, ticket.sent_at)
             if failure.status is not None:
                 self._learn(failure.rate_limits or {}, ticket, now)
-            self._judge(ticket, failure, now)
+            if failure.kind == "rate_limit":
+                self._refused(ticket, failure, now)
+            elif failure.kind in ("overloaded", "server", "timeout", "connection"):
+                self._window.bad(ticket.sent_at, now)
         self._tell()
 
     def abandon(self, ticket: Ticket) -> None:
         """Hand back a ticket of a call that was cancelled; what it used up is unknown and stays charged."""
         with self._lock:
             self._in_flight -= 1
-            self._output.land(ticket.amounts[2], ticket.amounts[2], ticket.sent_at, ticket.sent_at)
-            self._circuit.dropped(ticket.number, ticket.sent_at)
+            self._output.land(ticket.amounts[2], ticket.amounts[2])
         self._tell()
-
-    def is_outage(self, since: float) -> bool:
-        """Say whether a call that failed and was sent at `since` fell into an outage: that is not its row's fault."""
-        with self._lock:
-            return self._circuit.covers(since)
-
-    # -- memory ----------------------------------------------------------------------------------------------------
-
-    def remember(self) -> Remembered | None:
-        """Return what a later run may begin with; None where nothing has been learnt."""
-        with self._lock:
-            told = [bucket for bucket in self._buckets[:3] if bucket.server_limit != math.inf]
-            if not told or not self._has_answer:
-                return None
-            return Remembered(
-                limits={bucket.dimension: bucket.server_limit for bucket in told},
-                bursts={bucket.dimension: bucket.burst.seconds for bucket in told},
-                latency=self._latency,
-            )
-
-    def recall(self, remembered: Remembered, now: float) -> None:
-        """Begin with what an earlier run has learnt, unless this gate has learnt something itself."""
-        with self._lock:
-            if self._sent:
-                return
-            for bucket in self._buckets[:3]:
-                if bucket.dimension in remembered.limits:
-                    burst = remembered.bursts.get(bucket.dimension, 0.0)
-                    bucket.recall(remembered.limits[bucket.dimension], burst, now)
-            self._blind.is_over = True
-            self._latency = self._output.latency = remembered.latency
-
-    # -- admitting -------------------------------------------------------------------------------------------------
-
-    def _known(self) -> list[Bucket]:
-        return [bucket for bucket in self._buckets[:3] if bucket.limit != math.inf]
-
-    def _allowed(self) -> int:
-        """Return how many calls may be in flight: what the limits and the latency need, or what a search found."""
-        calls = lent = math.inf
-        for bucket in self._buckets[:3]:
-            if bucket.limit != math.inf and bucket.call:
-                calls = min(calls, bucket.rate / bucket.call)
-                lent = min(lent, bucket.lends_calls)
-        if calls == math.inf:
-            return int(self._window.size)
-        return int(min(CEILING, self._window.needed(calls, self._latency) + GROWING * lent))
-
-    def _wait(self, amounts: Amounts, now: float, is_searching: bool) -> Wait | None:
-        seconds = self._pause.seconds(now)
-        if seconds:
-            return Wait(seconds, self._pause.reason)
-        wait = self._outage_wait(now)
-        if wait is not None:
-            return wait
-        if not self._blind.is_over:
-            seconds = settled(self._blind.wait(self._in_flight, now))
-            if seconds:
-                return Wait(seconds, WaitReason.FIRST_ANSWERS)
-        elif is_searching and self._in_flight >= self._most:
-            self._window.refuse()
-            return Wait(math.inf, WaitReason.ANSWERS)
-        longest, reason = settled(self._ramp.wait(now)), WaitReason.GROWTH
-        idle = self._outputs.idle(now)
-        for bucket, amount in zip(self._buckets, amounts, strict=True):
-            if bucket is not idle:
-                seconds = bucket.wait(amount, now)
-                if seconds > longest:
-                    longest, reason = seconds, REASONS[bucket.dimension]
-        return Wait(longest, reason) if longest else None
-
-    def _outage_wait(self, now: float) -> Wait | None:
-        seconds = self._circuit.wait(now)
-        if seconds:
-            return Wait(seconds, self._circuit.reason)
-        if self._in_flight >= self._circuit.most_in_flight(now):
-            return Wait(RESUME_STEP_SECONDS, self._circuit.reason)
-        return None
-
-    def _take(self, amounts: Amounts, now: float) -> Ticket:
-        if not self._blind.is_over:
-            self._blind.sent(self._in_flight, now)
-        self._in_flight += 1
-        self._sent += 1
-        self._circuit.sent(self._sent, now)
-        self._ramp.sent(now)
-        for bucket, amount in zip(self._buckets, amounts, strict=True):
-            bucket.take(amount, now)
-        owed = (self._requests.debt(now), self._input.debt(now), self._output.debt(now), self._reserved.debt(now))
-        return Ticket(self._sent, now, amounts, owed)
-
-    # -- learning --------------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
         if self._listeners:
             for listener in tuple(self._listeners):
                 listener()
 
-    def _note_latency(self, seconds: float) -> None:
+    # -- admitting -------------------------------------------------------------------------------------------------
+
+    def _wait(self, amounts: Amounts, now: float) -> Wait | None:
+        seconds = self._pause.seconds(now)
+        if seconds:
+            return Wait(seconds, self._pause.reason)
         if not self._has_answer:
-            self._has_answer = self._blind.is_over = True
-            self._latency = seconds
-            self._window.size = max(self._window.size, float(self._in_flight))
-        self._latency += LATENCY_WEIGHT * (seconds - self._latency)
-        self._output.latency = max(self._latency, 1e-3)
+            wait = self._blind_wait(now)
+            if wait is not None:
+                return wait
+        elif self._in_flight >= int(self._window.size):
+            self._window.refuse()
+            return Wait(math.inf, WaitReason.ANSWERS)
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            if bucket.limit != math.inf and not bucket.is_ready(amount, now):
+                return self._bucket_wait(amounts, now)
+        return None
+
+    def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
+        longest, reason = 0.0, WaitReason.PACE
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            if bucket.is_known:
+                bucket.refill(now)
+                seconds = bucket.level_wait(amount)
+                if seconds > longest:
+                    longest, reason = seconds, _NAMES[bucket.dimension]
+        if longest:
+            return Wait(longest, reason)
+        seconds = self._pace.wait(self._buckets, now, self._latency)
+        return Wait(seconds, WaitReason.PACE) if seconds else None
+
+    def _blind_wait(self, now: float) -> Wait | None:
+        """Before the first answer little is known: begin gently, so that no answer can be a storm of 429s."""
+        since = self._blind_since if self._blind_since is not None else now
+        allowed = min(_BLIND_WINDOW, self._window.size + _BLIND_PER_SECOND * (now - since))
+        if self._in_flight >= allowed:
+            return Wait(1.0 / _BLIND_PER_SECOND, WaitReason.FIRST_ANSWERS)
+        if settled(self._blind_at - now):
+            return Wait(self._blind_at - now, WaitReason.FIRST_ANSWERS)
+        return None
+
+    def _take(self, amounts: Amounts, now: float) -> Ticket:
+        if self._blind_since is None:
+            self._blind_since = now
+            self._pace.faster_at = now
+        self._blind_at = now + 1.0 / _BLIND_PER_SECOND
+        self._in_flight += 1
+        for bucket, amount in zip(self._buckets, amounts, strict=True):
+            bucket.take(amount, now, self._pace.speed)
+        counted = (self._requests.counted, self._input.counted, self._output.counted)
+        return Ticket(sent_at=now, amounts=amounts, counted=counted)
+
+    # -- learning --------------------------------------------------------------------------------------------------
 
     def _learn(self, rate_limits: RateLimitStatuses, ticket: Ticket, now: float) -> None:
         self._learnt_at = now
-        for bucket, owed in zip(self._buckets, ticket.owed, strict=True):
-            status = rate_limits.get(bucket.dimension)
-            if status is not None:
-                bucket.learn(status, owed, ticket.sent_at, now)
-
-    def _judge(self, ticket: Ticket, failure: Failure, now: float) -> None:
-        """Let the part that a failure is about learn from it."""
-        if failure.kind == "rate_limit":
-            self._circuit.dropped(ticket.number, now)
-            self._refused(ticket, failure, now)
-        elif failure.kind in OUTAGES:
-            self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
-            if not self._circuit.is_open:
-                self._window.bad(ticket.sent_at, now)
-        elif failure.status is not None:
-            self._circuit.succeeded(ticket.number, now)
-        else:
-            self._circuit.dropped(ticket.number, now)
+        for bucket, counted_then in zip(self._buckets, ticket.counted, strict=True):
+            rate_limit = rate_limits.get(bucket.dimension)
+            if rate_limit is not None:
+                bucket.learn(rate_limit, ticket.sent_at, counted_then, now)
 
     def _refused(self, ticket: Ticket, failure: Failure, now: float) -> None:
         """Pause everyone for as long as the server says, and learn why it refused."""
-        dimension = blamed_limit(failure)
+        bucket = self._blamed(failure)
+        is_new_episode = ticket.sent_at > self._pace.refused_at
         is_ramp = failure.error_code == "ramp_limit_exceeded"
-        reason = WaitReason.GROWTH if is_ramp else WaitReason.RATE_LIMIT
-        if dimension is not None and not is_ramp:
-            reason = REASONS[dimension]
-        is_new_episode = ticket.sent_at > self._refused_at
-        self._pause.begin(now, failure.retry_after, reason, is_new_episode=is_new_episode)
-        self._ramp.take_back()
-        if is_ramp:
-            if is_new_episode:
-                self._ramp.refused(now, self._pause.until)
-        elif failure.error_code is None:
-            at = 0 if dimension is None else DIMENSIONS.index(dimension)
-            if at == 2:
-                at = self._outputs.blamed(ticket, now)
-            status = (failure.rate_limits or {}).get(self._buckets[at].dimension)
-            needed = 1.0 if at == 2 else ticket.amounts[at]
-            self._buckets[at].refused(
-                status, needed, ticket.owed[at], failure.retry_after, ticket.sent_at, now, is_new_episode=is_new_episode
-            )
+        seconds = self._pause.begin(now, failure.retry_after, _reason(failure, bucket), is_new_episode=is_new_episode)
+        for each in self._buckets:
+            each.pace_at = max(each.pace_at, now + seconds)
+        if bucket is not None:
+            rate_limit = (failure.rate_limits or {}).get(bucket.dimension)
+            amount = ticket.amounts[self._buckets.index(bucket)]
+            bucket.refused(rate_limit, amount, seconds, now, is_new_episode=is_new_episode)
+        elif is_ramp and failure.retry_after is not None:
+            self._window.is_slow_start = False
+        else:
+            self._window.cut(ticket.sent_at, now)
         if is_new_episode:
-            self._refused_at = now
+            self._pace.refused(now, is_ramp=is_ramp)
+
+    def _blamed(self, failure: Failure) -> Bucket | None:
+        """Return the bucket that a 429 is about: the one that its message names, else the emptiest."""
+        text = failure.message.lower()
+        if failure.error_code is not None:
+            return None
+        for bucket, words in (
+            (self._input, "input token"),
+            (self._output, "output token"),
+            (self._requests, "requests per"),
+        ):
+            if words in text and bucket.is_known:
+                return bucket
+        left = {d: r.remaining / r.limit for d, r in (failure.rate_limits or {}).items() if r.remaining is not None}
+        return min((b for b in self._buckets if b.dimension in left), key=lambda b: left[b.dimension], default=None)
+
+
+def _reason(failure: Failure, bucket: Bucket | None) -> WaitReason:
+    if failure.error_code == "ramp_limit_exceeded":
+        return WaitReason.GROWTH
+    return WaitReason.RATE_LIMIT if bucket is None else _NAMES[bucket.dimension]
