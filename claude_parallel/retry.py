@@ -34,6 +34,9 @@ class RetryPolicy:
     patience_seconds : float
         The longest wait that a server may ask for; beyond it the run ends with what it has. Limits refill within
         minutes, so a longer wait is a quota that the user should know of.
+    outage_patience : float
+        For how many seconds an outage (every call fails) is waited for; what fails in it is no row's fault and is not
+        counted as a retry. After that the run ends, and the rows that are left are marked.
 
     Raises
     ------
@@ -46,13 +49,14 @@ class RetryPolicy:
     base_seconds: float = 0.5
     cap_seconds: float = 60.0
     patience_seconds: float = 3_600.0
+    outage_patience: float = 900.0
 
     def __post_init__(self) -> None:
         for name in ("max_retries", "max_rate_limit_retries"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InputError(f"{name} must be a whole number of at least 0, not {value!r}")
-        for name in ("base_seconds", "cap_seconds", "patience_seconds"):
+        for name in ("base_seconds", "cap_seconds", "patience_seconds", "outage_patience"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise InputError(f"{name} must be seconds, at least 0, not {value!r}")

@@ -119,11 +119,15 @@ class Accounting:
         self.stats.saved += self.tariff.cost(self._model_of(reply), usage_of(reply.message)) or ZERO
         return self._conclude(pending, reply, "journal")
 
-    def failed(self, pending: Pending, attempt: Attempt, failure: Failure) -> None:
-        """Keep the record of a call that brought no answer, and give its reservation back."""
+    def failed(self, pending: Pending, attempt: Attempt, failure: Failure, *, is_counted: bool = True) -> None:
+        """Keep the record of a call that brought no answer, and give its reservation back.
+
+        One that fell into an outage is not counted against the row.
+        """
         self.release(pending, perhaps_billed=failure.perhaps_billed)
         self.journal.keep_attempt(self.run_id, pending.position, attempt, None)
-        pending.failures = (*pending.failures, failure.kind)
+        if is_counted:
+            pending.failures = (*pending.failures, failure.kind)
 
     def give_up(
         self,

@@ -51,6 +51,8 @@ class LiveCalls:
         Who fills the prompt cache; None without caching.
     max_in_flight : int
         The most calls of this run under way at once.
+    is_searching : bool
+        Whether the gate may allow fewer, as its window grows; False where the user named a number.
     """
 
     transport: Transport
@@ -58,6 +60,7 @@ class LiveCalls:
     estimator: LoadEstimator
     prefixes: Prefixes | None
     max_in_flight: int
+    is_searching: bool = True
 
 
 class Dispatcher:
@@ -236,7 +239,7 @@ class Dispatcher:
             return Wait(math.inf, WaitReason.CACHE_WARMUP)
         if not self._run.accounting.reserve(pending):
             return Wait(math.inf, WaitReason.BUDGET)
-        ticket = calls.gate.admit(calls.estimator.weigh(request.load), now)
+        ticket = calls.gate.admit(calls.estimator.weigh(request.load), now, is_searching=calls.is_searching)
         if isinstance(ticket, Wait):
             self._run.accounting.release(pending)
             return ticket
@@ -307,7 +310,12 @@ class Dispatcher:
             message = self._come_back(failure.message, verdict.wait_seconds)
             failure = replace(failure, retry_after=None)  # the next run may ask again: the gate waits for no quota
         self._calls.gate.fail(ticket, failure, now)
-        run.accounting.failed(pending, attempt, failure)
+        is_outage = self._calls.gate.is_outage(ticket.sent_at)
+        if is_outage and not isinstance(verdict, Stop):
+            verdict = judge_failure(failure, (), run.policy, run.rng)  # not the row's fault, so not one of its tries
+            if isinstance(verdict, Again) and self._has_lost_patience(now):
+                verdict, message = Stop(), f"{message}; no call came through for {elapsed(run.policy.outage_patience)}"
+        run.accounting.failed(pending, attempt, failure, is_counted=not is_outage)
         if isinstance(verdict, Again):
             wait, status = verdict.wait_seconds, failure.status
             _LOG.debug("row %d: %s (status %s), again in %.2f s", pending.position, failure.kind, status, wait)
@@ -316,6 +324,10 @@ class Dispatcher:
         if isinstance(verdict, Stop):
             run.state.halt(failure.kind, message)
         run.accounting.give_up(pending, failure.kind, message, failure.request_id)
+
+    def _has_lost_patience(self, now: float) -> bool:
+        seconds = self._calls.gate.status(now).outage_seconds
+        return seconds is not None and seconds >= self._run.policy.outage_patience
 
     def _come_back(self, message: str, seconds: float) -> str:
         """Say until when the server wants us to stay away; longer than the run has patience for."""

@@ -44,6 +44,7 @@ class LiveCarrier:
             estimator=LoadEstimator(),
             prefixes=Prefixes(SECONDS[plan.ttl]) if plan.ttl else None,
             max_in_flight=cap,
+            is_searching=plan.settings.max_concurrency == "auto",
         )
         try:
             await Dispatcher(context, calls, source).run()

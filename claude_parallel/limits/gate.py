@@ -8,14 +8,16 @@ every response. It knows no network and no clock: callers bring the time (second
 from __future__ import annotations
 
 import math
+import random
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from ..progress.waits import WaitReason
+from ..progress.waits import OUTAGES, WaitReason
 from ..records import Dimension, Failure, Load, RateLimitStatuses
 from .bucket import Bucket, settled
+from .circuit import Circuit
 from .pacing import Pace, Pause
+from .tickets import Amounts, GateStatus, Ticket, Wait
 from .tiers import TIERS, Limits, model_group, resolve_limits
 from .window import Window
 
@@ -30,61 +32,8 @@ _BLIND_PER_SECOND = 30.0
 _BLIND_WINDOW = 200
 _LATENCY_WEIGHT = 0.05
 _LEARN_EVERY_SECONDS = 0.01
-
-Amounts = tuple[float, float, float]
-"""Requests, input tokens, output tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """The leave to send one request; hand it back with what came of it.
-
-    Attributes
-    ----------
-    sent_at : float
-        When it was given, in seconds of the gate's clock.
-    amounts : tuple of float
-        What was charged.
-    counted : tuple of float
-        What the server had counted of ours by then, this request included.
-    """
-
-    sent_at: float
-    amounts: Amounts
-    counted: Amounts
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now: ask again in `seconds`, because of `reason`."""
-
-    seconds: float
-    reason: WaitReason
-
-
-@dataclass(frozen=True, slots=True)
-class GateStatus:
-    """What the gate knows, for progress and reports.
-
-    Attributes
-    ----------
-    window : int
-        Calls that may be in flight.
-    in_flight : int
-        Calls that are.
-    limits : mapping of str to float
-        Limits per minute in force by dimension.
-    pause_seconds : float
-        Seconds until the pause ends; 0 without a pause.
-    pause_reason : WaitReason
-        Why it pauses, or paused last.
-    """
-
-    window: int
-    in_flight: int
-    limits: Mapping[Dimension, float]
-    pause_seconds: float
-    pause_reason: WaitReason
+_RESUME_STEP_SECONDS = 0.05
+"""How soon to look again while sending resumes after an outage: the level grows for two seconds."""
 
 
 class Gate:
@@ -94,9 +43,11 @@ class Gate:
     ----------
     limits : Limits, optional
         Limits to keep below whatever the headers say; None = learn them from the responses.
+    rng : random.Random, optional
+        Jitter of the probes in an outage.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, rng: random.Random | None = None) -> None:
         self._lock = threading.Lock()
         self._requests = Bucket("requests")
         self._input = Bucket("input", rounding=500.0)
@@ -111,6 +62,8 @@ class Gate:
         self._learnt_at = -math.inf
         self._pace = Pace()
         self._pause = Pause()
+        self._circuit = Circuit(rng or random.Random())
+        self._sent = 0
         self._listeners: set[Callable[[], None]] = set()
         self.restrict(limits)
 
@@ -145,26 +98,41 @@ class Gate:
         return self._in_flight
 
     def pause(self, now: float) -> tuple[float, WaitReason]:
-        """Return the seconds until the pause ends (0 without one), and why it pauses."""
-        return self._pause.seconds(now), self._pause.reason
+        """Return the seconds until the pause, or the wait of an outage, ends (0 without one), and why it pauses."""
+        seconds = self._pause.seconds(now)
+        outage = self._circuit.seconds_to_probe(now)
+        return (outage, self._circuit.reason) if outage > seconds else (seconds, self._pause.reason)
 
     def status(self, now: float) -> GateStatus:
         """Return what the gate knows at `now`."""
         with self._lock:
             seconds, reason = self.pause(now)
+            opened_at = self._circuit.opened_at
             return GateStatus(
                 window=int(self._window.size),
                 in_flight=self._in_flight,
                 limits={bucket.dimension: bucket.limit for bucket in self._buckets if bucket.is_known},
                 pause_seconds=seconds,
                 pause_reason=reason,
+                outage_seconds=None if opened_at is None else now - opened_at,
             )
 
-    def admit(self, load: Load, now: float) -> Ticket | Wait:
-        """Return a ticket when the request may go at `now`, and charge it; else how long to wait."""
+    def admit(self, load: Load, now: float, *, is_searching: bool = True) -> Ticket | Wait:
+        """Return a ticket when the request may go at `now`, and charge it; else how long to wait.
+
+        Parameters
+        ----------
+        load : Load
+            What the request will weigh.
+        now : float
+            The present, in seconds.
+        is_searching : bool
+            False where the user named how many calls may be in flight: then the gate's own window does not hold, once
+            the first answer has shown that the account answers. Pauses, outages and limits hold for both.
+        """
         amounts = (1.0, load.input_tokens, load.output_tokens)
         with self._lock:
-            return self._wait(amounts, now) or self._take(amounts, now)
+            return self._wait(amounts, now, is_searching=is_searching) or self._take(amounts, now)
 
     def settle(self, ticket: Ticket, real: Load, rate_limits: RateLimitStatuses, now: float) -> None:
         """Hand back a ticket after an answer: real weight for estimate, limits from the headers.
@@ -190,6 +158,7 @@ class Gate:
             self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
             self._output.lag = self._latency
             self._pause.answered()
+            self._circuit.succeeded(ticket.number, now)
             self._window.good(self._in_flight)
             self._in_flight -= 1
             for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
@@ -214,15 +183,29 @@ class Gate:
                 self._learn(failure.rate_limits or {}, ticket, now)
             if failure.kind == "rate_limit":
                 self._refused(ticket, failure, now)
-            elif failure.kind in ("overloaded", "server", "timeout", "connection"):
-                self._window.bad(ticket.sent_at, now)
+            self._note_outage(ticket, failure, now)
         self._tell()
+
+    def _note_outage(self, ticket: Ticket, failure: Failure, now: float) -> None:
+        """Let circuit and window learn from a failure; in an outage the window keeps its width for afterwards."""
+        if failure.kind not in OUTAGES:
+            self._circuit.dropped(ticket.number, now)
+            return
+        self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
+        if not self._circuit.is_open:
+            self._window.bad(ticket.sent_at, now)
+
+    def is_outage(self, since: float) -> bool:
+        """Say whether a call that failed and was sent at `since` fell into an outage: that is not its row's fault."""
+        with self._lock:
+            return self._circuit.covers(since)
 
     def abandon(self, ticket: Ticket) -> None:
         """Hand back a ticket of a call that was cancelled; what it used up is unknown and stays charged."""
         with self._lock:
             self._in_flight -= 1
             self._output.land(ticket.amounts[2], ticket.amounts[2])
+            self._circuit.dropped(ticket.number, ticket.sent_at)
         self._tell()
 
     def _tell(self) -> None:
@@ -232,20 +215,31 @@ class Gate:
 
     # -- admitting -------------------------------------------------------------------------------------------------
 
-    def _wait(self, amounts: Amounts, now: float) -> Wait | None:
+    def _wait(self, amounts: Amounts, now: float, *, is_searching: bool) -> Wait | None:
         seconds = self._pause.seconds(now)
         if seconds:
             return Wait(seconds, self._pause.reason)
+        outage = self._outage_wait(now)
+        if outage is not None:
+            return outage
         if not self._has_answer:
             wait = self._blind_wait(now)
             if wait is not None:
                 return wait
-        elif self._in_flight >= int(self._window.size):
+        elif is_searching and self._in_flight >= int(self._window.size):
             self._window.refuse()
             return Wait(math.inf, WaitReason.ANSWERS)
         for bucket, amount in zip(self._buckets, amounts, strict=True):
             if bucket.limit != math.inf and not bucket.is_ready(amount, now):
                 return self._bucket_wait(amounts, now)
+        return None
+
+    def _outage_wait(self, now: float) -> Wait | None:
+        seconds = self._circuit.wait(now)
+        if seconds:
+            return Wait(seconds, self._circuit.reason)
+        if self._in_flight >= self._circuit.most_in_flight(now):
+            return Wait(_RESUME_STEP_SECONDS, self._circuit.reason)
         return None
 
     def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
@@ -277,10 +271,12 @@ class Gate:
             self._pace.faster_at = now
         self._blind_at = now + 1.0 / _BLIND_PER_SECOND
         self._in_flight += 1
+        self._sent += 1
+        self._circuit.sent(self._sent, now)
         for bucket, amount in zip(self._buckets, amounts, strict=True):
             bucket.take(amount, now, self._pace.speed)
         counted = (self._requests.counted, self._input.counted, self._output.counted)
-        return Ticket(sent_at=now, amounts=amounts, counted=counted)
+        return Ticket(number=self._sent, sent_at=now, amounts=amounts, counted=counted)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
