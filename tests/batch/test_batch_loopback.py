@@ -29,7 +29,7 @@ from claude_parallel.simulation.server import SimulatorServer
 
 from ..batch_worlds import frame_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 SERVER = """
 import sys

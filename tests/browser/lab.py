@@ -106,7 +106,7 @@ class NotebookPage:
         """Return the width of the progress bar, in per cent, as soon as it has this one."""
         handle = self.page.wait_for_function(
             """least => {
-                const bar = document.querySelector('.jp-OutputArea .progress-bar');
+                const bar = document.querySelector('.jp-OutputArea .claude-parallel-share');
                 const width = parseFloat(bar?.style.width);
                 return width >= least ? width : false;
             }""",
@@ -123,15 +123,14 @@ class NotebookPage:
             timeout=START_SECONDS * 1000,
         )
 
-    def bar(self) -> dict[str, Any]:
+    def bar(self) -> dict[str, str]:
         """Return the classes of the bar and the words beside it."""
-        found: dict[str, Any] = self.page.evaluate(
-            """() => ({
-                classes: document.querySelector('.jp-OutputArea .progress-bar').className,
-                words: document.querySelector('.jp-OutputArea .widget-hbox').textContent,
-            })"""
+        found: dict[str, str] = self.page.evaluate(
+            """() => {
+                const share = document.querySelector('.jp-OutputArea .claude-parallel-share');
+                return {classes: share.className, words: share.closest('.claude-parallel').textContent};
+            }"""
         )
-        found["words"] = found["words"].replace("\u2007", " ")  # tqdm's spaces
         return found
 
     def screenshot(self, path: Path, cells: int) -> None:

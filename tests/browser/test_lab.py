@@ -73,8 +73,8 @@ def test_the_bar_moves_and_ends_full(notebook: NotebookPage) -> None:
 
     assert middle < 80.0
     assert end == 100.0
-    assert "progress-bar-success" in notebook.bar()["classes"]
-    assert "200/200" in notebook.bar()["words"]
+    assert "good" in notebook.bar()["classes"].split()
+    assert "200 of 200 rows" in notebook.bar()["words"]
 
 
 def test_the_stop_button_returns_the_frame(notebook: NotebookPage) -> None:
@@ -89,5 +89,5 @@ def test_the_stop_button_returns_the_frame(notebook: NotebookPage) -> None:
     assert found is not None
     assert 40 <= int(found[1]) < 200
     assert "Traceback" not in text
-    assert "progress-bar-danger" in notebook.bar()["classes"]
-    assert f"{found[1]}/200" in notebook.bar()["words"]
+    assert "bad" in notebook.bar()["classes"].split()
+    assert f"{found[1]} of 200 rows" in notebook.bar()["words"]

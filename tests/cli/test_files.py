@@ -160,7 +160,7 @@ def test_the_demo_runs_without_a_key() -> None:
     """`make demo` in small: a frame, totals, live prices, how to go live."""
     output = CliRunner().invoke(app, ["demo", "--rows", "12"]).output
 
-    assert "answered 12 of 12 rows" in output
+    assert "12 of 12 rows answered" in output
     assert "12 rows from the journal" in output
     assert "claude-sonnet-5-5" in output
     assert "ANTHROPIC_API_KEY" in output
