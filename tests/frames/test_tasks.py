@@ -11,6 +11,9 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 import claude_parallel as cp
+from claude_parallel.simulation import Simulator
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.server import SimulatorServer
 
 FRAME = pd.DataFrame({"t": ["one", "two", "three"]})
 
@@ -74,7 +77,7 @@ def test_descriptions_of_labels_stand_in_the_prompt() -> None:
         seen.append(str(body["system"]))
         return '{"value": "billing"}'
 
-    with cp.simulator(None, latency_seconds=0, answer=answer):
+    with Simulator(SimulatorServer(Profile(answer=answer))):
         labels = {"billing": "charges and\n refunds {all}", "bug": "it does not work"}
         FRAME.claude.classify("{t}", labels, system="Be strict.", progress=False, max_concurrency=1)
 
@@ -140,7 +143,7 @@ def test_an_answer_that_does_not_fit_is_repaired(simulated: Any) -> None:
     answers = iter(['{"n": 5}', '{"n": 500}'])
 
     with cp.simulator(
-        None, latency_seconds=0, answer=lambda prompt: {"n": 50} if "maximum" in prompt else next(answers)
+        None, latency_seconds=0, answer=lambda prompt: next(answers) if prompt in ("x", "y") else {"n": 50}
     ) as sim:
         spec = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 100}}, "required": ["n"]}
         out = pd.DataFrame({"t": ["x", "y"]}).claude.map(
