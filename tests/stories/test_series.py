@@ -22,8 +22,8 @@ def simulated() -> Any:
         yield sim
 
 
-def _echo(body: Any) -> str:
-    return f"re: {body['messages'][-1]['content']}"
+def _echo(prompt: str) -> str:
+    return f"re: {prompt}"
 
 
 def test_the_idioms_of_pandas_work() -> None:
