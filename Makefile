@@ -27,7 +27,7 @@ notebooks: .venv/installed
 	$(BIN)/python notebooks/execute.py
 
 docs: .venv/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file .ci/site/mkdocs.yml --strict --quiet
 	@echo "site/index.html"
 
 benchmarks: .venv/installed

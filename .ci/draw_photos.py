@@ -1,4 +1,4 @@
-"""Draw the pictures of the demo tickets: ``python tools/draw_photos.py``. Simple shapes, so that they stay tiny."""
+"""Draw the pictures of the demo tickets: ``python .ci/draw_photos.py``. Simple shapes, so that they stay tiny."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COPIES = ROOT / "docs" / "notebooks"
 
 
