@@ -2,7 +2,7 @@
 
 A world is a frame of rows with a true class and an answer each, and some gold rows drawn from it. Counted is how often
 the 95 % interval of a class covers its true share among all rows of that frame, and how wide it is against the interval
-of the gold rows alone. ``docs/decisions/0012`` draws the conclusion; ``tests/statistics`` plays a sample of it.
+of the gold rows alone. ``docs/decisions/0013`` draws the conclusion; ``tests/statistics`` plays a sample of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How large each class really is: the answers for all rows, corrected by a few gold rows.
 
 A model that confuses two classes biases every percentage counted from its answers, however many rows there are. Which
-estimator is used, and why, is decided by simulation in ``docs/decisions/0012``.
+estimator is used, and why, is decided by simulation in ``docs/decisions/0013``.
 """
 
 from __future__ import annotations
