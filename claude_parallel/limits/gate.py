@@ -28,10 +28,16 @@ _NAMES: dict[Dimension, WaitReason] = {
     "input": WaitReason.INPUT_TOKENS,
     "output": WaitReason.OUTPUT_TOKENS,
 }
-_BLIND_PER_SECOND = 30.0
-_BLIND_WINDOW = 200
+_BLIND_PER_SECOND, _BLIND_WINDOW = 30.0, 200
+"""Calls a second, and in flight at most, before the first answer has told the limits: a tier of 50 a minute refuses a
+few of them, one of 10,000 loses a second."""
+
 _LATENCY_WEIGHT = 0.05
+"""Of an answer in the moving average of latencies: twenty answers are remembered."""
+
 _LEARN_EVERY_SECONDS = 0.01
+"""Headers are read at most so often: a hundred readings a second tell all that there is, and cost 0.1 % of a core."""
+
 _RESUME_STEP_SECONDS = 0.05
 """How soon to look again while sending resumes after an outage: the level grows for two seconds."""
 
@@ -78,8 +84,8 @@ class Gate:
         given = limits.by_dimension() if limits else {}
         with self._lock:
             for bucket in self._buckets:
-                bucket.given = given.get(bucket.dimension, math.inf)
-                bucket.set_limit(bucket.stamp)
+                bucket.user_limit = given.get(bucket.dimension, math.inf)
+                bucket.set_limit(bucket.updated_at)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""

@@ -12,12 +12,18 @@ from dataclasses import dataclass
 from ..progress.waits import WaitReason
 from .bucket import UNPACED, Bucket, settled
 
-_FASTER = 1.3
-_FASTER_EVERY_SECONDS = 0.25
+_FASTER, _FASTER_EVERY_SECONDS = 1.3, 0.25
+"""While nobody objects the pace grows by a third every quarter of a second: from even to a whole minute's burst in four
+seconds, and a refusal on the way comes when little too much was sent."""
+
 _CALM_SECONDS = 5.0
+"""After an episode of refusals the pace stays even for so long; their Retry-After is over by then."""
+
 _RAMP_SPEED = 2.5
-_UNNAMED_SECONDS = 0.5
-_LONGEST_UNNAMED_SECONDS = 32.0
+"""The most that the pace may be after ``ramp_limit_exceeded``: the account's growth is what was refused."""
+
+_UNNAMED_SECONDS, _LONGEST_UNNAMED_SECONDS = 0.5, 32.0
+"""A pause for which the server names no time; doubles from episode to episode, as the SDK's own backoff does."""
 
 
 @dataclass(slots=True)

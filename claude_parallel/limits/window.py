@@ -15,10 +15,19 @@ CEILING = 1_000
 """The most that one process keeps in flight; more sockets than this bring nothing but trouble."""
 
 _FLOOR = 4
+"""The window never closes further: fewer calls would take minutes to show that all is well again."""
+
 _SLOW_START = 2.0
+"""Every good answer opens the window by so much before the first cut, which triples it per round trip."""
+
 _CUT = 0.7
+"""What a bad episode leaves of the window, between TCP's half and CUBIC's 0.7."""
+
 _BAD_SHARE = 0.25
+"""Of the latest answers, before the window closes: with 12 % random faults it stays open."""
+
 _SATURATED = 0.8
+"""Of the window must have been in use for a good answer to open it: a narrow run teaches nothing about a wide road."""
 
 
 @dataclass(slots=True)

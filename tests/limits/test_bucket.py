@@ -17,7 +17,7 @@ steps = st.lists(st.tuples(st.floats(0, 20), st.floats(0.01, 1.5)), min_size=1, 
 
 def known(limit: float = 600.0, level: float | None = None, *, at_end: bool = False) -> Bucket:
     """Return a bucket with this limit at time 0, without any reserve."""
-    bucket = Bucket("output" if at_end else "requests", counts_at_end=at_end, told=limit)
+    bucket = Bucket("output" if at_end else "requests", counts_at_end=at_end, server_limit=limit)
     bucket.set_limit(0.0)
     bucket.reserve = 0.0
     bucket.level = limit if level is None else level
@@ -38,7 +38,7 @@ def test_an_unknown_limit_never_holds_anything_back() -> None:
 )
 def test_the_tighter_of_told_and_given_is_kept(told: float, given_limit: float, kept: float) -> None:
     """A user may go below the account's limit, and never above it."""
-    bucket = Bucket("requests", told=told, given=given_limit)
+    bucket = Bucket("requests", server_limit=told, user_limit=given_limit)
     bucket.set_limit(0.0)
     assert bucket.limit == kept
 
@@ -75,7 +75,7 @@ def test_waiting_the_returned_time_suffices(
         seconds = bucket.level_wait(share * limit)
         assert math.isfinite(seconds)
         if bucket.counts_at_end:
-            bucket.land(bucket.owed, bucket.owed)
+            bucket.land(bucket.reserved, bucket.reserved)
         now += bucket.level_wait(share * limit)
         bucket.refill(now)
         assert bucket.level_wait(share * limit) <= max(SHORTEST_WAIT_SECONDS, 1e-6 * now)
@@ -103,7 +103,7 @@ def test_landing_conserves(weights: list[tuple[float, float]], at_end: bool) -> 
     for charged, real in weights:
         bucket.land(charged, real)
     assert bucket.level == pytest.approx(1e6 - sum(real for _, real in weights), abs=1e-3)
-    assert bucket.owed == pytest.approx(0.0, abs=1e-3)
+    assert bucket.reserved == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_cancelled_charge_is_given_back() -> None:
@@ -139,7 +139,7 @@ def test_the_first_reading_tells_level_and_limit() -> None:
 def test_a_level_outside_of_what_the_readings_allow_moves_to_the_edge(level: float, expected: float) -> None:
     """Between what was left then, and that plus the refill since, every level may be right."""
     bucket = known(600.0, level)
-    bucket.stamp = 2.0
+    bucket.updated_at = 2.0
     bucket.learn(RateLimitStatus(600.0, 100.0), sent_at=0.0, counted_then=0.0, now=2.0)
     assert bucket.level == pytest.approx(expected)
 
@@ -147,10 +147,10 @@ def test_a_level_outside_of_what_the_readings_allow_moves_to_the_edge(level: flo
 def test_one_odd_reading_among_good_ones_moves_nothing() -> None:
     """Requests overtake each other: only what a second of rate_limits agrees on is believed."""
     bucket = known(600.0, 110.0)
-    bucket.checked_at = bucket.stamp = 2.0
+    bucket.checked_at = bucket.updated_at = 2.0
     for remaining in (100.0, 190.0, 20.0, 100.0):
         bucket.learn(RateLimitStatus(600.0, remaining), sent_at=0.0, counted_then=0.0, now=2.0)
-    bucket.stamp = 3.5
+    bucket.updated_at = 3.5
     bucket.learn(RateLimitStatus(600.0, 100.0), sent_at=1.5, counted_then=0.0, now=3.5)
     assert bucket.level == pytest.approx(110.0)
 
@@ -172,7 +172,7 @@ def test_what_others_use_is_noticed() -> None:
             remaining -= 200
             bucket.counted += 200
         bucket.learn(RateLimitStatus(600.0, remaining), float(second), bucket.counted, float(second))
-    assert bucket.drain == pytest.approx(4.0, rel=0.2)
+    assert bucket.external_use == pytest.approx(4.0, rel=0.2)
 
 
 def test_a_refusal_although_much_was_left_means_that_bursts_are_policed() -> None:
