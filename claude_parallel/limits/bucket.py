@@ -24,7 +24,7 @@ _LEAST_SHARE = 0.1
 """Whatever others seem to take, a tenth of the limit is ours: an estimate that is wrong must not end a run."""
 
 _EXTERNAL_SECONDS = 3.0
-"""Two readings are compared over at least so long; over less, requests that overtake each other look like others' use."""
+"""Two readings are compared over at least so long; over less, requests that overtake look like others' use."""
 
 _EXTERNAL_WEIGHT = 0.5
 """Of a new reading of others' use: two of them, six seconds, follow a neighbour that comes or goes."""
@@ -35,7 +35,7 @@ _EXTERNAL_NOISE = 0.03
 _FORGET_SECONDS = 120.0
 """Others' use fades when nothing confirms it: two minutes, twice the time in which a full bucket refills."""
 
-# A refusal although something was left means that short bursts are policed (``burst_seconds`` of the benchmark's cases).
+# A refusal although something was left means that short bursts are policed (``burst_seconds`` of the cases).
 
 _CAUTION_SECONDS = 0.1
 """Of refill that stays in the bucket beyond what a refusal showed: below the smallest burst seen (0.2 s), so that one

@@ -121,7 +121,7 @@ def test_citations_and_searches_stand_in_columns(tmp_path: Path) -> None:
     journal = Journal.open(path)
     journal.begin_run("r-1", 0.0, "h", {})
     journal.keep_answers([(b"k", "h", Reply({"content": content}, None, {}), 0.0)])
-    outcome = Outcome("so", None, None, None, Decimal(0), "api")
+    outcome = Outcome(text="so", cost=Decimal(0), source="api")
     journal.keep_rows("r-1", [RunRow(0, b"k", outcome), RunRow(1, b"lost", outcome)])
     journal.close()
     messages = cp.run("r-1", path).messages()

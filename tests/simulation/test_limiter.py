@@ -150,6 +150,6 @@ def test_tiers_have_names() -> None:
     """Known names give limits, None gives none, others are an error that lists the known ones."""
     assert tier_limits("tier-1").input_tokens_per_minute == 40_000
     assert tier_limits(None) == Limits()
-    with pytest.raises(ValueError, match="start, build, scale"):
+    with pytest.raises(ValueError, match="'start', 'build', 'scale'"):
         tier_limits("gold")
     assert TIERS["scale"].output_tokens_per_minute == 2_000_000

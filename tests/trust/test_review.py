@@ -173,7 +173,7 @@ def test_journal_clear_keeps_what_was_labelled_by_hand() -> None:
     """Answers can be bought again, an hour of reading cannot."""
     frame = answered()
     review(frame).confirm()
-    cp.journal.clear()
+    cp.journal.clear(all=True)
     assert review(frame).labelled == 1
 
 
