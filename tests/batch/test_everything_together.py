@@ -21,7 +21,7 @@ def picture(colour: int) -> bytes:
 
 
 def test_a_batch_carries_everything_at_once() -> None:
-    """Each sample is an answer of its own; what does not fit the schema is repaired in a second batch, at half price."""
+    """Each sample is an answer of its own; what does not fit the schema is repaired in a second batch."""
     asked: list[Any] = []
 
     def answer(body: Any) -> str:
