@@ -77,7 +77,7 @@ def test_cached_tokens_do_not_count_against_the_input_limit() -> None:
     assert plain.seconds == pytest.approx(941, rel=0.05)
     assert cached.seconds == pytest.approx(42, rel=0.1)
     assert cached.data is not None
-    assert int(cached.data.attempts["cache_write_5m_tokens"].fillna(0).gt(0).sum()) == 1
+    assert cached.data.calls("count(*)", where="cache_write_5m_tokens > 0") == [(1,)]
 
 
 def test_a_rehearsal_is_the_same_each_time() -> None:
