@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -44,7 +45,7 @@ def test_a_stream_says_what_a_frame_says(account: Any) -> None:
     assert len(kept.tables) == 8
     for name in ("said", "said_error", "said_cost"):
         made = [row[name] for row in kept.rows]
-        assert made == [None if value != value else value for value in expected[name].tolist()]
+        assert made == [None if pd.isna(value) else value for value in expected[name].tolist()]
     assert (result.rows, result.fates.skipped, result.is_complete) == (50, 1, True)
     assert float(result.cost_usd) == pytest.approx(sum(row["said_cost"] for row in kept.rows))
     assert here.session is not None
