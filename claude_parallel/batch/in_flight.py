@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..engine.pending import Pending
 from ..errors import Kind
 from ..records import Failure
+from ..text import short_id
 from .records import EnvelopeRecord
 from .responses import BatchState
 
@@ -126,7 +127,7 @@ class InFlight:
 
 def describe(in_flight: InFlight, local_time: Callable[[float], str]) -> str:
     """Return what the API can say about batches under way; it counts nothing before a batch has ended."""
-    sent = [(batch.name, batch.state) for batch in in_flight if batch.state is not None]
+    sent = [(f"batch {short_id(batch.state.id)}", batch.state) for batch in in_flight if batch.state is not None]
     looking = len(in_flight) - len(sent)
     words = []
     if sent:
