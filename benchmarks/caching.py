@@ -32,7 +32,7 @@ def uncached(url: str, rows: Sequence[str]) -> None:
 
 
 def naive(url: str, rows: Sequence[str]) -> None:
-    """A semaphore, and a cache mark on the system prompt of every call."""
+    """A semaphore, and a cache breakpoint on the system prompt of every call."""
 
     async def main() -> None:
         semaphore = asyncio.Semaphore(IN_FLIGHT)
@@ -66,7 +66,7 @@ def _map(url: str, rows: Sequence[str], prompt_cache: str | bool) -> None:
 CONTENDERS: tuple[tuple[str, Callable[[str, Sequence[str]], None]], ...] = (
     ("claude_parallel", ours),
     ("the same without caching", uncached),
-    ("naive call with cache marks", naive),
+    ("naive call with cache breakpoints", naive),
 )
 
 

@@ -121,7 +121,7 @@ class PriceList:
         max_input_tokens : int
             Upper bound of the input tokens.
         ttl : str or None
-            Lifetime of the run's own cache mark; marks that stand in the body already are found by themselves.
+            Lifetime of the run's own cache breakpoint; marks that stand in the body already are found by themselves.
         is_batch : bool
             True for half price.
         """
@@ -159,7 +159,7 @@ class PriceList:
 
 
 def _marked_lifetimes(part: Any) -> Iterator[str]:
-    """Yield the lifetimes of the cache marks in a part of a wire body; five minutes where a mark names none."""
+    """Yield the lifetimes of the cache breakpoints in a part of a wire body; five minutes where a mark names none."""
     if isinstance(part, Mapping):
         control = part.get("cache_control")
         if isinstance(control, Mapping):

@@ -52,7 +52,7 @@ class Request:
     Attributes
     ----------
     body : mapping
-        The wire body without cache marks.
+        The wire body without cache breakpoints.
     fingerprint : bytes
         SHA-256 over host and body: the key of the journal (see ``request.fingerprint``).
     load : Load

@@ -186,9 +186,9 @@ def stop_reason_of(message: Mapping[str, Any]) -> str | None:
 def usage_of(message: Mapping[str, Any]) -> Usage:
     """Return the usage of a Message, disjoint by kind of token.
 
-    The API's ``input_tokens`` is what follows the last cache mark; cache writes and reads stand beside it. Where the
-    split of the writes by lifetime is missing, they count as five-minute writes (the API's default). Numbers that make
-    no sense count as 0, and the usage is then not known; neither is one without input and output tokens.
+    The API's ``input_tokens`` is what follows the last cache breakpoint; cache writes and reads stand beside it.
+    Where the split of the writes by lifetime is missing, they count as five-minute writes (the API's default). Numbers
+    that make no sense count as 0, and the usage is then not known; neither is one without input and output tokens.
     """
     usage = _mapping(message.get("usage"))
     raw = _counts(usage)

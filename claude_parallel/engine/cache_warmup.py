@@ -2,7 +2,7 @@
 
 An entry of the prompt cache can be read only once the first response has begun (source: prompt caching of the Claude
 API, version 2026-10-21), so of all requests that share a prefix one leads, and the others hold until it is back. What
-is marked is decided by ``prompt.cache_marks``.
+is marked is decided by ``prompt.cache_breakpoints``.
 """
 
 from __future__ import annotations

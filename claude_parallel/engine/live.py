@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..limits.load import LoadEstimator
-from ..prompt.cache_marks import SECONDS
+from ..prompt.cache_breakpoints import SECONDS
 from .cache_warmup import Prefixes
 from .context import RunContext
 from .dispatcher import Dispatcher, LiveCalls

@@ -13,7 +13,7 @@ from ..api.answers import read_answer
 from ..errors import InputError
 from ..options import Settings
 from ..pricing import PriceList
-from ..prompt.cache_marks import TimeToLive, mark, minimum_tokens
+from ..prompt.cache_breakpoints import TimeToLive, add_breakpoint, minimum_tokens
 from ..prompt.request import Shared, body_fields, build, example_messages, share
 from ..prompt.template import Content, RowProblem, Skipped
 from ..records import Answer, Body, Request
@@ -94,7 +94,7 @@ class Plan:
         """Return the wire body of a request, with a cache breakpoint where it has a prefix."""
         if self.ttl is None or request.prefix is None:
             return request.body
-        return mark(request.body, self.shared.static_text, len(self.shared.examples), self.ttl)
+        return add_breakpoint(request.body, self.shared.static_text, len(self.shared.examples), self.ttl)
 
     def repair(self, pending: Pending, answer: Answer) -> Request | None:
         """Return the request that asks to mend an answer which does not fit the schema; None where that is over."""

@@ -21,7 +21,7 @@ from ..errors import RowFailed, RunStopped
 from ..pricing import PriceList
 from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
 from ..progress.stats import RunStats
-from ..prompt.cache_marks import minimum_tokens
+from ..prompt.cache_breakpoints import minimum_tokens
 from ..records import Outcome
 from ..store.claims import ClaimBook
 from ..store.journal import Journal, RunRow

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from ..pricing import PriceList
-from ..prompt.cache_marks import TimeToLive
+from ..prompt.cache_breakpoints import TimeToLive
 from ..records import ZERO, Request, Usage
 
 

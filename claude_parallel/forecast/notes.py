@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..limits.gate import Limits
 from ..options import Settings
 from ..pricing import PriceList
-from ..prompt.cache_marks import minimum_tokens
+from ..prompt.cache_breakpoints import minimum_tokens
 from ..prompt.request import BYTES_PER_TOKEN, canonical
 from ..records import DIMENSIONS, Body
 from ..schema.schema import Schema

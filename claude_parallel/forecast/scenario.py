@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..limits.gate import Limits
 from ..limits.window import CEILING
-from ..prompt.cache_marks import TimeToLive
+from ..prompt.cache_breakpoints import TimeToLive
 from ..records import Dimension
 from ..retry import RetryPolicy
 from ..simulation.profile import Limits as AccountLimits

@@ -27,13 +27,13 @@ from ..limits.gate import Gate, Ticket
 from ..limits.load import LoadEstimator
 from ..progress.stats import RunStats
 from ..progress.waits import WaitReason
-from ..prompt.cache_marks import SECONDS
+from ..prompt.cache_breakpoints import SECONDS
 from ..records import Answer, Load, Request
 from ..report.record import RunData
 from ..report.run import Run as RunRecord
 from ..simulation.clock import run_virtual
 from ..simulation.profile import Profile
-from ..simulation.stage import EPOCH, TokenTransport
+from ..simulation.token_transport import EPOCH, TokenTransport
 from ..store.journal import Journal
 from .scenario import ANSWERS, Conditions, Script, account_limits, burst_of
 

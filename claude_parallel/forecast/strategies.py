@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pricing import PriceList, RateCard
-from ..prompt.cache_marks import TimeToLive, minimum_tokens
+from ..prompt.cache_breakpoints import TimeToLive, minimum_tokens
 from ..records import Usage
 from .token_counts import Interval
 

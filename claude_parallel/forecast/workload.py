@@ -22,7 +22,7 @@ from ..engine.pending import Pending
 from ..engine.plan import Plan
 from ..engine.tariff import FreeTariff
 from ..progress.stats import RunStats
-from ..prompt.cache_marks import minimum_tokens
+from ..prompt.cache_breakpoints import minimum_tokens
 from ..records import Body, Outcome, Usage
 from ..store.journal import Journal
 

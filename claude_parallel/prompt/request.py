@@ -25,7 +25,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 _MESSAGE_OVERHEAD_TOKENS = 16
 _SCHEMA_OVERHEAD_TOKENS = 600
 _OWN_FIELDS = ("messages", "stream")
-_WITHOUT_MARKS = frozenset(("input_schema", "output_config", "input", "metadata"))
+_WITHOUT_BREAKPOINTS = frozenset(("input_schema", "output_config", "input", "metadata"))
 """Fields in which ``cache_control`` is a name of the user's own, such as a property of a schema."""
 
 
@@ -84,7 +84,7 @@ def fingerprint(host: str, body: Body, sample: int = 0) -> bytes:
     host : str
         Base URL of the API; answers of another host (a simulator's) can never be mistaken for this one's.
     body : mapping
-        The wire body. Cache marks do not count: they change the price, not the answer.
+        The wire body. Cache breakpoints do not count: they change the price, not the answer.
     sample : int, default 0
         Number of the independent sample, for ``sample=``.
     """
@@ -216,7 +216,7 @@ def _messages(content: Content) -> list[Mapping[str, Any]]:
 
 def _seed(host: str, fields: Mapping[str, Any]) -> _Hash:
     seed = hashlib.sha256(host.encode() + b"\n")
-    seed.update(canonical(_without_marks(fields)) + b"\n")
+    seed.update(canonical(_without_breakpoints(fields)) + b"\n")
     return seed
 
 
@@ -235,19 +235,19 @@ def _add_message(state: _Hash, message: Mapping[str, Any]) -> None:
         # What canonical() gives for {"content": ..., "role": ...}, in a third of the time: every row passes here.
         state.update(b'{"content":' + canonical(content) + b',"role":' + canonical(message["role"]) + b"}\n")
     else:
-        state.update(canonical(_without_marks(message)) + b"\n")
+        state.update(canonical(_without_breakpoints(message)) + b"\n")
 
 
-def _without_marks(value: Any) -> Any:
-    """Return JSON without its cache marks."""
+def _without_breakpoints(value: Any) -> Any:
+    """Return JSON without its cache breakpoints."""
     if isinstance(value, Mapping):
         return {
-            name: part if name in _WITHOUT_MARKS else _without_marks(part)
+            name: part if name in _WITHOUT_BREAKPOINTS else _without_breakpoints(part)
             for name, part in value.items()
             if name != "cache_control"
         }
     if isinstance(value, list | tuple):
-        return [_without_marks(part) for part in value]
+        return [_without_breakpoints(part) for part in value]
     return value
 
 

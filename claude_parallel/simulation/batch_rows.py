@@ -16,7 +16,7 @@ from typing import Any
 from .answers import draft_answer, message_json
 from .cache import PromptCache, Split
 from .checks import batch_row_problem
-from .content_checks import has_marks
+from .content_checks import has_breakpoints
 from .digest import body_digest, chances, pack
 from .faults import draw_fate, pick
 from .ledger import Ledger
@@ -55,7 +55,7 @@ class Batch:
     done : int
         How many of `order` are worked off.
     splits : dict
-        How the input of rows with cache marks divided, by row.
+        How the input of rows with cache breakpoints divided, by row.
     cancelled, ended : float or None
         When cancelling began, and when it ended.
     """
@@ -143,7 +143,7 @@ class Desk:
         fault = self._fault(batch, row, digest)
         if fault is not None:
             return _ERRORED if fault == "errored" else _EXPIRED
-        if self._profile.cache and has_marks(body):
+        if self._profile.cache and has_breakpoints(body):
             self._split(batch, row, body, digest, at)
         request_id = f"{batch.id}/{batch.custom_ids[row]}"
         self._ledger.bill(request_id, body["model"], self._message(batch, row, body, digest), digest)

@@ -13,7 +13,7 @@ from .answers import draft_answer, message_json
 from .batches import Batches
 from .cache import PromptCache, Split
 from .checks import MESSAGE_BYTES, headers_problem, known_model, message_problem, size_problem
-from .content_checks import has_marks
+from .content_checks import has_breakpoints
 from .digest import body_digest, chances
 from .faults import HTML_502, LOSING, NOT_JSON, REFUSING, Fate, draw_fate
 from .ledger import Ledger
@@ -186,7 +186,7 @@ class Brain:
         return message_problem(body, model, version) or model
 
     def _split(self, body: Mapping[str, Any], model: Model, now: float) -> Split:
-        if self.profile.cache and has_marks(body):
+        if self.profile.cache and has_breakpoints(body):
             return self.cache.split(body, model.cache_minimum, now)
         return Split(count_tokens(body))
 

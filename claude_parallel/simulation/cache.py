@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from .digest import pack, without_mark
+from .digest import pack, without_breakpoint
 from .tokens import BODY_TOKENS, MESSAGE_TOKENS, block_tokens, format_tokens, value_tokens
 
 LOOKBACK = 20
@@ -92,7 +92,7 @@ class PromptCache:
         Parameters
         ----------
         body : mapping
-            A valid Messages body with at least one cache mark.
+            A valid Messages body with at least one cache breakpoint.
         minimum : int
             Tokens below which the model does not cache a prefix.
         now : float
@@ -102,13 +102,13 @@ class PromptCache:
         """
         places = positions(body)
         total = places[-1].tokens if places else BODY_TOKENS + format_tokens(body)
-        marks = [at for at, place in enumerate(places) if place.ttl is not None and place.tokens >= minimum]
-        found = self._deepest(places, marks, minimum, now) if may_read else None
+        breakpoints = [at for at, place in enumerate(places) if place.ttl is not None and place.tokens >= minimum]
+        found = self._deepest(places, breakpoints, minimum, now) if may_read else None
         read = 0 if found is None else places[found].tokens
         written = {"5m": 0, "1h": 0}
         writes: list[tuple[bytes, str]] = []
         reached = read
-        for at in marks:
+        for at in breakpoints:
             ttl = places[at].ttl
             if ttl is not None and (found is None or at > found):
                 written[ttl] += places[at].tokens - reached
@@ -117,9 +117,9 @@ class PromptCache:
         hit = None if found is None else places[found].key
         return Split(total - reached, read, written["5m"], written["1h"], hit, tuple(writes))
 
-    def _deepest(self, places: list[Position], marks: list[int], minimum: int, now: float) -> int | None:
-        for mark in reversed(marks):
-            for at in range(mark, max(mark - LOOKBACK, 0) - 1, -1):
+    def _deepest(self, places: list[Position], breakpoints: list[int], minimum: int, now: float) -> int | None:
+        for end in reversed(breakpoints):
+            for at in range(end, max(end - LOOKBACK, 0) - 1, -1):
                 if places[at].tokens >= minimum and self._readable(places[at].key, now):
                     return at
         return None
@@ -180,7 +180,7 @@ def positions(body: Mapping[str, Any]) -> list[Position]:
     tokens = BODY_TOKENS + format_tokens(body)
     found: list[Position] = []
     for block, weight in _blocks(body):
-        running.update(pack(without_mark(block)))
+        running.update(pack(without_breakpoint(block)))
         tokens += weight
         found.append(Position(running.digest(), tokens, _ttl(block)))
     automatic = _ttl(body)
@@ -190,8 +190,8 @@ def positions(body: Mapping[str, Any]) -> list[Position]:
 
 
 def _ttl(block: Mapping[str, Any]) -> str | None:
-    mark = block.get("cache_control")
-    return None if mark is None else str(mark.get("ttl") or "5m")
+    cache_control = block.get("cache_control")
+    return None if cache_control is None else str(cache_control.get("ttl") or "5m")
 
 
 def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:

@@ -1,4 +1,4 @@
-"""Whether the messages, the system prompt and the cache marks of a body are well formed.
+"""Whether the messages, the system prompt and the cache breakpoints of a body are well formed.
 
 It knows the shape of content only; fields that hang on the model are for :mod:`checks`.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_MESSAGES = 100_000
-MAX_MARKS = 4
+MAX_BREAKPOINTS = 4
 
 BLOCKS = frozenset(
     {
@@ -118,24 +118,24 @@ def _system_problem(system: Any) -> str | None:
     return None
 
 
-def has_marks(body: Mapping[str, Any]) -> bool:
+def has_breakpoints(body: Mapping[str, Any]) -> bool:
     """Return whether a body asks for prompt caching anywhere."""
-    return "cache_control" in body or next(_marks(body), None) is not None
+    return "cache_control" in body or next(_breakpoints(body), None) is not None
 
 
 def marks_problem(body: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the cache marks of a body, or None."""
-    found = list(_marks(body))
+    """Return what is wrong with the cache breakpoints of a body, or None."""
+    found = list(_breakpoints(body))
     automatic = body.get("cache_control")
     if automatic is not None:
         found.append(automatic)
-    if len(found) > MAX_MARKS:
-        return f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {len(found)}."
+    if len(found) > MAX_BREAKPOINTS:
+        return f"A maximum of {MAX_BREAKPOINTS} blocks with cache_control may be provided. Found {len(found)}."
     short_before = False
-    for mark in found:
-        if not isinstance(mark, Mapping) or mark.get("type") != "ephemeral":
+    for cache_control in found:
+        if not isinstance(cache_control, Mapping) or cache_control.get("type") != "ephemeral":
             return "cache_control.type: Input should be 'ephemeral'"
-        ttl = mark.get("ttl") or "5m"
+        ttl = cache_control.get("ttl") or "5m"
         if ttl not in ("5m", "1h"):
             return "cache_control.ttl: Input should be '5m' or '1h'"
         if ttl == "1h" and short_before:
@@ -144,13 +144,13 @@ def marks_problem(body: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _marks(body: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the marks in the order tools, system, messages."""
+def _breakpoints(body: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the breakpoints in the order tools, system, messages."""
     places: list[Any] = [body.get("tools"), body.get("system")]
     places += [message.get("content") for message in body.get("messages") or ()]
     for place in places:
         if place is not None and not isinstance(place, str):
             for block in place:
-                mark = block.get("cache_control")
-                if mark is not None:
-                    yield mark
+                cache_control = block.get("cache_control")
+                if cache_control is not None:
+                    yield cache_control

@@ -19,7 +19,7 @@ _EIGHT_WORDS = struct.Struct("<8Q").unpack
 def body_digest(body: Mapping[str, Any]) -> bytes:
     """Return 16 bytes that are equal for bodies which ask the same.
 
-    Cache marks, the order of keys at the top, and how a text is split into text blocks make no difference.
+    Cache breakpoints, the order of keys at the top, and how a text is split into text blocks make no difference.
     """
     parts = [(name, _plain(name, body[name])) for name in sorted(body) if name != "cache_control"]
     return blake2b(pack(parts), digest_size=16).digest()
@@ -44,7 +44,7 @@ def _plain(name: str, value: Any) -> Any:
     if name == "system":
         return _joined(value)
     if name == "tools" and isinstance(value, list):
-        return [without_mark(tool) for tool in value]
+        return [without_breakpoint(tool) for tool in value]
     return value
 
 
@@ -60,13 +60,13 @@ def _plain_message(message: Any) -> Any:
 def _joined(content: Any) -> Any:
     if isinstance(content, str) or not isinstance(content, list):
         return content
-    blocks = [without_mark(block) for block in content]
+    blocks = [without_breakpoint(block) for block in content]
     if all(isinstance(block, dict) and block.keys() == {"type", "text"} for block in blocks):
         return "".join(str(block["text"]) for block in blocks)
     return blocks
 
 
-def without_mark(block: Any) -> Any:
+def without_breakpoint(block: Any) -> Any:
     """Return a block without its ``cache_control``."""
     if isinstance(block, Mapping) and "cache_control" in block:
         return {name: value for name, value in block.items() if name != "cache_control"}

@@ -1,6 +1,6 @@
 """The simulated API as a real HTTP server on loopback.
 
-It knows where to listen and in which thread; single requests are for :mod:`mouth`.
+It knows where to listen and in which thread; single requests are for :mod:`http_frontend`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from .brain import Brain
+from .http_frontend import HttpFrontend
 from .ledger import Ledger
-from .mouth import HttpFrontend
 from .profile import Profile
 
 BACKLOG = 4_096
@@ -57,8 +57,8 @@ async def serving(brain: Brain, host: str = "127.0.0.1", port: int = 0, speed: f
     speed : float
         Simulated seconds per real second.
     """
-    mouth = HttpFrontend(brain, speed)
-    server = web.Server(mouth.handle, request_factory=_request_factory, access_log=None,
+    frontend = HttpFrontend(brain, speed)
+    server = web.Server(frontend.handle, request_factory=_request_factory, access_log=None,
                         keepalive_timeout=KEEPALIVE_SECONDS)  # fmt: skip
     runner = web.ServerRunner(server, shutdown_timeout=0)
     await runner.setup()

@@ -77,7 +77,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
 
 
 def value_tokens(value: Any) -> int:
-    """Return the tokens of any JSON value, by the length of its text; cache marks weigh nothing."""
+    """Return the tokens of any JSON value, by the length of its text; cache breakpoints weigh nothing."""
     return (_length(value) + 3) >> 2
 
 

@@ -1,4 +1,4 @@
-"""The simulator's second mouth: in memory, on the running loop's own time.
+"""The simulator's second transport: in memory, on the running loop's own time.
 
 Plays the brain's exchanges to the engine without a socket; on a virtual loop, hours pass in seconds.
 """

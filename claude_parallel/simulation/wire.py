@@ -1,4 +1,4 @@
-"""What travels between the brain and the mouths that play it: exchanges, responses and error bodies.
+"""What travels between the brain and the frontends that play it: exchanges, responses and error bodies.
 
 It knows shapes only; what an exchange holds is decided in :mod:`brain`.
 """
@@ -85,7 +85,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request that the brain has looked at; a mouth waits, then closes it.
+    """One request that the brain has looked at; a frontend waits, then closes it.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the mouth says.
+    """What the frontend says.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError
-from claude_parallel.prompt.cache_marks import mark
+from claude_parallel.prompt.cache_breakpoints import add_breakpoint
 from claude_parallel.prompt.request import body_fields, build, example_messages, fingerprint, share
 
 HOST = "https://api.anthropic.com"
@@ -56,7 +56,7 @@ def shuffled(value: Any, rng: random.Random) -> Any:
 
 
 def marked(body: Any, rng: random.Random) -> Any:
-    """Return the body with cache marks wherever the API takes them."""
+    """Return the body with cache breakpoints wherever the API takes them."""
     body = copy.deepcopy(body)
     places = [body]
     places += [block for block in body.get("system", []) if isinstance(block, dict)]
@@ -155,7 +155,7 @@ def test_a_built_request_has_the_fingerprint_of_its_body(fields: Any, content: A
     assert request.fingerprint == fingerprint(HOST, request.body, sample)
 
 
-# -- marks -----------------------------------------------------------------------------------------------------------
+# -- breakpoints -----------------------------------------------------------------------------------------------------
 
 
 def text_of(part: Any) -> str:
@@ -171,14 +171,14 @@ def text_of(part: Any) -> str:
     ttl=st.sampled_from(["5m", "1h"]),
 )
 def test_a_marked_body_says_the_same(static: str, rest: str, system: Any, examples: Any, ttl: Any) -> None:
-    """Concatenated text, fingerprint and order stay; at most one mark is added, of the lifetime asked for."""
+    """Concatenated text, fingerprint and order stay; at most one breakpoint is added, of the lifetime asked for."""
     fields: dict[str, Any] = {"model": "m", "max_tokens": 1}
     if system is not None:
         fields["system"] = system
     shared = share(HOST, fields, example_messages(examples), static)
     body = build(shared, static + rest).body
     before = json.dumps(body)
-    result = mark(body, static, len(shared.examples), ttl)
+    result = add_breakpoint(body, static, len(shared.examples), ttl)
     assert json.dumps(body) == before
     assert [text_of(m["content"]) for m in result["messages"]] == [text_of(m["content"]) for m in body["messages"]]
     assert text_of(result.get("system", "")) == text_of(body.get("system", ""))

@@ -16,9 +16,9 @@ MARK = {"type": "ephemeral"}
 HOUR = {"type": "ephemeral", "ttl": "1h"}
 
 
-def body_of(question: str = "why?", system: str = LONG, mark: Any = MARK, **fields: Any) -> dict[str, Any]:
+def body_of(question: str = "why?", system: str = LONG, control: Any = MARK, **fields: Any) -> dict[str, Any]:
     """Return a body whose system prompt of about 1,000 tokens is marked."""
-    block = {"type": "text", "text": system, "cache_control": mark}
+    block = {"type": "text", "text": system, "cache_control": control}
     return {
         "model": "claude-haiku-5-5",
         "max_tokens": 10,
@@ -56,14 +56,14 @@ def test_an_entry_is_readable_only_once_its_writer_has_begun_to_answer() -> None
     assert cache.split(body_of("two"), 512, 1.0).read == 1_008
 
 
-@pytest.mark.parametrize(("mark", "seconds"), [(MARK, 300.0), (HOUR, 3_600.0)])
-def test_entries_live_from_the_start_of_the_last_use(mark: dict[str, str], seconds: float) -> None:
+@pytest.mark.parametrize(("control", "seconds"), [(MARK, 300.0), (HOUR, 3_600.0)])
+def test_entries_live_from_the_start_of_the_last_use(control: dict[str, str], seconds: float) -> None:
     """Lifetime counts from the writer's start, and each read renews it."""
     cache = PromptCache()
-    usage(cache, body_of(mark=mark), 0.0)
-    assert usage(cache, body_of(mark=mark), seconds - 1)[0] == 1_008
-    assert usage(cache, body_of(mark=mark), 2 * seconds - 2)[0] == 1_008
-    assert usage(cache, body_of(mark=mark), 3 * seconds)[0] == 0
+    usage(cache, body_of(control=control), 0.0)
+    assert usage(cache, body_of(control=control), seconds - 1)[0] == 1_008
+    assert usage(cache, body_of(control=control), 2 * seconds - 2)[0] == 1_008
+    assert usage(cache, body_of(control=control), 3 * seconds)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_prefix_below_the_models_minimum_is_silently_not_cached(minimum: int, 
 
 
 def test_the_automatic_mark_writes_every_time_when_rows_differ() -> None:
-    """A mark at the top stands for the last block, which is never the same."""
+    """A breakpoint at the top stands for the last block, which is never the same."""
     cache = PromptCache()
-    bodies = [body_of(f"question {at} " + LONG, mark=None, cache_control=MARK) for at in range(3)]
+    bodies = [body_of(f"question {at} " + LONG, control=None, cache_control=MARK) for at in range(3)]
     for body in bodies:
         body["system"] = LONG
         read, written, _ = usage(cache, body, 0.0)
@@ -106,20 +106,20 @@ def test_two_marks_split_the_writes_by_lifetime() -> None:
     """An hour for the system prompt, five minutes for the example after it; later only the system is read."""
     cache = PromptCache()
     example = {"type": "text", "text": LONG, "cache_control": MARK}
-    body = body_of(mark=HOUR, messages=[{"role": "user", "content": [example]}])
+    body = body_of(control=HOUR, messages=[{"role": "user", "content": [example]}])
     assert usage(cache, body, 0.0) == (0, 1_004, 1_008)
-    assert usage(cache, body_of("other", mark=HOUR), 1.0) == (1_008, 0, 0)
+    assert usage(cache, body_of("other", control=HOUR), 1.0) == (1_008, 0, 0)
     assert usage(cache, body, 2.0) == (2_012, 0, 0)
 
 
 @pytest.mark.parametrize(("blocks", "found"), [(20, True), (21, False)])
 def test_twenty_positions_before_a_mark_are_searched(blocks: int, found: bool) -> None:
-    """An entry that lies further back is not found by that mark."""
+    """An entry that lies further back is not found by that breakpoint."""
     cache = PromptCache()
     usage(cache, body_of(), 0.0)
     added = [{"type": "text", "text": f"block {at}"} for at in range(blocks)]
     added[-1]["cache_control"] = MARK  # type: ignore[assignment]
-    body = body_of(mark=None, messages=[{"role": "user", "content": added}])
+    body = body_of(control=None, messages=[{"role": "user", "content": added}])
     assert (usage(cache, body, 1.0)[0] > 0) is found
 
 

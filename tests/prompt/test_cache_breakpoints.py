@@ -1,4 +1,4 @@
-"""Prompt caching: marks that leave the text as it is, and turns that write once."""
+"""Prompt caching: breakpoints that leave the text as it is, and turns that write once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.engine.cache_warmup import Prefixes
-from claude_parallel.prompt.cache_marks import mark, minimum_tokens
+from claude_parallel.prompt.cache_breakpoints import add_breakpoint, minimum_tokens
 from claude_parallel.prompt.request import build, example_messages, fingerprint, share
 
 words = st.text(max_size=60)
@@ -20,27 +20,27 @@ def texts(content: Any) -> str:
     return content if isinstance(content, str) else "".join(block["text"] for block in content)
 
 
-def marks(body: Any) -> int:
-    """Count the cache marks anywhere in a body."""
+def breakpoints(body: Any) -> int:
+    """Count the cache breakpoints anywhere in a body."""
     if isinstance(body, dict):
-        return ("cache_control" in body) + sum(marks(value) for value in body.values())
-    return sum(marks(value) for value in body) if isinstance(body, list) else 0
+        return ("cache_control" in body) + sum(breakpoints(value) for value in body.values())
+    return sum(breakpoints(value) for value in body) if isinstance(body, list) else 0
 
 
 @given(words, words, st.one_of(st.none(), words.filter(str.strip)), st.booleans())
 def test_a_mark_changes_neither_the_text_nor_the_key(
     static: str, rest: str, system: str | None, few_shot: bool
 ) -> None:
-    """The concatenated text is the same, there is at most one mark, and the fingerprint does not see it."""
+    """The concatenated text is the same, there is at most one breakpoint, and the fingerprint does not see it."""
     examples = example_messages([("q", "a")] if few_shot else [])
     fields: dict[str, Any] = {"model": "m", "max_tokens": 5, **({"system": system} if system else {})}
     shared = share("host", fields, examples, static)
     request = build(shared, static + rest, has_breakpoint=True)
-    marked = mark(request.body, static, len(examples), "5m")
+    marked = add_breakpoint(request.body, static, len(examples), "5m")
 
     assert [texts(m["content"]) for m in marked["messages"]] == [texts(m["content"]) for m in request.body["messages"]]
     assert texts(marked.get("system", "")) == (system or "")
-    assert marks(dict(marked)) <= 1
+    assert breakpoints(dict(marked)) <= 1
     assert all(texts(m["content"]) == "" or m["content"] for m in marked["messages"])
     if not static.strip() and not few_shot and system:
         assert fingerprint("host", marked | {"system": system}) == request.fingerprint
@@ -60,7 +60,7 @@ def test_the_mark_stands_at_the_end_of_what_is_shared(fields: Any, static: str, 
     """The deepest shared place takes everything before it along."""
     turns = example_messages([("q", "a")] * examples)
     body = {"model": "m", **fields, "messages": [*turns, {"role": "user", "content": static + "row"}]}
-    marked = mark(body, static, len(turns), "1h")
+    marked = add_breakpoint(body, static, len(turns), "1h")
     control = {"type": "ephemeral", "ttl": "1h"}
     found = {
         "text": lambda: (
@@ -73,8 +73,8 @@ def test_the_mark_stands_at_the_end_of_what_is_shared(fields: Any, static: str, 
     }
 
     assert found[where]()
-    assert marks(dict(marked)) == (where != "nowhere")
-    assert marks(dict(body)) == 0
+    assert breakpoints(dict(marked)) == (where != "nowhere")
+    assert breakpoints(dict(body)) == 0
 
 
 @pytest.mark.parametrize(
@@ -130,24 +130,24 @@ def test_after_a_failed_leader_another_leads() -> None:
 
 @pytest.mark.parametrize("users", range(6))
 def test_no_more_marks_than_the_api_takes(users: int) -> None:
-    """A user's own marks count; a fifth would be a 400 for every row."""
+    """A user's own breakpoints count; a fifth would be a 400 for every row."""
     control = {"type": "ephemeral"}
     system = [{"type": "text", "text": f"part {number}", "cache_control": control} for number in range(users)]
     body = {"model": "m", "system": system, "messages": [{"role": "user", "content": "static row"}]}
-    assert marks(dict(mark(body, "static ", 0, "5m"))) == max(users, min(users + 1, 4))
+    assert breakpoints(dict(add_breakpoint(body, "static ", 0, "5m"))) == max(users, min(users + 1, 4))
 
 
 @pytest.mark.parametrize("empty", ["", " ", [{"type": "text", "text": ""}]])
 def test_empty_text_is_never_marked(empty: Any) -> None:
-    """The API refuses that; the mark goes to the next place before it."""
+    """The API refuses that; the breakpoint goes to the next place before it."""
     body = {
         "model": "m",
         "system": "s",
         "messages": [{"role": "assistant", "content": empty}, {"role": "user", "content": "x"}],
     }
-    marked = mark(body, "", 1, "5m")
+    marked = add_breakpoint(body, "", 1, "5m")
     assert marked["messages"] == body["messages"]
-    assert marks(marked["system"]) == 1
+    assert breakpoints(marked["system"]) == 1
 
 
 def test_a_call_longer_than_the_lifetime_ends_the_caching() -> None:

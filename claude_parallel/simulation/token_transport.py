@@ -1,4 +1,4 @@
-"""The simulator's third mouth, for rehearsals: calls that are bare token counts, without any text.
+"""The simulator's third transport, for rehearsals: calls that are bare token counts, without any text.
 
 Limits, headers, refusals and the prompt cache's rule that an entry must have begun are the simulator's own; texts,
 odd answers and faults are left to :mod:`brain`. It plays 100,000 calls in seconds, on the running loop's own time.

@@ -1,4 +1,4 @@
-"""Cache breakpoints: which prefix to mark, and how a marked body looks.
+"""Cache breakpoints: which prefix to cache, and how the body then looks.
 
 Source: prompt caching of the Claude API, version 2026-10-21. Who goes first is decided by ``engine.cache_warmup``.
 """
@@ -13,8 +13,8 @@ from ..records import Body
 TimeToLive = Literal["5m", "1h"]
 SECONDS: Mapping[TimeToLive, float] = {"5m": 300.0, "1h": 3600.0}
 
-MOST_MARKS = 4
-"""How many marks one request may have; one more is a 400."""
+MAX_BREAKPOINTS = 4
+"""How many breakpoints one request may have; one more is a 400."""
 
 _MINIMUM_TOKENS = (
     (("claude-sonnet-5-5",), 512),
@@ -32,13 +32,13 @@ def minimum_tokens(model: str) -> int:
     return 512
 
 
-def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> Body:
-    """Return `body` with a cache mark at the end of what all rows share; as it is, where there is no room for one.
+def add_breakpoint(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> Body:
+    """Return `body` with a cache breakpoint at the end of what all rows share; unchanged where none fits.
 
     Parameters
     ----------
     body : mapping
-        The wire body without marks.
+        The wire body without breakpoints.
     static_text : str
         Text before the template's first placeholder; becomes a block of its own. The concatenated text of the
         message stays the same.
@@ -47,7 +47,7 @@ def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> B
     ttl : "5m" or "1h"
         Lifetime of the entry.
     """
-    if _marks(body) >= MOST_MARKS:
+    if _breakpoints(body) >= MAX_BREAKPOINTS:
         return body
     control = {"type": "ephemeral", "ttl": ttl}
     messages = list(body["messages"])
@@ -55,11 +55,11 @@ def mark(body: Body, static_text: str, lead_messages: int, ttl: TimeToLive) -> B
     if static_text.strip() and isinstance(last, str) and last.startswith(static_text) and len(messages) > lead_messages:
         messages[-1] = {**messages[-1], "content": _split(last, static_text, control)}
         return {**body, "messages": messages}
-    if lead_messages and _takes_a_mark(messages[lead_messages - 1]["content"]):
+    if lead_messages and _takes_a_breakpoint(messages[lead_messages - 1]["content"]):
         shared = messages[lead_messages - 1]
         messages[lead_messages - 1] = {**shared, "content": _mark_last(shared["content"], control)}
         return {**body, "messages": messages}
-    if body.get("system") and _takes_a_mark(body["system"]):
+    if body.get("system") and _takes_a_breakpoint(body["system"]):
         return {**body, "system": _mark_last(body["system"], control)}
     if body.get("tools"):
         return {**body, "tools": [*body["tools"][:-1], {**body["tools"][-1], "cache_control": control}]}
@@ -77,14 +77,14 @@ def _mark_last(content: str | list[dict[str, Any]], control: Mapping[str, str]) 
     return [*blocks[:-1], {**blocks[-1], "cache_control": control}]
 
 
-def _takes_a_mark(content: str | list[dict[str, Any]]) -> bool:
-    """Say whether the last block may be marked; the API refuses a mark on empty text."""
+def _takes_a_breakpoint(content: str | list[dict[str, Any]]) -> bool:
+    """Say whether the last block may be marked; the API refuses a breakpoint on empty text."""
     last = content if isinstance(content, str) else content[-1].get("text", "x")
     return bool(last and last.strip())
 
 
-def _marks(part: Any) -> int:
-    """Count the marks that the user has set."""
+def _breakpoints(part: Any) -> int:
+    """Count the breakpoints that the user has set."""
     if isinstance(part, Mapping):
-        return ("cache_control" in part) + sum(_marks(value) for value in part.values())
-    return sum(_marks(item) for item in part) if isinstance(part, list | tuple) else 0
+        return ("cache_control" in part) + sum(_breakpoints(value) for value in part.values())
+    return sum(_breakpoints(item) for item in part) if isinstance(part, list | tuple) else 0
