@@ -13,7 +13,10 @@ import claude_parallel as cp
 from claude_parallel.frames import calls
 from claude_parallel.report import recent_runs
 
-settings.register_profile("default", max_examples=60, deadline=None)
+# The same cases every time, so that a failure is the fault of the commit that is tested. New cases are searched for by
+# `pytest --hypothesis-profile=search`.
+settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
+settings.register_profile("search", max_examples=300, deadline=None)
 settings.load_profile("default")
 
 
