@@ -7,7 +7,18 @@ import platform
 import sys
 from importlib import import_module
 
-NAMES = ("gate", "gate_virtual", "throughput", "one_row", "scale", "journal", "caching", "batches", "shares")
+NAMES = (
+    "gate",
+    "gate_virtual",
+    "gate_sweep",
+    "throughput",
+    "one_row",
+    "scale",
+    "journal",
+    "caching",
+    "batches",
+    "shares",
+)
 
 
 def main(names: list[str]) -> None:

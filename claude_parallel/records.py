@@ -39,10 +39,13 @@ class Load:
         Input tokens that count against the limit (the API does not count cache reads).
     output_tokens : float
         Output tokens; 0 where nothing is known yet (the gate learns the mean).
+    max_output_tokens : float
+        ``max_tokens``: what a server may reserve until the answer is there (the API does not); 0 = not known.
     """
 
     input_tokens: float
     output_tokens: float = 0.0
+    max_output_tokens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

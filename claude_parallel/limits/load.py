@@ -34,7 +34,11 @@ class LoadEstimator:
 
     def weigh(self, estimate: Load) -> Load:
         """Return the load to charge for a request whose first estimate is `estimate`."""
-        return Load(estimate.input_tokens * self.input_ratio, max(estimate.output_tokens, self.mean_output))
+        return Load(
+            estimate.input_tokens * self.input_ratio,
+            max(estimate.output_tokens, self.mean_output),
+            estimate.max_output_tokens,
+        )
 
     def learn(self, estimate: Load, usage: Usage) -> Load:
         """Take note of an answer, and return what it really weighed.

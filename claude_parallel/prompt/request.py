@@ -143,7 +143,10 @@ def build(shared: Shared, content: Content, *, sample: int = 0, has_breakpoint: 
     return Request(
         body={**shared.fields, "messages": [*shared.examples, *messages]},
         fingerprint=_finish(shared.seed, messages, sample),
-        load=Load(input_tokens=text_bytes / BYTES_PER_TOKEN + overhead + media),
+        load=Load(
+            input_tokens=text_bytes / BYTES_PER_TOKEN + overhead + media,
+            max_output_tokens=float(shared.fields["max_tokens"]),
+        ),
         prefix=shared.prefix if has_breakpoint else None,
         # A byte is never more than one token, so this bounds the input from above, for the budget.
         max_input_tokens=text_bytes + overhead + _SCHEMA_OVERHEAD_TOKENS + 2 * media,

@@ -141,9 +141,12 @@ class Brain:
         if work is None:
             return Response(exchange.status, exchange.headers, exchange.body or "", cut, exchange.lines)
         self._settle(exchange, work, now, lost=fault in LOSING)
+        headers = exchange.headers
+        if self.profile.policy.headers_written == "end":
+            headers = {**headers, **self._accounts[work.group].headers(now)}
         if fault == "not_json":
             return Response(200, {"content-type": "text/html"}, NOT_JSON)
-        return Response(exchange.status, exchange.headers, work.message, cut)
+        return Response(exchange.status, headers, work.message, cut)
 
     def abandon(self, exchange: Exchange, now: float) -> None:
         """Settle an exchange whose client went away: the work is done and billed all the same."""
@@ -151,7 +154,7 @@ class Brain:
             self._settle(exchange, exchange.work, now, lost=True)
 
     def _settle(self, exchange: Exchange, work: Work, now: float, *, lost: bool) -> None:
-        self._accounts[work.group].generated(work.output_tokens, now)
+        self._accounts[work.group].generated(work.output_tokens, now, work.max_tokens)
         if work.written:
             self.cache.begun(work.written)
         self.ledger.closed(exchange, work, lost=lost)
@@ -167,12 +170,14 @@ class Brain:
             return self._refused_message(model, {})
         account = self._account(model.group, now)
         split = self._split(body, model, now)
-        problem = _context_problem(split, model) or self._spent() or account.admit(split.charged, now)
+        problem = _context_problem(split, model) or self._spent()
+        problem = problem or account.admit(split.charged, now, body["max_tokens"])
         if problem is not None:
             return self._refused_message(problem, account.headers(now))
         self._accepted += 1
         fate = draw_fate(self.profile, call, chances(self.seed, digest, seen))
         if fate.fault in REFUSING or fate.fault == "hang":
+            account.generated(0, now, body["max_tokens"])
             return self._failed_message(fate, account.headers(now))
         return self._accept(body, model, digest, split, fate, now)
 
@@ -208,7 +213,7 @@ class Brain:
         end = begin + fate.pace * profile.seconds_per_output_token * draft.output_tokens
         written = self.cache.commit(split, now, now + begin) if split.hit or split.writes else ()
         message = message_json(draft, body, split, number, "standard")
-        work = Work(digest, body["model"], model.group, message, draft.output_tokens, written)
+        work = Work(digest, body["model"], model.group, message, draft.output_tokens, body["max_tokens"], written)
         self.ledger.accepted()
         headers = self._headers()
         headers.update(self._accounts[model.group].headers(now))

@@ -7,8 +7,10 @@ request costs is told by others. Source of the rules: Claude API, rate limits, r
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
+from .buckets import Bucket, Ramp
 from .profile import Limits, Profile
 from .wire import Problem, rfc3339
 
@@ -20,100 +22,13 @@ _HEADERS = {
 }
 
 
-class Bucket:
-    """A token bucket that may go into debt.
-
-    Parameters
-    ----------
-    per_minute : float
-        The rate of refill.
-    burst_seconds : float or None
-        How many seconds of rate it holds; None = a minute. It holds at least 1.
-    now : float
-        Seconds on the caller's clock; the bucket begins full.
-    """
-
-    __slots__ = ("_level", "_rate", "_since", "capacity", "limit")
-
-    def __init__(self, per_minute: float, burst_seconds: float | None, now: float) -> None:
-        self.limit = per_minute
-        self._rate = per_minute / 60
-        self.capacity = max(1.0, self._rate * (60.0 if burst_seconds is None else burst_seconds))
-        self._level = self.capacity
-        self._since = now
-
-    def __repr__(self) -> str:
-        return f"<Bucket {self._level:.1f} of {self.capacity:.1f}, {self.limit:g} per minute>"
-
-    def level(self, now: float) -> float:
-        """Return what is left at `now`; negative while in debt."""
-        if now > self._since:
-            self._level = min(self.capacity, self._level + (now - self._since) * self._rate)
-            self._since = now
-        return self._level
-
-    def wait(self, cost: float, now: float) -> float:
-        """Return the seconds until `cost` fits; 0 when it does.
-
-        A cost above the capacity fits when the bucket is full, and leaves a debt.
-        """
-        missing = min(cost, self.capacity) - self.level(now)
-        return missing / self._rate if missing > 0 else 0.0
-
-    def take(self, cost: float, now: float) -> None:
-        """Take `cost`, into debt if need be."""
-        self._level = self.level(now) - cost
-
-    def remaining(self, now: float) -> float:
-        """Return what is left of the minute for the headers: the limit less what is not refilled yet."""
-        return max(0.0, self.limit - (self.capacity - self.level(now)))
-
-    def full_in(self, now: float) -> float:
-        """Return the seconds until the bucket is full again."""
-        return (self.capacity - self.level(now)) / self._rate
-
-
-class Ramp:
-    """The acceleration limit: each window may take a multiple of what the window before took.
-
-    Parameters
-    ----------
-    floor : int
-        What every window may take.
-    factor : float
-        How fast use may grow from window to window.
-    seconds : float
-        The length of a window.
-    """
-
-    __slots__ = ("_before", "_factor", "_floor", "_seconds", "_taken", "_window")
-
-    def __init__(self, floor: int, factor: float, seconds: float) -> None:
-        self._floor, self._factor, self._seconds = floor, factor, seconds
-        self._taken = self._before = self._window = 0
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until one more request is allowed; 0 when it is."""
-        window = int(now // self._seconds)
-        if window != self._window:
-            self._before = self._taken if window == self._window + 1 else 0
-            self._taken, self._window = 0, window
-        if self._taken < max(self._floor, self._factor * self._before):
-            return 0.0
-        return (window + 1) * self._seconds - now
-
-    def take(self) -> None:
-        """Count one request."""
-        self._taken += 1
-
-
 class Account:
     """The limits of one model group.
 
     Parameters
     ----------
     profile : Profile
-        Limits, bursts and the acceleration limit.
+        Limits, bursts, the acceleration limit, and the policy by which all of them are kept.
     epoch : float
         Wall-clock seconds at which `now` is 0, for the reset headers.
     now : float
@@ -122,6 +37,8 @@ class Account:
 
     def __init__(self, profile: Profile, epoch: float, now: float) -> None:
         self._epoch = epoch
+        self._policy = profile.policy
+        self._limits = profile.limits
         limits = profile.limits
         self.requests = _bucket(limits.requests_per_minute, profile, now)
         self.input = _bucket(limits.input_tokens_per_minute, profile, now)
@@ -129,54 +46,104 @@ class Account:
         self.ramp = (
             None if profile.ramp_floor is None else Ramp(profile.ramp_floor, profile.ramp_factor, profile.ramp_seconds)
         )
+        self._turns = [now, *(turn for turn in self._policy.turns() if turn > now)]
+        self._reserves = self._policy.output_counted == "reserved"
 
-    def admit(self, input_tokens: float, now: float) -> Problem | None:
+    def admit(self, input_tokens: float, now: float, max_tokens: float = 0.0) -> Problem | None:
         """Charge one request and its input tokens, or say why not and until when.
 
-        Output is not charged here: it counts as it is generated, and ``max_tokens`` does not count at all.
-        Cache reads are no part of `input_tokens`.
+        Output is charged as it is generated, unless the policy reserves `max_tokens` here. Cache reads are no part of
+        `input_tokens`.
         """
+        self._turn(now)
         requests, inputs, outputs = self.requests, self.input, self.output
+        reserved = max(1.0, max_tokens) if self._reserves else 1.0
         waits = (
             requests.wait(1, now) if requests else 0.0,
             inputs.wait(input_tokens, now) if inputs else 0.0,
-            outputs.wait(1, now) if outputs else 0.0,
+            outputs.wait(reserved, now) if outputs else 0.0,
         )
         longest = max(waits)
         if longest > 0:
             at = waits.index(longest)
-            return _exceeded(_COUNTED[at], (requests, inputs, outputs)[at], longest)
+            return self._refuse(_exceeded(_COUNTED[at], (requests, inputs, outputs)[at], longest))
         if self.ramp is not None:
             seconds = self.ramp.wait(now)
             if seconds > 0:
-                return _ramp_problem(seconds)
+                return self._refuse(_ramp_problem(seconds))
             self.ramp.take()
         if requests:
             requests.take(1, now)
         if inputs:
             inputs.take(input_tokens, now)
+        if outputs and self._reserves:
+            outputs.take(max_tokens, now)
         return None
 
-    def generated(self, output_tokens: float, now: float) -> None:
-        """Charge the output tokens of an answer."""
+    def generated(self, output_tokens: float, now: float, max_tokens: float = 0.0) -> None:
+        """Charge the output tokens of an answer; what was reserved for it is given back."""
+        self._turn(now)
         if self.output:
-            self.output.take(output_tokens, now)
+            self.output.take(output_tokens - (max_tokens if self._reserves else 0.0), now)
+
+    def statuses(self, now: float) -> dict[str, tuple[float, float]]:
+        """Return limit and remaining as the headers tell them, by the words in their names; without headers none."""
+        if not self._policy.has_headers:
+            return {}
+        self._turn(now)
+        found: dict[str, tuple[float, float]] = {}
+        if self.requests:
+            found["requests"] = (self.requests.limit, float(int(self._remaining(self.requests, now))))
+        for name, bucket in (("input-tokens", self.input), ("output-tokens", self.output)):
+            if bucket:
+                found[name] = (bucket.limit, self._rounded(self._remaining(bucket, now)))
+        return found
 
     def headers(self, now: float) -> dict[str, str]:
         """Return the ``anthropic-ratelimit-*`` headers: twelve, less those of unlimited dimensions."""
         found: dict[str, str] = {}
-        if self.requests:
-            _write(found, "requests", self.requests.limit, int(self.requests.remaining(now)),
-                   self._reset(self.requests, now))  # fmt: skip
         limit = remaining = reset = 0.0
-        for name, bucket in (("input-tokens", self.input), ("output-tokens", self.output)):
-            if bucket:
-                left, full = bucket.remaining(now), self._reset(bucket, now)
-                _write(found, name, bucket.limit, _thousands(left), full)
-                limit, remaining, reset = limit + bucket.limit, remaining + left, max(reset, full)
+        buckets = {"requests": self.requests, "input-tokens": self.input, "output-tokens": self.output}
+        for name, (most, left) in self.statuses(now).items():
+            bucket = buckets[name]
+            assert bucket is not None
+            full = self._reset(bucket, now)
+            _write(found, name, most, int(left), full)
+            if name != "requests":
+                limit, remaining, reset = limit + most, remaining + self._remaining(bucket, now), max(reset, full)
         if limit:
-            _write(found, "tokens", limit, _thousands(remaining), int(reset))
+            _write(found, "tokens", limit, int(self._rounded(remaining)), int(reset))
         return found
+
+    def _remaining(self, bucket: Bucket, now: float) -> float:
+        if self._policy.remaining_of == "capacity":
+            return max(0.0, bucket.level(now))
+        return bucket.remaining(now)
+
+    def _rounded(self, tokens: float) -> float:
+        step = self._policy.rounded_to
+        return float(int(tokens / step + 0.5) * step)
+
+    def _refuse(self, problem: Problem) -> Problem:
+        """Write the wait as the policy tells it."""
+        style, seconds = self._policy.retry_after, problem.retry_after
+        if style == "exact" or seconds is None:
+            return problem
+        return replace(problem, retry_after=None if style == "none" else float(math.ceil(seconds)))
+
+    def _turn(self, now: float) -> None:
+        """Bring limits and neighbours up to date, turn by turn."""
+        while self._turns and self._turns[0] <= now:
+            turn = self._turns.pop(0)
+            factor, taken = self._policy.factor(turn), self._policy.taken(turn)
+            limits = self._limits
+            for bucket, limit in (
+                (self.requests, limits.requests_per_minute),
+                (self.input, limits.input_tokens_per_minute),
+                (self.output, limits.output_tokens_per_minute),
+            ):
+                if bucket and limit is not None:
+                    bucket.change(factor * limit, taken, turn)
 
     def _reset(self, bucket: Bucket, now: float) -> int:
         return math.ceil(self._epoch + now + bucket.full_in(now))
@@ -243,10 +210,6 @@ def _ramp_problem(seconds: float) -> Problem:
         "Please increase it gradually, and retry after the time in the retry-after header."
     )
     return Problem(429, message, "ramp_limit_exceeded", seconds)
-
-
-def _thousands(tokens: float) -> int:
-    return int(tokens / 1_000 + 0.5) * 1_000
 
 
 def _write(headers: dict[str, str], name: str, limit: float, remaining: int, reset: int) -> None:

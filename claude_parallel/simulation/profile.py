@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from ..errors import InputError, nearest
+from .policy import PLAIN, LimitPolicy
 
 Fault = Literal[
     "overloaded",
@@ -93,6 +94,8 @@ class Profile:
     burst_seconds : float or None
         How many seconds of rate a bucket holds; None = a whole minute. Small values police short bursts
         (60 requests a minute act as one a second).
+    policy : LimitPolicy
+        How the limits are kept, and what is told of them.
     latency_seconds : float
         Median seconds until an answer begins.
     seconds_per_output_token : float
@@ -142,6 +145,7 @@ class Profile:
 
     limits: Limits = UNLIMITED
     burst_seconds: float | None = None
+    policy: LimitPolicy = PLAIN
     latency_seconds: float = 0.0
     seconds_per_output_token: float = 0.0
     jitter_sigma: float = 0.0

@@ -71,6 +71,8 @@ class Work:
         The Message as it will be sent.
     output_tokens : int
         What is charged to the output limit when it ends.
+    max_tokens : int
+        What a server that reserves output reserves for it.
     written : tuple of bytes
         The prompt cache entries that become readable once it has begun.
     """
@@ -80,6 +82,7 @@ class Work:
     group: str
     message: dict[str, Any]
     output_tokens: int
+    max_tokens: int
     written: tuple[bytes, ...] = ()
 
 

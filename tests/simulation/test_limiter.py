@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.simulation.limiter import Account, Bucket, Pool, retry_after_header
+from claude_parallel.simulation.buckets import Bucket
+from claude_parallel.simulation.limiter import Account, Pool, retry_after_header
 from claude_parallel.simulation.profile import TIERS, Limits, Profile, tier_limits
 
 EPOCH = 1_795_392_000.0

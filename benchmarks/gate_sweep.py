@@ -1,0 +1,337 @@
+"""The gate swept through hundreds of servers, on virtual time: ``python -m benchmarks.gate_sweep [worlds] [seed]``.
+
+A small discrete-event simulation: the gate, the retry rules and the load estimator are the package's own, the server is
+the simulator's account; between them there is nothing but a heap of moments, so that 800 worlds take minutes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from claude_parallel.errors import Kind
+from claude_parallel.limits.gate import Gate, Ticket, Wait
+from claude_parallel.limits.load import LoadEstimator
+from claude_parallel.records import Dimension, Failure, Load, RateLimitStatus, Usage
+from claude_parallel.retry import Again, RetryPolicy, judge_failure
+from claude_parallel.simulation.limiter import Account
+from claude_parallel.simulation.wire import Problem
+
+from .gate_worlds import FAULT_SHARE, SLACK_SECONDS, World, sample
+
+REFUSAL_SECONDS = 0.05
+OUTAGE_SECONDS = 20.0
+LATE_SECONDS = 0.001
+"""How late timers fire."""
+
+SEND_SECONDS, SLICE_SECONDS = 0.0003, 0.003
+"""What a send costs the client, and how long it sends without looking up."""
+
+_DIMENSIONS: dict[str, Dimension] = {"requests": "requests", "input-tokens": "input", "output-tokens": "output"}
+
+
+@dataclass(slots=True)
+class Row:
+    """One row on its way."""
+
+    number: int
+    load: Load
+    tokens_in: float
+    tokens_out: float
+    failures: list[Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a world.
+
+    Attributes
+    ----------
+    seconds, bound : float
+        Until the last row was sent, and one latency; and the least that was possible.
+    calls, refused, lost, in_flight : int
+        HTTP calls, 429s, rows that failed for good, most calls in flight.
+    into_outage : int
+        Calls that arrived in the outage.
+    """
+
+    world: World
+    seconds: float
+    bound: float
+    calls: int
+    refused: int
+    lost: int
+    in_flight: int
+    into_outage: int
+
+    @property
+    def target(self) -> float:
+        """The seconds that are allowed."""
+        outage = OUTAGE_SECONDS + 8.0 if self.world.event == "outage" else 0.0
+        return 1.05 * self.bound + 2 * self.world.latency + SLACK_SECONDS + outage
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the time is within the target."""
+        return self.seconds <= self.target
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the 429s are within the target; where no header tells a limit, only refusals can."""
+        share = 0.005 if self.world.policy.has_headers else 0.12
+        return self.refused <= max(3, share * self.calls)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the world's targets are."""
+        return self.is_quick and self.is_quiet and not self.lost
+
+
+class Player:
+    """Plays one world to its end."""
+
+    def __init__(self, world: World, gate: Gate) -> None:
+        self.world, self.gate = world, gate
+        self._chance = random.Random(world.seed)
+        self._account = Account(world.profile(), 0.0, 0.0)
+        self._estimator = LoadEstimator()
+        self._policy = RetryPolicy()
+        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = itertools.count()
+        self._next = 0
+        self._retries: list[tuple[float, int, Row]] = []
+        self._wakes_at = math.inf
+        self._now = self._last_sent = 0.0
+        self._flying = self._done = 0
+        self._busy = 0.0
+        self.counts: Counter[str] = Counter()
+        middle = max(5.0, 0.4 * world.bound_seconds())
+        self._outage = (middle, middle + OUTAGE_SECONDS) if world.event == "outage" else (math.inf, math.inf)
+        self._max_tokens = world.max_tokens * world.sizes[1]
+        self._rows = list(self._make_rows())
+
+    def play(self) -> Played:
+        """Return what became of it."""
+        self._pump()
+        while self._events and self._done < len(self._rows):
+            self._now, _, action, arguments = heapq.heappop(self._events)
+            if self._now > 40_000:
+                break
+            action(*arguments)
+            self._pump()
+        counts, world = self.counts, self.world
+        accepted = counts["calls"] - counts["refused"] - counts["outage"]
+        return Played(
+            world,
+            seconds=self._last_sent + world.latency,
+            bound=world.bound_seconds(max(accepted, world.rows)),
+            calls=counts["calls"],
+            refused=counts["refused"],
+            lost=counts["lost"] + len(self._rows) - self._done,
+            in_flight=counts["most"],
+            into_outage=counts["outage"],
+        )
+
+    def _make_rows(self) -> Any:
+        tokens_in, tokens_out = self.world.sizes
+        spread = 10.0 if self.world.event == "spread" else 1.2
+        low = 2 / (1 + spread)
+        for number in range(self.world.rows):
+            size = self._chance.uniform(low, spread * low)
+            weight = max(1.0, round(size * tokens_in))
+            yield Row(
+                number, Load(1.15 * weight, 0.0, self._max_tokens), weight, max(1.0, round(size * tokens_out)), []
+            )
+
+    def _at(self, moment: float, action: Callable[..., None], *arguments: Any) -> None:
+        heapq.heappush(self._events, (moment, next(self._order), action, arguments))
+
+    def _pump(self) -> None:
+        """Do as the dispatcher does: the next due retry, else the next row, until the gate says wait."""
+        while True:
+            if self._retries and self._retries[0][0] <= self._now:
+                row = self._retries[0][2]
+            elif self._next < len(self._rows):
+                row = self._rows[self._next]
+            else:
+                if self._retries:
+                    self._wake(self._retries[0][0])
+                return
+            answer = self.gate.admit(self._estimator.weigh(row.load), self._now)
+            if isinstance(answer, Wait):
+                if answer.seconds != math.inf:
+                    self._wake(self._now + answer.seconds)
+                return
+            if self._retries and self._retries[0][2] is row:
+                heapq.heappop(self._retries)
+            else:
+                self._next += 1
+            self._flying += 1
+            self._busy += SEND_SECONDS
+            self.counts["most"] = max(self.counts["most"], self._flying)
+            uplink = self._chance.uniform(0, 0.05) if self.world.event == "reordering" else 0.002
+            self._at(self._now + uplink, self._arrive, row, answer, self._now)
+            if self._busy > SLICE_SECONDS:
+                self._wake(self._now + self._busy)
+                self._busy = 0.0
+                return
+
+    def _wake(self, moment: float) -> None:
+        moment += self._chance.uniform(0, LATE_SECONDS)
+        if moment < self._wakes_at:
+            self._wakes_at = moment
+            self._at(moment, self._woken, moment)
+
+    def _woken(self, moment: float) -> None:
+        if self._wakes_at == moment:
+            self._wakes_at = math.inf
+
+    def _arrive(self, row: Row, ticket: Ticket, sent: float) -> None:
+        now, account = self._now, self._account
+        self.counts["calls"] += 1
+        back = now + min(REFUSAL_SECONDS, self.world.latency)
+        if self._outage[0] <= now < self._outage[1]:
+            self.counts["outage"] += 1
+            self._at(back, self._fail, row, ticket, Failure("overloaded", "Overloaded", 529))
+            return
+        problem = account.admit(row.tokens_in, now, self._max_tokens)
+        statuses = self._statuses(now)
+        if problem is not None:
+            self.counts["refused"] += 1
+            self._at(back, self._fail, row, ticket, _failure(problem, statuses))
+            return
+        if self.world.event == "faults" and self._chance.random() < FAULT_SHARE:
+            account.generated(0.0, now, self._max_tokens)
+            self._at(back, self._fail, row, ticket, Failure("overloaded", "Overloaded", 529, rate_limits=statuses))
+            return
+        pace = math.exp(self._chance.gauss(0.0, self.world.sigma))
+        end = now + self.world.latency * min(max(pace, 0.1), 10.0)
+        self._at(end, self._end, row, ticket, statuses, sent)
+
+    def _end(self, row: Row, ticket: Ticket, statuses: Any, sent: float) -> None:
+        now = self._now
+        self._account.generated(row.tokens_out, now, self._max_tokens)
+        if self.world.policy.headers_written == "end":
+            statuses = self._statuses(now)
+        self._flying -= 1
+        self._done += 1
+        self._last_sent = max(self._last_sent, sent)
+        usage = Usage(input_tokens=int(row.tokens_in), output_tokens=int(row.tokens_out))
+        self.gate.settle(ticket, self._estimator.learn(row.load, usage), statuses, now)
+
+    def _fail(self, row: Row, ticket: Ticket, failure: Failure) -> None:
+        now = self._now
+        self._flying -= 1
+        self.gate.fail(ticket, failure, now)
+        is_outage = self.gate.is_outage(ticket.sent_at)
+        verdict = judge_failure(failure, () if is_outage else row.failures, self._policy, self._chance)
+        if not is_outage:
+            row.failures.append(failure.kind)
+        if isinstance(verdict, Again):
+            heapq.heappush(self._retries, (now + verdict.wait_seconds, next(self._order), row))
+            self._wake(now + verdict.wait_seconds)
+            return
+        self.counts["lost"] += 1
+        self._done += 1
+
+    def _statuses(self, now: float) -> dict[Dimension, RateLimitStatus]:
+        told = self._account.statuses(now)
+        return {_DIMENSIONS[name]: RateLimitStatus(limit, left) for name, (limit, left) in told.items()}
+
+
+def _failure(problem: Problem, statuses: dict[Dimension, RateLimitStatus]) -> Failure:
+    retry_after = problem.retry_after
+    if retry_after is not None:
+        retry_after = math.ceil(retry_after * 1_000) / 1_000
+    return Failure(
+        "rate_limit",
+        problem.message,
+        429,
+        retry_after=retry_after,
+        error_code=problem.error_code,
+        rate_limits=statuses,
+    )
+
+
+def play(world: World) -> Played:
+    """Play one world with a fresh gate."""
+    return Player(world, Gate()).play()
+
+
+def _is_named(world: World) -> str:
+    """Return why a world is among those that the targets leave out; "" for all others."""
+    if world.event == "ramp":
+        return "acceleration limit"
+    if world.policy.output_counted == "reserved" and world.capacity * world.limits[2] / 60 < 8 * 4 * world.sizes[1]:
+        return "max_tokens reserved in a tiny bucket"
+    return ""
+
+
+def report(found: list[Played]) -> None:
+    """Print the share of worlds that meet the targets, by each of their properties, and the worst."""
+    print(f"{len(found)} worlds: {_share(found)}; over bound, median {median(p.seconds / p.bound for p in found):.3f}")
+    print(f"  quick {_percent(p.is_quick for p in found)}, quiet {_percent(p.is_quiet for p in found)}, "
+          f"rows lost {sum(p.lost for p in found)}")  # fmt: skip
+    keys: dict[str, Callable[[Played], Any]] = {
+        "bound": lambda p: p.world.bound,
+        "per minute": lambda p: p.world.per_minute,
+        "capacity": lambda p: p.world.capacity,
+        "remaining of": lambda p: p.world.policy.remaining_of,
+        "headers": lambda p: p.world.policy.headers_written if p.world.policy.has_headers else "none",
+        "latency": lambda p: p.world.latency,
+        "sigma": lambda p: p.world.sigma,
+        "rounded": lambda p: p.world.policy.rounded_to,
+        "output": lambda p: p.world.policy.output_counted,
+        "retry-after": lambda p: p.world.policy.retry_after,
+        "event": lambda p: p.world.event,
+        "one burst": lambda p: p.world.fits_one_burst,
+        "named": lambda p: _is_named(p.world),
+    }
+    for name, key in keys.items():
+        values = sorted({key(p) for p in found}, key=str)
+        print(f"  {name}: " + ", ".join(f"{v} {_share([p for p in found if key(p) == v])}" for v in values))
+
+
+def _share(found: list[Played]) -> str:
+    return f"{_percent(p.is_met for p in found)} ({len(found)})"
+
+
+def _percent(values: Any) -> str:
+    values = list(values)
+    return f"{100 * sum(values) / max(1, len(values)):.0f} %"
+
+
+def line(played: Played) -> str:
+    """Return one world in one line."""
+    marks = ("" if played.is_quick else " SLOW") + ("" if played.is_quiet else " LOUD") + (" LOST" * bool(played.lost))
+    return (
+        f"{played.seconds:8.1f} of {played.target:8.1f} s (bound {played.bound:.1f}), "
+        f"{played.refused:4d} of {played.calls} refused, {played.lost} lost, {played.in_flight} in flight: "
+        f"{played.world.name}{marks}"
+    )
+
+
+def run(count: int = 815, seed: int = 0) -> None:
+    """Print the sweep."""
+    with ProcessPoolExecutor() as pool:
+        found = list(pool.map(play, sample(count, seed), chunksize=4))
+    report(found)
+    beyond = [
+        p for p in found if p.seconds > 1.25 * p.bound + 2 * p.world.latency + SLACK_SECONDS and not _is_named(p.world)
+    ]
+    print(f"  beyond 1.25 times the bound: {len(beyond)}")
+    for played in sorted((p for p in found if not p.is_met), key=lambda p: -p.seconds / p.target):
+        print("  " + line(played))
+
+
+if __name__ == "__main__":
+    run(*(int(argument) for argument in sys.argv[1:]))
