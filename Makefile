@@ -12,7 +12,7 @@ demo: .venv/installed
 	$(BIN)/claude-parallel demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

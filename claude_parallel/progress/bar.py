@@ -212,7 +212,7 @@ def never_raise(act: Callable[[], object]) -> bool:
 
 
 async def paint_on(bar: ProgressBar) -> None:
-    """Paint until cancelled, on the event loop that the run is on as well (``amap``)."""
-    while True:
+    """Paint until cancelled, on the event loop of the run itself (``amap``); where nothing shows, do nothing."""
+    while not isinstance(bar, NoBar):
         bar.paint()
         await asyncio.sleep(PAINT_SECONDS)

@@ -104,7 +104,7 @@ def ask(account: World, transport: Scripted, journal: Path, rows: int) -> Any:
 
 
 @given(st.dictionaries(st.integers(0, 3), JSON | MESSAGES, min_size=1, max_size=3))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_any_json_as_a_200_at_any_row_twice(bodies: dict[int, Any]) -> None:
     """No exception, neighbours right, no place at the gate lost; what was paid is never asked again."""
     table = {str(row): Saying(json.dumps(body)) for row, body in bodies.items()}

@@ -113,6 +113,7 @@ def test_times_compare_with_a_plain_timestamp(own_home: Path) -> None:
         ("4w", ["r-new", "r-old"]),
         (None, ["r-new", "r-old"]),
     ],
+    ids=("days", "timedelta", "seconds", "datetime", "text", "date", "weeks", "all"),
 )
 def test_runs_since(own_home: Path, since: object, found: list[str]) -> None:
     """An age or a moment."""

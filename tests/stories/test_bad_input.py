@@ -139,7 +139,7 @@ def test_a_column_name_that_stands_twice_is_refused() -> None:
         ({"request": ["x"]}, "request"),
         ({"request": {"messages": []}}, "messages"),
         ({"request": {"stream": True}}, "stream"),
-        ({"request": {"metadata": object()}}, "JSON"),
+        ({"request": {"metadata": 1j}}, "JSON"),
         ({"request": {"metadata": float("nan")}}, "JSON"),
         ({"tools": {"name": "x"}}, "tools"),
         ({"stop_sequences": [""]}, "stop_sequences"),
