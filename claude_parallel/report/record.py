@@ -56,8 +56,8 @@ class RunData:
         return self._select("attempts", columns, where, then, more)
 
     def rows(self, columns: str, *, where: str = "", then: str = "", more: Sequence[Any] = ()) -> Rows:
-        """Return what its rows tell, one SELECT over the table ``run_rows``."""
-        return self._select("run_rows", columns, where, then, more)
+        """Return what its rows tell, one SELECT over the view ``row_outcomes``."""
+        return self._select("row_outcomes", columns, where, then, more)
 
     def waits(self, columns: str, *, then: str = "") -> Rows:
         """Return what its pauses tell, one SELECT over the table ``waits``."""

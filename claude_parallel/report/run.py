@@ -103,7 +103,7 @@ class Run:
             Indexed by position in the frame; tokens are summed over the row's attempts, seconds are the last one's.
         """
         names = ("position", "source", "kind", "error", "cost_usd", "attempts")
-        sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM run_rows WHERE run = ?"
+        sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM row_outcomes WHERE run = ?"
         rows = self._frame(f"{sql} ORDER BY position", names)
         calls = self._attempts(("position", "started", "ended", "model", "stop_reason", "request_id", *_TOKENS))
         return _with_calls(rows, calls).set_index("position")
@@ -140,7 +140,7 @@ class Run:
         if isinstance(self._place, Journal):
             raise InputError("this run kept no journal (journal=False), so its Messages are gone")
         query = (
-            "SELECT position, message FROM run_rows LEFT JOIN answers USING (fingerprint) "
+            "SELECT position, message FROM row_outcomes LEFT JOIN answers USING (fingerprint) "
             "WHERE run = ? AND source != 'none' ORDER BY position"
         )
         found = self._query(query, (self.id,))
@@ -183,7 +183,7 @@ class Run:
 
     def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
         """Return the keys of the requests of this run that were answered: all of them, or those with an error."""
-        query = "SELECT DISTINCT fingerprint FROM run_rows WHERE run = ? AND source != 'none'"
+        query = "SELECT DISTINCT fingerprint FROM row_outcomes WHERE run = ? AND source != 'none'"
         query += " AND fingerprint IS NOT NULL" + (" AND kind IS NOT NULL" if badly else "")
         return frozenset(row[0] for row in self._query(query, (self.id,)))
 

@@ -1,6 +1,6 @@
-"""The journal's file: where it lies, its tables, and what happens when it cannot be used.
+"""The journal's file: where it lies, who may read it, and what happens when it cannot be used.
 
-Knows SQLite files, permissions and schema versions; what is written into the tables is the business of ``journal``.
+Its tables stand in ``tables``; what is written into them is the business of ``journal``.
 """
 
 from __future__ import annotations
@@ -15,104 +15,10 @@ from pathlib import Path
 from ..config import home
 from ..errors import InputError
 from .rescue import rescue
+from .tables import SCHEMA_VERSION, NewerFile, check_version, migrate
 
-SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 _BUSY_POLL_SECONDS = 0.01
-
-_MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE answers (
-        fingerprint BLOB NOT NULL PRIMARY KEY,
-        host TEXT NOT NULL,
-        message TEXT NOT NULL,
-        request_id TEXT,
-        created REAL NOT NULL
-    );
-    CREATE INDEX answers_created ON answers (created);
-    CREATE TABLE runs (
-        id TEXT NOT NULL PRIMARY KEY,
-        started REAL NOT NULL,
-        ended REAL,
-        host TEXT NOT NULL,
-        settings TEXT NOT NULL,
-        totals TEXT
-    );
-    CREATE TABLE run_rows (
-        run TEXT NOT NULL,
-        position INTEGER NOT NULL,
-        fingerprint BLOB,
-        source TEXT NOT NULL,
-        kind TEXT,
-        error TEXT,
-        cost TEXT,
-        attempts INTEGER NOT NULL,
-        PRIMARY KEY (run, position)
-    ) WITHOUT ROWID;
-    CREATE TABLE attempts (
-        run TEXT NOT NULL,
-        position INTEGER NOT NULL,
-        number INTEGER NOT NULL,
-        started REAL NOT NULL,
-        ended REAL NOT NULL,
-        kind TEXT,
-        status INTEGER,
-        detail TEXT,
-        request_id TEXT,
-        model TEXT,
-        stop_reason TEXT,
-        input_tokens INTEGER,
-        output_tokens INTEGER,
-        cache_write_5m_tokens INTEGER,
-        cache_write_1h_tokens INTEGER,
-        cache_read_tokens INTEGER,
-        thinking_tokens INTEGER,
-        cost TEXT
-    );
-    CREATE INDEX attempts_run ON attempts (run);
-    CREATE TABLE waits (
-        run TEXT NOT NULL,
-        started REAL NOT NULL,
-        ended REAL NOT NULL,
-        reason TEXT NOT NULL
-    );
-    CREATE INDEX waits_run ON waits (run);
-    CREATE TABLE envelopes (
-        id TEXT NOT NULL PRIMARY KEY,
-        run TEXT NOT NULL,
-        host TEXT NOT NULL,
-        owner TEXT NOT NULL,
-        created REAL NOT NULL,
-        requests INTEGER NOT NULL,
-        lease REAL NOT NULL,
-        batch_id TEXT,
-        state TEXT NOT NULL
-    );
-    CREATE INDEX envelopes_run ON envelopes (run);
-    CREATE TABLE envelope_rows (
-        envelope TEXT NOT NULL,
-        fingerprint BLOB NOT NULL,
-        PRIMARY KEY (envelope, fingerprint)
-    ) WITHOUT ROWID;
-    CREATE INDEX envelope_rows_fingerprint ON envelope_rows (fingerprint);
-    """,
-    """
-    CREATE TABLE claimants (
-        id TEXT NOT NULL PRIMARY KEY,
-        until REAL NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE claims (
-        fingerprint BLOB NOT NULL PRIMARY KEY,
-        claimant TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX claims_claimant ON claims (claimant);
-    """,
-)
-"""One script per schema version; a file moves forward one script at a time, each in one transaction."""
-
-
-class NewerFile(Exception):
-    """The file was written by a newer version of this package."""
 
 
 class ForeignFile(Exception):
@@ -145,13 +51,13 @@ def connect(path: Path | None) -> sqlite3.Connection:
     )
     try:
         _check_is_ours(connection)
-        _check_version(connection)
+        check_version(connection)
         if path is not None:
             make_private(path)
             _use_wal(connection)
         # With WAL, NORMAL survives the death of the process at any moment; only a power cut can cost the last instants.
         connection.execute("PRAGMA synchronous=NORMAL")
-        _migrate(connection)
+        migrate(connection)
     except BaseException:
         connection.close()
         raise
@@ -308,31 +214,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_BUSY_POLL_SECONDS)
-
-
-def _check_version(connection: sqlite3.Connection) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise NewerFile(f"has schema version {version}, this package knows {SCHEMA_VERSION}")
-    return version
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = _check_version(connection)
-    for number in range(version, SCHEMA_VERSION):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have migrated while we waited for the lock.
-            if connection.execute("PRAGMA user_version").fetchone()[0] == number:
-                for statement in _MIGRATIONS[number].split(";"):
-                    if statement.strip():
-                        connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _warn(message: str) -> None:

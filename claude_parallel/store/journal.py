@@ -25,9 +25,10 @@ from ..api.responses import parse_object
 from ..bridge import off_loop
 from ..records import Attempt, Reply
 from . import statements
-from .file import ForeignFile, NewerFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
+from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
 from .statements import INSERT_WAIT, RunRow, Statement
+from .tables import NewerFile
 
 __all__ = ["Journal", "RunRow", "Statement"]
 
@@ -190,7 +191,7 @@ class Journal:
 
     def keep_rows(self, run: str, rows: Iterable[RunRow]) -> None:
         """Keep what became of each row, some thousands at a time, since all of them together would fill the memory."""
-        records = (statements.run_row(run, row) for row in rows)
+        records = statements.run_rows(run, rows)
         while chunk := list(itertools.islice(records, _ROWS_AT_ONCE)):
             self._pending.extend(chunk)
             self._flush()

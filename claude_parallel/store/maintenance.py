@@ -14,6 +14,7 @@ from pathlib import Path
 from ..config import is_simulating, journal_path
 from ..errors import InputError, JournalError
 from .journal import Journal
+from .rescue import OF_RUNS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
@@ -93,12 +94,11 @@ class JournalKeeper:
         with self._open() as journal:
             if run is None:
                 deleted = journal.execute("DELETE FROM answers")
-                for table in ("run_rows", "attempts", "waits", "runs"):
+                for table in OF_RUNS:
                     journal.execute(f"DELETE FROM {table}")
             else:
-                deleted = journal.execute(
-                    "DELETE FROM answers WHERE fingerprint IN (SELECT fingerprint FROM run_rows WHERE run = ?)", (run,)
-                )
+                its_keys = "SELECT fingerprint FROM row_outcomes WHERE run = ?"
+                deleted = journal.execute(f"DELETE FROM answers WHERE fingerprint IN ({its_keys})", (run,))
                 _delete_records(journal, "= ?", (run,))
             journal.execute("VACUUM")
             return deleted
@@ -133,9 +133,8 @@ class JournalKeeper:
 
 
 def _delete_records(journal: Journal, condition: str, parameters: tuple[str | float, ...]) -> None:
-    for table in ("run_rows", "attempts", "waits"):
-        journal.execute(f"DELETE FROM {table} WHERE run {condition}", parameters)
-    journal.execute(f"DELETE FROM runs WHERE id {condition}", parameters)
+    for table in reversed(OF_RUNS):  # the runs last: a condition may name them
+        journal.execute(f"DELETE FROM {table} WHERE {'id' if table == 'runs' else 'run'} {condition}", parameters)
 
 
 def age_seconds(age: str | float | timedelta, argument: str) -> float:

@@ -18,8 +18,8 @@ _MOST_QUERIES = 20_000
 _KEYED = ("answers", "envelopes", "envelope_rows")
 """Tables whose records name themselves, so that copying one twice changes nothing; those that money depends on."""
 
-_OF_RUNS = ("runs", "run_rows", "attempts", "waits")
-"""What runs left behind; copied for runs that the target does not know."""
+OF_RUNS = ("runs", "run_rows", "recalled_rows", "attempts", "waits")
+"""Tables of what runs left behind; copied for runs that the target does not know."""
 
 
 def rescue(source: Path, target: sqlite3.Connection) -> int:
@@ -51,11 +51,11 @@ def copy_records(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     known = {run for (run,) in target.execute("SELECT id FROM runs")}
     target.execute("BEGIN IMMEDIATE")
     try:
-        for table in (*_KEYED, *_OF_RUNS):
+        for table in (*_KEYED, *OF_RUNS):
             columns = _columns(source, table)
             wanted = [name for name in columns if name in _columns(target, table)]
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(wanted)}) VALUES ({', '.join('?' * len(wanted))})"
-            run = columns.index("id" if table == "runs" else "run") if table in _OF_RUNS and columns else None
+            run = columns.index("id" if table == "runs" else "run") if table in OF_RUNS and columns else None
             for record in _readable(source, table, ", ".join(columns)):
                 if run is None or record[run] not in known:
                     target.execute(insert, [record[columns.index(name)] for name in wanted])

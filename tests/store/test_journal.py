@@ -26,8 +26,8 @@ from claude_parallel.errors import InputError
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.simulation.clock import run_virtual
-from claude_parallel.store.file import SCHEMA_VERSION
 from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.tables import SCHEMA_VERSION
 
 from ..worlds import frame_of, world
 

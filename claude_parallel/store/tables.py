@@ -1,0 +1,146 @@
+"""The tables of the journal, and how a file of an older version gets them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE answers (
+        fingerprint BLOB NOT NULL PRIMARY KEY,
+        host TEXT NOT NULL,
+        message TEXT NOT NULL,
+        request_id TEXT,
+        created REAL NOT NULL
+    );
+    CREATE INDEX answers_created ON answers (created);
+    CREATE TABLE runs (
+        id TEXT NOT NULL PRIMARY KEY,
+        started REAL NOT NULL,
+        ended REAL,
+        host TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        totals TEXT
+    );
+    CREATE TABLE run_rows (
+        run TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        fingerprint BLOB,
+        source TEXT NOT NULL,
+        kind TEXT,
+        error TEXT,
+        cost TEXT,
+        attempts INTEGER NOT NULL,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE attempts (
+        run TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        started REAL NOT NULL,
+        ended REAL NOT NULL,
+        kind TEXT,
+        status INTEGER,
+        detail TEXT,
+        request_id TEXT,
+        model TEXT,
+        stop_reason TEXT,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        cache_write_5m_tokens INTEGER,
+        cache_write_1h_tokens INTEGER,
+        cache_read_tokens INTEGER,
+        thinking_tokens INTEGER,
+        cost TEXT
+    );
+    CREATE INDEX attempts_run ON attempts (run);
+    CREATE TABLE waits (
+        run TEXT NOT NULL,
+        started REAL NOT NULL,
+        ended REAL NOT NULL,
+        reason TEXT NOT NULL
+    );
+    CREATE INDEX waits_run ON waits (run);
+    CREATE TABLE envelopes (
+        id TEXT NOT NULL PRIMARY KEY,
+        run TEXT NOT NULL,
+        host TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        created REAL NOT NULL,
+        requests INTEGER NOT NULL,
+        lease REAL NOT NULL,
+        batch_id TEXT,
+        state TEXT NOT NULL
+    );
+    CREATE INDEX envelopes_run ON envelopes (run);
+    CREATE TABLE envelope_rows (
+        envelope TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        PRIMARY KEY (envelope, fingerprint)
+    ) WITHOUT ROWID;
+    CREATE INDEX envelope_rows_fingerprint ON envelope_rows (fingerprint);
+    """,
+    """
+    CREATE TABLE claimants (
+        id TEXT NOT NULL PRIMARY KEY,
+        until REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE claims (
+        fingerprint BLOB NOT NULL PRIMARY KEY,
+        claimant TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX claims_claimant ON claims (claimant);
+    """,
+    # Rows that the journal had answered need no record each: their keys, end to end, say it all. `row_outcomes` is what
+    # to read: it shows them as if each had its own.
+    """
+    CREATE TABLE recalled_rows (
+        run TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        fingerprints BLOB NOT NULL,
+        PRIMARY KEY (run, first)
+    );
+    CREATE VIEW row_outcomes AS
+        SELECT run, position, fingerprint, source, kind, error, cost, attempts FROM run_rows
+        UNION ALL
+        SELECT run, first + place, substr(fingerprints, 32 * place + 1, 32), 'journal', NULL, NULL, '0', 0
+        FROM recalled_rows CROSS JOIN (
+            WITH RECURSIVE places (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM places WHERE place < 499)
+            SELECT place FROM places
+        ) WHERE 32 * place < length(fingerprints);
+    """,
+)
+"""One script per schema version; a file moves forward one script at a time, each in one transaction."""
+
+SCHEMA_VERSION = len(_MIGRATIONS)
+
+
+class NewerFile(Exception):
+    """The file was written by a newer version of this package."""
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a file; raises :class:`NewerFile` for one that this package does not know."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise NewerFile(f"has schema version {version}, this package knows {SCHEMA_VERSION}")
+    return version
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file, or bring an older one up to date; every script in one transaction."""
+    version = check_version(connection)
+    for number in range(version, SCHEMA_VERSION):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have migrated while we waited for the lock.
+            if connection.execute("PRAGMA user_version").fetchone()[0] == number:
+                for statement in _MIGRATIONS[number].split(";"):
+                    if statement.strip():
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
