@@ -64,6 +64,8 @@ class Request:
         Key of the prompt prefix that this request shares with others and that is to be cached; None = not marked.
     max_input_tokens : int
         An upper bound of the input tokens, for the budget.
+    unbounded : str or None
+        What in it has a size that nobody knows before it is paid; None where `max_input_tokens` is a bound.
     """
 
     body: Body
@@ -71,6 +73,7 @@ class Request:
     load: Load
     prefix: bytes | None = None
     max_input_tokens: int = 0
+    unbounded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

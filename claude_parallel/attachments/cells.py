@@ -56,6 +56,13 @@ def url_of(item: Any) -> str | None:
     return text if text[:8].lower().startswith(("http://", "https://")) else None
 
 
+def is_remote(item: Any) -> bool:
+    """Say whether the API fetches what `item` is: a web address, or a content block of one or of a file_id."""
+    source = item.get("source") if isinstance(item, Mapping) else None
+    is_elsewhere = isinstance(source, Mapping) and source.get("type") in ("url", "file")
+    return is_elsewhere or url_of(item) is not None
+
+
 def bytes_of(item: Any, most_bytes: int) -> bytes:
     """Return the bytes behind a path, a base64 text, a data URL, a mapping of a data set, or bytes.
 

@@ -15,7 +15,6 @@ from ..engine.queue import Handful
 from ..engine.session import Carrier
 from ..engine.tariff import ListedTariff
 from ..options import Settings
-from ..pricing import PriceList
 from .api import BatchApi, SdkBatchApi
 from .calls import BatchCalls
 from .envelope import MAX_BYTES, MAX_REQUESTS
@@ -115,14 +114,16 @@ class BatchCarrier:
             self.submitted.set()
         if runner.leftovers and not context.control.is_stopping and context.state.stop is None:
             live = LiveCarrier(self.environment)
-            await live.send(_at_live_prices(context, intake), intake.plan, Handful(runner.leftovers))
+            await live.send(_at_live_prices(context), intake.plan, Handful(runner.leftovers))
 
 
-def _at_live_prices(context: RunContext, intake: Intake) -> RunContext:
+def _at_live_prices(context: RunContext) -> RunContext:
     """Return the same run with the accounts of live calls: another tariff, the same budget."""
-    plan = intake.plan
-    tariff = ListedTariff(PriceList(), plan.ttl, is_batch=False, has_budget=plan.settings.budget is not None)
-    return replace(context, accounting=replace(context.accounting, tariff=tariff, source="api"))
+    tariff = context.accounting.tariff
+    assert isinstance(tariff, ListedTariff)
+    return replace(
+        context, accounting=replace(context.accounting, tariff=replace(tariff, is_batch=False), source="api")
+    )
 
 
 def choose_carrier(settings: Settings, environment: Environment | BatchEnvironment | None = None) -> Carrier:

@@ -31,7 +31,7 @@ from .calls import BatchCalls
 from .collector import Collector
 from .in_flight import InFlight, InFlightBatch, describe
 from .packer import Packer
-from .policy import PATIENCE, READ_AGAIN_SECONDS, READINGS, ROUNDS, judge_result, poll_after
+from .policy import PATIENCE, READ_AGAIN_SECONDS, READINGS, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import RESULTS_SECONDS, BatchState
 from .submitter import Submitter, became
@@ -236,16 +236,19 @@ class BatchRunner:
         self._in_flight.let_go(batch)
 
     def _results_are_gone(self, batch: InFlightBatch) -> None:
-        """After 29 days nobody can read the answers any more: ask again, but not for ever, since each time is paid."""
+        """After 29 days nobody can read the answers of an earlier run any more: ask again.
+
+        A batch of this very run was paid a moment ago: its rows fail, and only the user pays for them again.
+        """
         accounting = self._run.accounting
         self._calls.book.close(batch.record.id, "failed")
+        if batch.record.run == self._run.run_id:
+            for item in batch.items.values():
+                accounting.release(item, perhaps_billed=True)
+            message = f"the results of {batch.name} can be read no more, though they were paid"
+            self._give_up(batch, "expired", message, hint="run the cell again: it asks, and pays, these rows anew")
+            return
         self._in_flight.let_go(batch)
-        for key, item in list(batch.items.items()):
-            item.attempts += 1
-            accounting.release(item, perhaps_billed=True)
-            if item.attempts >= ROUNDS:
-                del batch.items[key]
-                accounting.give_up(item, "expired", f"the results of {batch.name} can be read no more")
         self._packer.send_again(batch)
 
     def _failed(self, batch: InFlightBatch, failure: Failure) -> None:

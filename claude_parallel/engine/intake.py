@@ -20,7 +20,7 @@ from ..store.journal import Journal
 from .accounting import Accounting
 from .claims import POLL_SECONDS, Claims
 from .pending import Pending
-from .plan import Plan
+from .plan import Plan, without_bound
 
 
 class Outlet(Protocol):
@@ -192,6 +192,8 @@ class Intake:
             return content
         request = self.plan.request(content, sample)
         assert request is not None
+        if request.unbounded is not None and self.plan.settings.budget is not None:
+            return RowProblem(without_bound(request.unbounded))
         return Pending.of(position, request)
 
     def _first_askers(self, prepared: list[tuple[int, Pending | Skipped | RowProblem]]) -> list[Pending]:

@@ -20,6 +20,9 @@ from ..records import Answer, Body, Request
 from ..schema.reader import repair_request
 from .pending import Pending
 
+_CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_")
+"""Beginnings of the types of tools that the client runs: they read nothing by themselves."""
+
 
 class Rows(Protocol):
     """Where rows come from: a frame, a series, a list."""
@@ -177,8 +180,10 @@ def check_budget(settings: Settings) -> None:
     """
     if settings.budget is None:
         return
-    tools = [*(settings.tools or ()), *((settings.request or {}).get("tools") or ())]
+    request = settings.request or {}
+    tools = [*(settings.tools or ()), *(request.get("tools") or ())]
     unbounded = sorted({str(tool["type"]) for tool in tools if is_server_tool(tool)})
+    unbounded += [name for name in ("mcp_servers", "container") if request.get(name)]
     if unbounded:
         raise InputError(
             f"budget= cannot be kept with {', '.join(unbounded)}: nobody knows before how much the tool will read; "
@@ -191,11 +196,16 @@ def check_budget(settings: Settings) -> None:
         )
 
 
-def is_server_tool(tool: object) -> bool:
-    """Say whether the API runs a tool by itself: its ``type`` is there and is not ``"custom"``.
+def without_bound(what: str) -> str:
+    """Say why a row is not sent: its worst case is not known, so no budget can be kept."""
+    return f"budget= cannot be kept with {what}: its size is known only afterwards; pass the file itself, or no budget"
 
-    Tools that the client runs (``bash_...``, ``text_editor_...``, ``computer_...``, ``memory_...``) read nothing by
-    themselves (source: tool use overview, "server tools").
+
+def is_server_tool(tool: object) -> bool:
+    """Say whether the API may run a tool by itself: all that have a ``type`` and are not known as the client's own.
+
+    Source: tool use overview, "server tools" and "client tools". A kind that is new counts as the API's.
     """
     kind = tool.get("type") if isinstance(tool, Mapping) else None
-    return isinstance(kind, str) and kind.startswith(("web_", "code_execution", "tool_search", "mcp_"))
+    is_clients = not isinstance(kind, str) or kind == "custom" or kind.startswith(_CLIENT_TOOLS)
+    return not is_clients

@@ -32,7 +32,7 @@ from ..schema.schema import Schema, compile_schema
 from .calls import MapCall, columns_made_as, remember_call, sign
 from .columns import Columns, cost_name, error_name
 from .outputs import answer_series, attach, output_arrays, warn_of_missing
-from .planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns
+from .planning import check_bounded, check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from .quotes import check_rapidfuzz
 from .rows import (
     FrameRows,
@@ -224,6 +224,7 @@ def _check(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Setti
         return
     read = () if prompt.function is not None else prompt.columns
     check_output_names(column_names(frame), (*read, *settings.images, *settings.documents), columns.names)
+    check_bounded(frame, settings)
     if prompt.is_column:
         check_prompt_cells(frame, prompt.columns[0])
 

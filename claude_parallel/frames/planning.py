@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ..api.answers import read_answer
+from ..attachments.cells import is_remote, items
 from ..config import journal_path
-from ..engine.plan import Plan, Rows, make_plan
+from ..engine.plan import Plan, Rows, make_plan, without_bound
 from ..errors import InputError, nearest
 from ..options import Settings
 from ..prompt.examples import example_pairs
@@ -75,6 +78,23 @@ def planned_columns(out: str, settings: Settings, schema: Schema | None) -> Colu
     return plan_columns(
         out, settings.sample, fields, keep_text=settings.keep_text, vote=settings.vote, quotes=settings.quotes
     )
+
+
+def check_bounded(frame: pd.DataFrame, settings: Settings) -> None:
+    """Refuse a budget with documents that the API fetches, whose pages nobody knows before they are paid.
+
+    Raises
+    ------
+    InputError
+        Naming the column.
+    """
+    if settings.budget is None:
+        return
+    for name in settings.documents:
+        for cell in frame[name]:
+            if any(is_remote(item) for item in items(cell)):
+                what = f"the column {name!r}, which holds a document behind a URL or a file_id"
+                raise InputError(without_bound(what))
 
 
 def check_file_columns(names: list[str], settings: Settings) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..attachments.token_estimates import estimate_tokens
+from ..attachments.token_estimates import block_pages, estimate_tokens
 from ..errors import InputError
 from ..records import Body, Load, Request
 from .template import Content
@@ -138,7 +138,8 @@ def build(shared: Shared, content: Content, *, sample: int = 0, has_breakpoint: 
     messages = _messages(content)
     size = sum(_text_bytes(message.get("content")) for message in messages)
     text_bytes = shared.text_bytes + size
-    media = _media_tokens(messages)
+    files = [block for message in messages for block in _files(message.get("content"))]
+    media = sum(map(estimate_tokens, files))
     overhead = _MESSAGE_OVERHEAD_TOKENS * (len(messages) + len(shared.examples) + 1)
     return Request(
         body={**shared.fields, "messages": [*shared.examples, *messages]},
@@ -150,6 +151,7 @@ def build(shared: Shared, content: Content, *, sample: int = 0, has_breakpoint: 
         prefix=shared.prefix if has_breakpoint else None,
         # A byte is never more than one token, so this bounds the input from above, for the budget.
         max_input_tokens=text_bytes + overhead + _SCHEMA_OVERHEAD_TOKENS + 2 * media,
+        unbounded=next(filter(None, map(unbounded_file, files)), None),
     )
 
 
@@ -267,14 +269,34 @@ def _text_bytes(part: Any) -> int:
     return 0 if part is None else len(str(part))
 
 
-def _media_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return estimated tokens of images and files in the messages; text documents count as text already."""
-    total = 0
-    for message in messages:
-        content = message.get("content")
-        for block in content if isinstance(content, list) else ():
-            source = block.get("source")
-            is_file = block.get("type") in ("image", "document") and isinstance(source, Mapping)
-            if is_file and source.get("type") != "text":
-                total += estimate_tokens(block)
-    return total
+def unbounded_file(block: Mapping[str, Any]) -> str | None:
+    """Say in words which document nobody knows the pages of before it is paid; None for all other blocks.
+
+    An image is never larger than what the API scales it down to, wherever it lies.
+    """
+    if block["type"] != "document":
+        return None
+    kind = block["source"].get("type")
+    if kind == "url":
+        return "a document behind a URL"
+    if kind == "file":
+        return "a document given by its file_id"
+    return None if block_pages(block) else "a PDF whose pages cannot be counted"
+
+
+def _files(content: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the image and document blocks in a message's content, also those inside tool results and documents.
+
+    Documents of plain text are left out, since they count as text already.
+    """
+    for block in content if isinstance(content, list | tuple) else ():
+        if not isinstance(block, Mapping):
+            continue
+        source = block.get("source")
+        if block.get("type") in ("image", "document") and isinstance(source, Mapping):
+            if source.get("type") == "content":
+                yield from _files(source.get("content"))
+            elif source.get("type") != "text":
+                yield block
+        else:
+            yield from _files(block.get("content"))

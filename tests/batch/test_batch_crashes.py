@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from claude_parallel.batch.responses import BatchState
+from claude_parallel.pricing import PriceList
+from claude_parallel.records import Failure, Usage
 from claude_parallel.simulation.brain import Brain
 from claude_parallel.simulation.profile import Profile
 
@@ -181,6 +187,34 @@ def test_results_that_are_gone_are_asked_for_again(tmp_path: Path) -> None:
 
     assert out["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 10
+
+
+@pytest.mark.parametrize("budget", [None, 0.002])
+def test_a_batch_of_this_run_that_is_archived_at_once_is_not_paid_again(budget: float | None) -> None:
+    """It was paid a moment ago: its rows fail and say so, and a budget counts them in full."""
+
+    class Archived(Deadly):
+        async def retrieve(self, batch_id: str) -> BatchState | Failure:
+            state = await self.door.retrieve(batch_id)
+            return replace(state, is_archived=True) if isinstance(state, BatchState) and state.has_ended else state
+
+    unused = Path("unused")
+    world = batch_world(wrap=lambda api: Archived(api, "never", 0, unused, unused))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the run stopped early")
+        out = world.map(frame_of(60), budget=budget, max_tokens=200)
+
+    failed = out["response_error"].str.startswith("expired: the results of batch")
+    assert failed.any()
+    assert failed.all() == (budget is None)
+    assert world.brain.ledger.batch_rows == failed.sum()
+    prices = PriceList()
+    usages = [
+        Usage(paid.input_tokens, paid.output_tokens, paid.cache_write_5m_tokens, paid.cache_write_1h_tokens)
+        for paid in world.brain.ledger.paid
+    ]
+    costs = [prices.cost("claude-haiku-5-5", usage, is_batch=True) or Decimal(0) for usage in usages]
+    assert sum(costs) <= Decimal(repr(budget or 1.0))
 
 
 deaths = st.lists(st.tuples(st.sampled_from(POINTS), st.integers(0, 12)), max_size=4)

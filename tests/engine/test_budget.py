@@ -14,14 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.engine.budget import Budget
+from claude_parallel.engine.plan import is_server_tool
 from claude_parallel.errors import InputError, RunStopped
 from claude_parallel.pricing import PriceList
+from claude_parallel.prompt.request import build, share
 from claude_parallel.simulation.ledger import Ledger
 from claude_parallel.simulation.profile import Profile
 
 from ..worlds import frame_of, world
 
 DOLLAR = Decimal(1)
+SHARED = share("https://api.anthropic.com", {"model": "claude-haiku-5-5", "max_tokens": 100}, [], "")
 PROMPTS = ("Say {t}", "A long beginning that all rows share. " * 120 + "{t}")
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-4-5")
 
@@ -241,3 +244,70 @@ def test_marks_that_the_user_set_are_reserved_at_the_price_of_a_write(ttl: str) 
     assert account.brain.ledger.total(f"cache_write_{ttl}_tokens") > 0
     assert worst is not None
     assert worst >= cost
+
+
+# -- what has no bound -----------------------------------------------------------------------------------------------
+
+REMOTE = {
+    "URL": {"type": "document", "source": {"type": "url", "url": "https://example.com/report.pdf"}},
+    "file_id": {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+    "pages": {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjcK"},
+    },
+}
+
+
+@pytest.mark.parametrize("cell", ["https://example.com/report.pdf", REMOTE["URL"], [REMOTE["file_id"]]])
+def test_a_column_of_remote_documents_and_a_budget_is_refused_before_the_first_call(cell: Any) -> None:
+    """Nobody knows how many pages they have, and a guess is no bound."""
+    account = world()
+    frame = pd.DataFrame({"t": ["one", "two"], "doc": [None, cell]}, dtype=object)
+    with pytest.raises(InputError, match=r"budget= cannot be kept with the column 'doc'.*pass the file itself"):
+        account.map(frame, "Sum up {t}", documents="doc", budget=1.0)
+    assert account.brain.ledger.requests == 0
+
+
+@pytest.mark.parametrize("words", REMOTE)
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_row_without_a_bound_is_not_sent_under_a_budget(words: str, is_nested: bool) -> None:
+    """It is that row's error; the others go on."""
+    block = REMOTE[words]
+    nested = {"type": "document", "source": {"type": "content", "content": [block]}}
+
+    def prompt(row: Any) -> list[dict[str, Any]]:
+        attached = [nested if is_nested else block] if row["t"].startswith("row number 3 ") else []
+        return [*attached, {"type": "text", "text": row["t"]}]
+
+    account = world()
+    out = account.map(frame_of(10), prompt, budget=1.0)
+    assert list(out.index[out["response_error"].notna()]) == [3]
+    assert words in out["response_error"][3]
+    assert account.brain.ledger.requests == 9
+
+
+def test_images_inside_tool_results_weigh_as_images_do() -> None:
+    """Their base64 is no text, and what they cost is set aside wherever they stand."""
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    plain, nested = (
+        build(SHARED, [{"role": "user", "content": content}])
+        for content in ([image], [{"type": "tool_result", "tool_use_id": "t", "content": [image]}])
+    )
+    assert nested.max_input_tokens >= plain.max_input_tokens > 5_000
+
+
+@pytest.mark.parametrize("name", ["mcp_servers", "container"])
+def test_what_lets_the_api_work_by_itself_is_refused_with_a_budget(name: str) -> None:
+    """Servers and containers of the API read what nobody knows before."""
+    account = world()
+    with pytest.raises(InputError, match=f"budget= cannot be kept with {name}"):
+        account.map(frame_of(2), "Say {t}", budget=1.0, request={name: [{"type": "url"}]})
+
+
+def test_a_kind_of_tool_that_is_new_counts_as_the_apis() -> None:
+    """Only tools that are known as the caller's own read nothing."""
+    account = world()
+    with pytest.raises(InputError, match="advisor_20261101"):
+        account.map(frame_of(2), "Say {t}", budget=1.0, tools=[{"type": "advisor_20261101", "name": "advisor"}])
+    assert not is_server_tool({"type": "bash_20250124", "name": "bash"})
+    assert not is_server_tool({"name": "mine", "input_schema": {"type": "object"}})
