@@ -213,7 +213,7 @@ async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: st
     prices, envelopes = PriceList(), set[str]()
     ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()
     group: list[tuple[bytes, str, Reply, float]] = []
-    answers = 0
+    answers, has_damage = 0, False
     async with aclosing(door.results(state)) as results:
         async for item in results:
             item = _good(item, state.id)
@@ -222,7 +222,8 @@ async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: st
             texts.append(text)
             errors.append(error)
             costs.append(cost)
-            found = read_custom_id(item.custom_id)
+            has_damage = has_damage or item.is_damaged
+            found = None if item.is_damaged else read_custom_id(item.custom_id)
             if found is not None and isinstance(item.fate, Reply):
                 envelopes.add(found[0])
                 group.append((found[1], host, item.fate, time.time()))
@@ -231,7 +232,8 @@ async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: st
                 _keep(journal, group)
                 await asyncio.sleep(0)
     _keep(journal, group)
-    _close(journal, envelopes, answers)
+    if not has_damage:  # the cell reads the results again, since its row may be whole then
+        _close(journal, envelopes, answers)
     return _frame(ids, texts, errors, costs)
 
 

@@ -66,13 +66,17 @@ class Collector:
         return None
 
     async def _take(self, batch: InFlightBatch, results: list[BatchResult], others: dict[bytes, Fate]) -> None:
-        """Keep a group's answers on disk, then deliver them; put the rest aside."""
-        run, now = self.run, self.run.wall_clock()
-        fates = [(key, item.fate) for item in results for key in _keys(item, batch)]
-        replies = {
-            key: fate for key, fate in reversed(fates) if isinstance(fate, Reply) and key not in batch.results_read
-        }
+        """Deliver a group's answers, and put the rest aside; what is damaged may be whole at the next reading."""
+        fates = [(key, item.fate) for item in results for key in _keys(item, batch) if not item.is_damaged]
+        damaged = [(key, item.fate) for item in results for key in _keys(item, batch) if item.is_damaged]
+        batch.damaged.update((key, fate) for key, fate in damaged if isinstance(fate, Reply))
         others.update((key, fate) for key, fate in fates if not isinstance(fate, Reply))
+        await self._keep(batch, {key: fate for key, fate in reversed(fates) if isinstance(fate, Reply)})
+
+    async def _keep(self, batch: InFlightBatch, replies: dict[bytes, Reply]) -> None:
+        """Keep answers on disk, then deliver them."""
+        run, now = self.run, self.run.wall_clock()
+        replies = {key: reply for key, reply in replies.items() if key not in batch.results_read}
         journal = run.journal
         known = await off_loop(lambda: journal.recall(list(replies)))
         if journal.path is not None:
@@ -86,11 +90,24 @@ class Collector:
                 item.attempts += 1
                 self._answered(batch, item, reply, is_charged=_is_same(known.get(key), reply))
 
-    def miss(self, batch: InFlightBatch) -> None:
-        """Send again what an ended batch says nothing about, however often its results are read."""
+    async def miss(self, batch: InFlightBatch) -> None:
+        """Judge what an ended batch says nothing about, however often its results are read.
+
+        A damaged line is an answer that cannot be read. A request without a line is sent again, unless the batch counts
+        more answers than it has given: then it may have been paid, and only the user pays for it again.
+        """
+        await self._keep(batch, {key: reply for key, reply in batch.damaged.items() if key in batch.items})
+        succeeded = batch.state.counts["succeeded"] if batch.state is not None else 0
         silence = Failure(kind="server", message="the batch's results say nothing about this row")
         for item in batch.items.values():
-            self._judge(batch, item, silence)
+            if succeeded <= batch.answers:
+                self._judge(batch, item, silence)
+                continue
+            message = f"{batch.name} counts {succeeded:,} answers and gives {batch.answers:,}; this row's is missing"
+            self.run.accounting.release(item, perhaps_billed=True)
+            self.run.accounting.give_up(
+                item, "server", message, hint="it may have been paid; run the cell again to ask, and pay, it anew"
+            )
         batch.items.clear()
 
     def _judge(self, batch: InFlightBatch, item: Pending, fate: Fate) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..engine.pending import Pending
 from ..errors import Kind
-from ..records import Failure
+from ..records import Failure, Reply
 from ..text import short_id
 from .records import EnvelopeRecord
 from .responses import BatchState
@@ -35,6 +35,8 @@ class InFlightBatch:
         How many of these were answers.
     readings : int
         How often the results were read to their end.
+    damaged : dict of bytes to Reply
+        What stands for the requests whose line could not be read, by fingerprint.
     again : list of Pending
         What the batch did not answer; goes into the next envelope once this one is closed.
     strangers : set of str
@@ -53,6 +55,7 @@ class InFlightBatch:
     results_read: set[bytes] = field(default_factory=set)
     answers: int = 0
     readings: int = 0
+    damaged: dict[bytes, Reply] = field(default_factory=dict)
     again: list[Pending] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
     create_failure: Failure | None = None

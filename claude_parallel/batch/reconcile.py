@@ -111,9 +111,10 @@ async def _is_ours(calls: BatchCalls, envelope_id: str, candidate: BatchState) -
         async for item in results:
             if isinstance(item, Failure):
                 return item
-            found = read_custom_id(item.custom_id)
-            return found is not None and found[0] == envelope_id
-    return False
+            if item.custom_id:
+                found = read_custom_id(item.custom_id)
+                return found is not None and found[0] == envelope_id
+    return Failure(kind="server", message=f"no line of the results of batch {candidate.id} can be read")
 
 
 def _another_key(envelope_id: str) -> Failure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -83,10 +83,14 @@ class BatchResult:
         The id under which it travelled.
     fate : Reply, Failure, "canceled" or "expired"
         Only a reply is billed.
+    is_damaged : bool
+        True where the line is no result: damaged on its way, or at the API. Its fate is then an answer that cannot be
+        read, for it may have been paid; another reading, which is free, may find the line whole.
     """
 
     custom_id: str
     fate: Reply | Failure | Literal["canceled", "expired"]
+    is_damaged: bool = False
 
 
 def read_batch(data: Any) -> BatchState | Failure:
@@ -122,7 +126,7 @@ def read_page(data: Any) -> BatchPage | Failure:
 def read_result(line: bytes | str) -> BatchResult | None:
     """Return what one line of the results says; None for an empty line.
 
-    A line that cannot be understood becomes a failure of its request, as far as its id can be read.
+    A line that cannot be understood is damaged; it belongs to a request where its id can still be read.
     """
     if not line.strip():
         return None
@@ -133,7 +137,8 @@ def read_result(line: bytes | str) -> BatchResult | None:
     except UnreadableJson as unreadable_json:
         return _unreadable_result(line, str(unreadable_json))
     except (KeyError, TypeError, ValueError):
-        return BatchResult("", Failure(kind="unknown", message="a line of the batch's results cannot be read"))
+        damaged = _unreadable_result(line, "its line in the batch's results is damaged")
+        return replace(damaged, is_damaged=True)
     if kind == "succeeded":
         return BatchResult(name, read_result_message(result.get("message")))
     if kind == "errored":
@@ -145,7 +150,7 @@ def read_result(line: bytes | str) -> BatchResult | None:
 
 
 def _unreadable_result(line: bytes | str, why: str) -> BatchResult:
-    """Return the result in a line of JSON that cannot be read: only an answer can be such, so it was paid."""
+    """Return the result in a line that cannot be read, as an answer: it may have been paid."""
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     name = _CUSTOM_ID.search(text)
     return BatchResult(name[1] if name else "", read_result_message(unreadable(why, text)))

@@ -207,7 +207,7 @@ class BatchRunner:
         if failure is not None:
             self._failed(batch, failure)
         elif not run.control.is_stopping:
-            self._collected(batch)
+            await self._collected(batch)
 
     async def _is_ours_to_collect(self, batch: InFlightBatch) -> bool:
         """Say whether no other run reads these results at this moment; only one is to pay for them.
@@ -225,13 +225,13 @@ class BatchRunner:
             return False
         return True
 
-    def _collected(self, batch: InFlightBatch) -> None:
+    async def _collected(self, batch: InFlightBatch) -> None:
         """Let a batch go whose results were read to their end; read them again where they miss requests."""
         batch.readings += 1
         if batch.items and batch.readings < READINGS:
             batch.due = self._run.clock() + READ_AGAIN_SECONDS
             return
-        self._collector.miss(batch)
+        await self._collector.miss(batch)
         self._calls.book.close_collected(batch.record.id, batch.answers)
         self._in_flight.let_go(batch)
 

@@ -12,7 +12,7 @@ import pytest
 from claude_parallel.batch.api import BatchApi
 from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.policy import READINGS
-from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
+from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState, read_result
 from claude_parallel.records import Failure
 from claude_parallel.simulation.clock import run_virtual
 
@@ -88,6 +88,59 @@ class Never(Late):
     complete_at = 10_000
 
 
+class Uncounted(Never):
+    """Neither are they counted."""
+
+    async def retrieve(self, batch_id: str) -> BatchState | Failure:
+        """Return a state that counts no answer."""
+        state = await self.api.retrieve(batch_id)
+        assert isinstance(state, BatchState)
+        return replace(state, counts={**state.counts, "succeeded": 0, "errored": state.counts["succeeded"]})
+
+
+class Damaged(Edited):
+    """Some lines are cut in the middle of their result."""
+
+    damaged_until = 10_000
+    line = '{"custom_id": "%s", "result": {"type": "succ'
+
+    def edit(self, item: BatchResult) -> list[BatchResult]:
+        """Damage every line whose id ends in a digit."""
+        if not item.custom_id[-1].isdigit() or self.readings > self.damaged_until:
+            return [item]
+        damaged = read_result(self.line.replace("%s", item.custom_id))
+        assert damaged is not None
+        return [damaged]
+
+
+class DamagedOnce(Damaged):
+    """At the first reading only."""
+
+    damaged_until = 1
+
+
+class NamelessOnce(DamagedOnce):
+    """Not even the id can be read."""
+
+    line = '_id": "%s", "result": {"type": "succeeded"}}'
+
+
+@dataclass
+class LostCreate(Edited):
+    """The answer to `create` is lost, and the first line of results cannot be read."""
+
+    async def create(self, envelope: Envelope) -> BatchState | Failure:
+        """Create, and lose the answer."""
+        await self.api.create(envelope)
+        return Failure("connection", "reset", perhaps_billed=True)
+
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
+        """Yield a line that means nothing, then the results."""
+        yield BatchResult("", Failure("unknown", "damaged"), is_damaged=True)
+        async for item in self.api.results(batch):
+            yield item
+
+
 def world_of(kind: type[Edited]) -> tuple[BatchWorld, list[Edited]]:
     """Return a world whose results are edited, and the APIs that its runs have opened."""
     opened: list[Edited] = []
@@ -120,14 +173,63 @@ def test_missing_lines_are_read_again_before_anything_is_paid_again() -> None:
     assert world.brain.ledger.batch_rows == 200
 
 
-def test_lines_that_never_come_are_sent_again_after_some_readings() -> None:
-    """In the end the row asks once more; it fails by its own rules."""
-    world, _ = world_of(Never)
+def test_lines_that_never_come_are_not_paid_again_where_the_batch_counts_them() -> None:
+    """The API says that it has answered them, so they may have been paid; only the user asks once more."""
+    world, opened = world_of(Never)
+    out = world.map(frame_of(200))
+
+    failed = out["response_error"].dropna()
+    assert 0 < len(failed) < 200
+    assert failed.str.match(r"server: batch .* counts 200 answers and gives \d+; .*may have been paid").all()
+    assert opened[0].readings == READINGS
+    assert world.brain.ledger.batch_rows == 200
+
+
+def test_lines_that_the_batch_does_not_count_are_sent_again() -> None:
+    """Nothing was answered and nothing paid: the row asks once more, and fails by its own rules."""
+    world, _ = world_of(Uncounted)
     out = world.map(frame_of(200))
 
     failed = out["response_error"].dropna()
     assert 0 < len(failed) < 200
     assert failed.str.startswith("server: the batch's results say nothing about this row").all()
+    assert world.brain.ledger.batch_rows > 200
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_damaged_line_is_read_again_and_costs_nothing(is_named: bool, tmp_path: Path) -> None:
+    """It may be whole at the next reading, whether or not its id can be read."""
+    world, opened = world_of(DamagedOnce if is_named else NamelessOnce)
+    out = world.map(frame_of(200), journal=tmp_path / "j.sqlite3")
+
+    assert out["response_error"].isna().all()
+    assert opened[0].readings == 2
+    assert world.brain.ledger.batch_rows == 200
+
+
+def test_a_line_that_stays_damaged_is_an_odd_answer_of_its_row(tmp_path: Path) -> None:
+    """It may have been paid, so it is kept like one, and neither this run nor the next pays for it again."""
+    world, opened = world_of(Damaged)
+    with pytest.warns(UserWarning, match="their cost is NaN"):
+        out = world.map(frame_of(200), journal=tmp_path / "j.sqlite3")
+    again = world.map(frame_of(200), journal=tmp_path / "j.sqlite3")
+
+    failed = out["response_error"].notna()
+    assert 0 < failed.sum() < 200
+    assert out["response_error"][failed].str.contains("its line in the batch's results is damaged").all()
+    assert out["response_cost"][failed].isna().all()
+    assert opened[0].readings == READINGS
+    assert again["response_error"].equals(out["response_error"])
+    assert world.brain.ledger.batch_rows == 200
+
+
+def test_a_batch_is_found_again_though_its_first_line_is_damaged(tmp_path: Path) -> None:
+    """A line without a name does not make a stranger of it."""
+    world = batch_world()
+    path = tmp_path / "j.sqlite3"
+    world.wrap = LostCreate
+    assert world.map(frame_of(30), journal=path)["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 30
 
 
 def test_two_runs_that_share_a_batch_charge_it_once(tmp_path: Path) -> None:
