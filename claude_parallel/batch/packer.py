@@ -7,20 +7,30 @@ instead of being packed a second time. Bodies live from the row to the envelope;
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ..engine.context import RunContext
 from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..errors import Kind
+from ..records import ZERO
+from ..text import format_usd
 from .calls import BatchCalls
 from .envelope import Envelope, encode
 from .in_flight import InFlight, InFlightBatch
 from .policy import LEASE_SECONDS
 from .records import EnvelopeRecord
+
+_MOST_HELD_TOKENS = 50_000_000
+"""Bound of the tokens, about as many bytes, of requests that wait in memory while a budget is planned."""
+
+_CRUMBS = Decimal("0.04")
+"""The last part of a budget, as what is below one worst case, would go in ever smaller batches of an hour each."""
 
 
 @dataclass(slots=True)
@@ -66,6 +76,10 @@ class Packer:
         True when the user wants nothing more to be sent.
     is_out_of_budget : bool
         True when the budget has no room for the next request until the batches under way have told their real cost.
+    is_planned : bool
+        True once it is decided in which order the rows go, where a budget may not cover all of them.
+    share : Decimal
+        What the budget reserves of a request's worst case, in the envelope being packed.
     """
 
     run: RunContext
@@ -77,6 +91,8 @@ class Packer:
     is_exhausted: bool = False
     is_closed: bool = False
     is_out_of_budget: bool = False
+    is_planned: bool = False
+    share: Decimal = Decimal(1)
 
     async def pack(self) -> PackedBatch | None:
         """Fill an envelope from the rows, and from what goes again; record it; None where nothing can be sent."""
@@ -84,7 +100,10 @@ class Packer:
         if self.is_out_of_budget and len(self.in_flight):
             return None
         self.is_out_of_budget = False
-        envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", calls.max_requests, calls.max_bytes)
+        if run.accounting.budget.cap is not None and self.intake.outlet is None and not self.is_planned:
+            await self._plan()
+        most = min(calls.max_requests, self._afford())
+        envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", most, calls.max_bytes)
         items: dict[bytes, Pending] = {}
         run.stats.waiting_for = "packing the next batch"
         async with aclosing(self._waiting()) as waiting:
@@ -120,6 +139,55 @@ class Packer:
             self.run.accounting.release(item)
         self.in_flight.send_again(list(batch.items.values()))
         batch.items.clear()
+
+    # -- what a budget covers ----------------------------------------------------------------------------------------
+
+    async def _plan(self) -> None:
+        """Look at all rows before the first is sent; where the worst case of all is too much, let chance decide.
+
+        Then what the first of them cost says something about the rest (see ``Budget.afford``), whatever the order of
+        the frame. Rows beyond some megabytes of text are made again when they are packed.
+        """
+        run, held_tokens = self.run, 0
+        run.stats.waiting_for = "looking at all rows, for the budget"
+        while self.intake.has_rows and not run.control.is_stopping and self.may_send():
+            for item in await self._pull():
+                run.accounting.weigh(item)
+                held_tokens += item.asked.max_input_tokens
+                if held_tokens > _MOST_HELD_TOKENS and not item.repairs:
+                    item.request = None
+                self.fresh.append(item)
+            await asyncio.sleep(0)
+        self.is_planned = not self.intake.has_rows
+        worst, room = sum((item.worst for item in self.fresh), ZERO), run.accounting.budget.room
+        if worst > room and self.is_planned:
+            run.rng.shuffle(self.fresh)
+            self._say_what_fits(worst)
+
+    def _say_what_fits(self, worst: Decimal) -> None:
+        budget, rows = self.run.accounting.budget, len(self.fresh)
+        fits, _share = budget.afford(rows, worst / rows)
+        words = f"{fits:,} of {rows:,} rows" if fits * worst / rows <= budget.room or budget.answers else "no row"
+        warnings.warn(
+            f"budget={budget.cap:f}: {words} can go at once, since each may use all its max_tokens (the worst case of "
+            f"all is {format_usd(worst)}); the rest goes as soon as their real cost is known. A lower max_tokens= lets "
+            "more go at once",
+            UserWarning,
+            stacklevel=2,
+        )
+
+    def _afford(self) -> int:
+        """Return how many requests the budget covers at once, and set what is reserved of each."""
+        budget, waiting = self.run.accounting.budget, len(self.fresh)
+        self.share = Decimal(1)
+        if budget.cap is None or not self.is_planned or not waiting:
+            return self.calls.max_requests
+        mean_worst = sum((item.worst for item in self.fresh), ZERO) / waiting
+        most, self.share = budget.afford(waiting, mean_worst)
+        self.is_out_of_budget = most < waiting
+        if self.is_out_of_budget and budget.answers and budget.room < max(budget.cap * _CRUMBS, mean_worst):
+            self.run.state.halt("budget", "what is left of the budget is too little for another batch")
+        return most
 
     # -- what waits to be packed -------------------------------------------------------------------------------------
 
@@ -165,7 +233,9 @@ class Packer:
     def _put(self, envelope: Envelope, items: dict[bytes, Pending], item: Pending) -> bool:
         """Put a request into the envelope, or tell its row why it fits into none; False: not into this one."""
         accounting = self.run.accounting
-        if not accounting.reserve(item):
+        if item.request is None and not self.intake.revive(item):
+            return True
+        if not accounting.reserve(item, self.share):
             self._note_budget(is_idle=not items and not len(self.in_flight))
             return False
         try:

@@ -76,12 +76,19 @@ class Accounting:
 
     # -- money set aside ---------------------------------------------------------------------------------------------
 
-    def reserve(self, pending: Pending) -> bool:
-        """Set the worst case of a call aside; False when the budget has no room for it."""
-        worst = self.tariff.worst_cost(self._bounded(pending.asked))
-        if not self.budget.reserve(worst):
+    def weigh(self, pending: Pending) -> None:
+        """Find out what a call can cost at most."""
+        pending.worst = self.tariff.worst_cost(pending.asked)
+
+    def reserve(self, pending: Pending, share: Decimal = Decimal(1)) -> bool:
+        """Set the worst case of a call aside, or a share of it; False when the budget has no room for it."""
+        self.weigh(pending)
+        bounded = self._bounded(pending.asked)
+        worst = pending.worst if bounded is pending.request else self.tariff.worst_cost(bounded)
+        reserved = min(worst, pending.worst * share)
+        if not self.budget.reserve(reserved):
             return False
-        pending.reserved = worst
+        pending.reserved = reserved
         return True
 
     def _bounded(self, request: Request) -> Request:
@@ -116,7 +123,10 @@ class Accounting:
 
     def recalled(self, pending: Pending, reply: Reply) -> Request | None:
         """Deliver what an answer in the journal says; returns as :meth:`answered` does."""
-        self.stats.saved += self.tariff.cost(self._model_of(reply), usage_of(reply.message)) or ZERO
+        cost = self.tariff.cost(self._model_of(reply), usage_of(reply.message))
+        self.stats.saved += cost or ZERO
+        if cost is not None and pending.request is not None:
+            self.budget.learn(self.tariff.worst_cost(pending.request), cost)
         return self._conclude(pending, reply, "journal")
 
     def failed(self, pending: Pending, attempt: Attempt, failure: Failure, *, is_counted: bool = True) -> None:
@@ -154,6 +164,7 @@ class Accounting:
         # Without a known price the worst case stands.
         self.budget.settle(pending.reserved, pending.reserved if cost is None else cost)
         pending.reserved = ZERO
+        self.budget.learn(pending.worst, pending.worst if cost is None else cost)
         pending.cost = None if cost is None or pending.cost is None else pending.cost + cost
         self.stats.cost += cost or ZERO
         self.stats.unpriced += cost is None

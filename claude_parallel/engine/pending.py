@@ -30,6 +30,8 @@ class Pending:
         Times it was asked again because the answer did not fit the schema.
     cost : Decimal or None
         US dollars paid so far; None once an answer had no known price.
+    worst : Decimal
+        US dollars that the call can cost at most; 0 where no budget asks.
     reserved : Decimal
         US dollars that the budget holds for the call under way.
     """
@@ -41,6 +43,7 @@ class Pending:
     attempts: int = 0
     repairs: int = 0
     cost: Decimal | None = ZERO
+    worst: Decimal = ZERO
     reserved: Decimal = ZERO
 
     @classmethod
