@@ -75,7 +75,7 @@ CASES = tuple(
 
 
 def ours(gold: Any, population: Any, _rng: np.random.Generator) -> Ends:
-    """Post-stratified, two parts with Jeffreys' prior put together by MOVER."""
+    """What an audit says: post-stratified, two near-exact parts put together by MOVER, or the gold rows alone."""
     answers, truth = (np.repeat(index.ravel(), gold.ravel()) for index in np.indices(gold.shape))
     found = [share.corrected for share in corrected_shares(answers, truth, population)]
     return np.array([one.low for one in found]), np.array([one.high for one in found])

@@ -50,6 +50,8 @@ class JobStatus:
         What it is doing, or why it failed.
     batches : tuple of BatchState
         Batches under way, as the API showed them last.
+    is_simulated : bool
+        True where a simulator answers, so that the dollars are not real.
     """
 
     id: str
@@ -60,9 +62,11 @@ class JobStatus:
     cost: Decimal
     words: str = ""
     batches: tuple[BatchState, ...] = ()
+    is_simulated: bool = False
 
     def __repr__(self) -> str:
-        words = [f"{self.state}, {self.done:,} of {self.rows:,} rows, {format_usd(self.cost)}"]
+        paid = f"{format_usd(self.cost)}{' simulated' if self.is_simulated else ''}"
+        words = [f"{self.state}, {self.done:,} of {self.rows:,} rows, {paid}"]
         if self.errors:
             words.append(f"{self.errors:,} failed")
         if self.words:
@@ -143,7 +147,17 @@ class Job:
         if self._error is not None:
             state, words = "failed", str(self._error)
         batches = session.carrier.batches if isinstance(session.carrier, BatchCarrier) else ()
-        return JobStatus(self.id, state, stats.total, stats.reached, stats.fates.failed, stats.cost, words, batches)
+        return JobStatus(
+            self.id,
+            state,
+            stats.total,
+            stats.reached,
+            stats.fates.failed,
+            stats.cost,
+            words,
+            batches,
+            stats.is_simulated,
+        )
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait until the job has ended, or for `timeout` seconds, and return its status; an interrupt ends the wait."""

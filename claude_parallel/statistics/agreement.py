@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import FloatArray, Interval, effective_size, wilson
+from .intervals import FloatArray, Interval, effective_size, wilson_corrected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +116,7 @@ def sorted_classes(*columns: Sequence[Any]) -> list[Any]:
 
 
 def accuracy_interval(hits: FloatArray, weights: FloatArray | None = None, population: float | None = None) -> Interval:
-    """Return the accuracy of a sample with Wilson's interval.
+    """Return the accuracy of a sample with Wilson's interval, corrected for continuity.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ def accuracy_interval(hits: FloatArray, weights: FloatArray | None = None, popul
     if not size:
         return Interval(math.nan, 0.0, 1.0)
     if weights is None:
-        return wilson(float(hits.mean()), effective_size(size, population))
+        return wilson_corrected(float(hits.mean()), effective_size(size, population))
     share = float(np.average(hits, weights=weights))
-    return wilson(share, effective_size(kish_size(weights), population))
+    return wilson_corrected(share, effective_size(kish_size(weights), population))
 
 
 def kish_size(weights: FloatArray) -> float:

@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 """Confidence of every interval that is shown; the field's custom."""
+_NEARNESS = 0.2
+"""From 0, the exact interval for a share, to 1/2, Jeffreys'; see :func:`near_exact`."""
 RESAMPLES = 4_000
 """Bootstrap resamples: the ends of a 95 % interval then wander by about 2 % of its width from seed to seed."""
 
@@ -80,19 +82,58 @@ def wilson(share: float, size: float, level: float = LEVEL) -> Interval:
     return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
 
 
-def jeffreys(hits: float, size: float, level: float = LEVEL) -> Interval:
-    """Return the interval for a share under Jeffreys' prior, Beta(1/2, 1/2).
+def wilson_corrected(share: float, size: float, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval for a share with its continuity correction.
 
-    Its lower end is 0 where nothing was hit and its upper end 1 where everything was.
-    Source: Brown, Cai and DasGupta, Statist. Sci. 16 (2001), 101, section 4.1.2.
+    Parameters
+    ----------
+    share, size, level
+        As in :func:`wilson`.
+
+    Notes
+    -----
+    Counts come in steps of one row, so the plain interval covers 95 % on average over all shares, and for some shares
+    and sizes as little as 90 %. This one covers at least what it says, or nearly so, for each of them.
+    Source: Newcombe, Statist. Med. 17 (1998), 857, method 4 (after Fleiss).
+    """
+    if size <= 0:
+        return UNKNOWN
+    if math.isinf(size):
+        return Interval(share, share, share)
+    z = normal_quantile(0.5 + level / 2)
+    square, hits, misses = z * z, size * share, size * (1 - share)
+    below = z * math.sqrt(max(0.0, square - 2 - 1 / size + 4 * share * (misses + 1)))
+    above = z * math.sqrt(max(0.0, square + 2 - 1 / size + 4 * share * (misses - 1)))
+    low = 0.0 if hits <= 0 else max(0.0, (2 * hits + square - 1 - below) / (2 * (size + square)))
+    high = 1.0 if misses <= 0 else min(1.0, (2 * hits + square + 1 + above) / (2 * (size + square)))
+    return Interval(share, min(share, low), max(share, high))
+
+
+def near_exact(hits: float, size: float, level: float = LEVEL) -> Interval:
+    """Return an interval for a share that covers nearly as surely as the exact one, and is narrower.
+
+    Parameters
+    ----------
+    hits, size : float
+        Rows that were hit, and all rows; effective numbers may be fractional.
+    level : float
+        Confidence.
+
+    Notes
+    -----
+    Its ends are quantiles of Beta(hits + c, misses + 1 - c) and Beta(hits + 1 - c, misses + c), with c = 0.2. With
+    c = 0 this is the exact interval (Clopper and Pearson, Biometrika 26 (1934), 404), which covers what it says for
+    every share and mostly more; with c = 1/2 Jeffreys', which does so on average over all shares only (Brown, Cai and
+    DasGupta, Statist. Sci. 16 (2001), 101, sections 4.1.2 and 4.2.1). The lower end is 0 where nothing was hit, the
+    upper end 1 where everything was. Why 0.2: ``docs/decisions/0013``.
     """
     if size <= 0:
         return UNKNOWN
     if math.isinf(size):
         raise ValueError("with everything seen there is no interval to compute")
     tail, misses = (1 - level) / 2, max(size - hits, 0.0)
-    low = 0.0 if hits <= 0 else beta_quantile(tail, hits + 0.5, misses + 0.5)
-    high = 1.0 if misses <= 0 else beta_quantile(1 - tail, hits + 0.5, misses + 0.5)
+    low = 0.0 if hits <= 0 else beta_quantile(tail, hits + _NEARNESS, misses + 1 - _NEARNESS)
+    high = 1.0 if misses <= 0 else beta_quantile(1 - tail, hits + 1 - _NEARNESS, misses + _NEARNESS)
     share = hits / size
     return Interval(share, min(low, share), max(high, share))
 
@@ -116,16 +157,24 @@ def mean_interval(values: FloatArray, population: int | None = None, level: floa
     return Interval(mean, mean - half, mean + half)
 
 
-def bootstrap_mean(values: FloatArray, seed: int = 0, level: float = LEVEL) -> Interval:
-    """Return the mean of paired differences with a percentile bootstrap interval over the rows.
+def bootstrap_mean(values: FloatArray, seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
+    """Return the mean of some values with an interval that fits skewed ones: from the bootstrap-t, and Student's.
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    Errors of numbers are skewed: many small ones, few large ones. Student's interval then ends too low; the bootstrap-t
+    follows the skew, but is lost where resamples have no spread. The wider end of the two is taken on each side: 94 %
+    of the intervals from 100 rows cover the mean of exponential, half-normal, log-normal and mostly zero errors.
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5.
     """
-    if not len(values):
-        return Interval(math.nan, -math.inf, math.inf)
-    means = _resampled_means(values, seed)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    plain = mean_interval(values, level=level)
+    if len(values) < 2 or not np.any(values != values[0]):
+        return plain
+    means, errors = _resampled(values, seed, resamples)
+    has_spread = errors > 0
+    shifts = (means[has_spread] - plain.estimate) / errors[has_spread]
+    least, most = np.quantile(shifts, [(1 - level) / 2, (1 + level) / 2])
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    low, high = plain.estimate - float(most) * error, plain.estimate - float(least) * error
+    return Interval(plain.estimate, min(plain.low, low), max(plain.high, high))
 
 
 def bootstrap_p_value(values: FloatArray, seed: int = 0) -> float:
@@ -135,16 +184,17 @@ def bootstrap_p_value(values: FloatArray, seed: int = 0) -> float:
     """
     if not len(values) or not np.any(values):
         return 1.0
-    means = _resampled_means(values - values.mean(), seed)
+    means, _errors = _resampled(values - values.mean(), seed, RESAMPLES)
     return float((1 + np.sum(np.abs(means) >= abs(values.mean()) - 1e-12)) / (1 + len(means)))
 
 
-def _resampled_means(values: FloatArray, seed: int) -> FloatArray:
-    """Return the means of the resamples, a block at a time: memory stays small for long columns."""
+def _resampled(values: FloatArray, seed: int, resamples: int) -> tuple[FloatArray, FloatArray]:
+    """Return means and standard errors of the resamples, a block at a time: memory stays small for long columns."""
     rng, size = np.random.default_rng(seed), len(values)
     step = max(1, 2_000_000 // size)  # so many drawn rows are 16 MB
-    blocks = [
-        values[rng.integers(0, size, (min(step, RESAMPLES - done), size))].mean(axis=1)
-        for done in range(0, RESAMPLES, step)
-    ]
-    return np.concatenate(blocks)
+    means, errors = [], []
+    for done in range(0, resamples, step):
+        drawn = values[rng.integers(0, size, (min(step, resamples - done), size))]
+        means.append(drawn.mean(axis=1))
+        errors.append(drawn.std(axis=1, ddof=min(1, size - 1)) / math.sqrt(size))
+    return np.concatenate(means), np.concatenate(errors)

@@ -13,17 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .agreement import kish_size
-from .intervals import FloatArray, Interval, effective_size, jeffreys
+from .intervals import FloatArray, Interval, effective_size, near_exact
 
 FEWEST_GOLD_ROWS = 5
 """Below, no number is given for a class: its interval would be wider than anything one could act on."""
 
-CELL_LEVEL = 0.9534
-"""Confidence of the parts (z = 1.99), so that the whole covers 95 %: Jeffreys' interval covers what it says on average
-over all shares, and a little less for some. With 0.95, one kind of simulated world in twenty is covered in less than
-94 %; with more than this, some intervals become wider than those of the gold rows alone."""
-
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +69,37 @@ def corrected_shares(
     -----
     The estimate is post-stratified by the model's answer: within each predicted class the gold rows say how large a
     part really belongs where, and the predicted classes' sizes are known exactly (Cochran, Sampling Techniques, 3rd
-    ed., 5A.9). The interval of a class takes two independent parts, the rows predicted as this class and all others,
-    each with the interval under Jeffreys' prior and the finite population correction, and puts them together by MOVER,
-    the method of variance estimates recovery (Zou and Donner, Statist. Med. 27 (2008), 1693): it keeps the skew of
-    rare errors, where a symmetric interval fails, and it has a width even where no gold row shows an error.
+    ed., 5A.9). Its interval takes two independent parts, the rows predicted as this class and all others, each with an
+    interval of its own, and puts them together by MOVER, the method of variance estimates recovery (Zou and Donner,
+    Statist. Med. 27 (2008), 1693): it keeps the skew of rare errors, where a symmetric interval fails, and it has a
+    width even where no gold row shows an error. A model that tells nothing about a class makes that wider than the gold
+    rows alone are: then the interval of the gold rows alone is taken.
     """
-    classes, total = len(population), int(population.sum())
+    classes = len(population)
     given = np.ones(len(answers)) if weights is None else weights
     estimates = _post_stratified(answers, truth, population, given)
     found = []
     for one in range(classes):
-        below, above = 0.0, 0.0
-        for is_inside in (True, False):
-            chosen = (answers == one) if is_inside else (answers != one)
-            size = int(population[one]) if is_inside else total - int(population[one])
-            part = _part(truth[chosen] == one, given[chosen], size, float(np.mean(truth == one)))
-            below += (size / total * (part.estimate - part.low)) ** 2
-            above += (size / total * (part.high - part.estimate)) ** 2
+        is_class, is_inside = truth == one, answers == one
+        by_model = _mover(is_class, is_inside, given, int(population[one]), int(population.sum()), estimates[one])
+        by_gold = _part(is_class, given, int(population.sum()), estimates[one])
+        chosen = min(by_model, by_gold, key=lambda interval: interval.width)
         share = estimates[one]
-        interval = Interval(share, max(0.0, share - math.sqrt(below)), min(1.0, share + math.sqrt(above)))
-        found.append(Share(interval, float(population[one] / total), int(np.sum(truth == one))))
+        interval = Interval(share, min(share, chosen.low), max(share, chosen.high))
+        found.append(Share(interval, float(population[one] / population.sum()), int(is_class.sum())))
     return found
+
+
+def _mover(
+    is_class: BoolArray, is_inside: BoolArray, weights: FloatArray, inside: int, total: int, share: float
+) -> Interval:
+    """Return a class's interval from its two parts: the rows predicted as this class, `inside` of them, and others."""
+    below, above = 0.0, 0.0
+    for chosen, size in ((is_inside, inside), (~is_inside, total - inside)):
+        part = _part(is_class[chosen], weights[chosen], size, float(is_class.mean()))
+        below += (size / total * (part.estimate - part.low)) ** 2
+        above += (size / total * (part.high - part.estimate)) ** 2
+    return Interval(share, max(0.0, share - math.sqrt(below)), min(1.0, share + math.sqrt(above)))
 
 
 def _post_stratified(answers: IntArray, truth: IntArray, population: IntArray, weights: FloatArray) -> list[float]:
@@ -107,7 +113,7 @@ def _post_stratified(answers: IntArray, truth: IntArray, population: IntArray, w
     return [float(share) for share in population / population.sum() @ shares]
 
 
-def _part(hits: npt.NDArray[np.bool_], weights: FloatArray, size: int, otherwise: float) -> Interval:
+def _part(hits: BoolArray, weights: FloatArray, size: int, otherwise: float) -> Interval:
     """Return how large a part of so many rows is of the class; anything from 0 to 1 where no gold row tells."""
     if len(hits) >= size:  # every row of this part is a gold row
         seen = float(hits.mean()) if len(hits) else 0.0
@@ -115,7 +121,7 @@ def _part(hits: npt.NDArray[np.bool_], weights: FloatArray, size: int, otherwise
     if not len(hits):
         return Interval(otherwise, 0.0, 1.0)
     effective = effective_size(kish_size(weights), size)
-    return jeffreys(float(np.average(hits, weights=weights)) * effective, effective, CELL_LEVEL)
+    return near_exact(float(np.average(hits, weights=weights)) * effective, effective)
 
 
 def rows_to_halve(gold_rows: int, population: int) -> int:

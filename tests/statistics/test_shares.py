@@ -112,14 +112,14 @@ def test_the_linear_estimators_as_ppi_python(is_tuned: bool) -> None:
 
 # -- a sample of benchmarks/shares.py --------------------------------------------------------------------------------
 
-SAMPLED = [case for number, case in enumerate(CASES) if number % 18 == 5]
+SAMPLED = [case for number, case in enumerate(CASES) if number % 17 == 4]
 
 
 @pytest.mark.parametrize("case", SAMPLED, ids=str)
 def test_the_interval_covers_where_counting_does_not(case: Case) -> None:
-    """200 worlds each: at least 94 % less three standard errors of the simulation, and not wider than gold alone."""
-    found = score(case, ours, 200, seed=3)
-    assert found.right_claims >= 0.94 - 3 * np.sqrt(0.94 * 0.06 / 200)
+    """100 worlds each: at least 94 % less two standard errors of the simulation, and not wider than gold alone."""
+    found = score(case, ours, 100, seed=3)
+    assert found.right_claims >= 0.94 - 2 * np.sqrt(0.94 * 0.06 / 100)
     assert found.width <= 1.02
 
 
