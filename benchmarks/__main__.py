@@ -18,6 +18,7 @@ NAMES = (
     "caching",
     "batches",
     "shares",
+    "outages",
 )
 
 

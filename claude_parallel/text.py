@@ -51,6 +51,12 @@ def elapsed(seconds: float) -> str:
     return f"{minutes // 1_440} d {minutes % 1_440 // 60} h"
 
 
+def countdown(seconds: float) -> str:
+    """Return the time left until something: ``8 s``, ``2 min 05 s``; never less than ``1 s``."""
+    whole = max(1, math.ceil(seconds)) if math.isfinite(seconds) else 0
+    return f"{whole} s" if 0 < whole < 60 else elapsed(float(whole)) if whole else "a long time"
+
+
 def compact(number: float) -> str:
     """Return a number for an axis: ``0.25``, ``12``, ``1.2k``, ``2M``."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

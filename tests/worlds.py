@@ -14,6 +14,7 @@ from claude_parallel.engine.environment import Environment
 from claude_parallel.engine.session import Session
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
+from claude_parallel.records import Body, Failure, Reply, Transport
 from claude_parallel.simulation.brain import EPOCH, Brain
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
@@ -36,6 +37,61 @@ class LoopClock:
 
 
 @dataclass
+class Outage:
+    """A time in which every call fails, those that were under way when it began included.
+
+    Attributes
+    ----------
+    begin, end : float
+        Virtual seconds.
+    failure : Failure
+        What every call comes to.
+    after_seconds : float
+        How soon a call fails that is sent into it.
+    calls : int
+        Calls that were sent into it.
+    """
+
+    begin: float
+    end: float
+    failure: Failure
+    after_seconds: float = 0.05
+    calls: int = 0
+
+
+@dataclass
+class BreakingTransport:
+    """Plays an outage before another transport."""
+
+    inner: Transport
+    outage: Outage
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Send one Messages request, into the outage if there is one."""
+        outage, loop = self.outage, asyncio.get_running_loop()
+        if outage.begin <= loop.time() < outage.end:
+            outage.calls += 1
+            await asyncio.sleep(outage.after_seconds)
+            return outage.failure
+        answer = asyncio.ensure_future(self.inner.send(body))
+        left = outage.begin - loop.time()
+        done, _ = await asyncio.wait([answer], timeout=left if left > 0 else None)
+        if done:
+            return answer.result()
+        answer.cancel()
+        await asyncio.sleep(outage.after_seconds)
+        return outage.failure
+
+    async def count_tokens(self, body: Body) -> int | Failure:
+        """Count tokens."""
+        return await self.inner.count_tokens(body)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.inner.aclose()
+
+
+@dataclass
 class World:
     """One simulated account on virtual time.
 
@@ -49,6 +105,8 @@ class World:
         Shared by all runs of this world.
     session : Session
         The last run.
+    outage : Outage or None
+        When every call fails, and how.
     """
 
     brain: Brain
@@ -56,12 +114,14 @@ class World:
     gate: Gate
     seed: int = 0
     session: Session | None = None
+    outage: Outage | None = None
 
     def environment(self) -> Environment:
         """Return the environment of a run in this world."""
 
-        def open_transport(max_connections: int, timeout_seconds: float) -> MemoryTransport:
-            return MemoryTransport(self.brain, timeout_seconds)
+        def open_transport(max_connections: int, timeout_seconds: float) -> Transport:
+            healthy = MemoryTransport(self.brain, timeout_seconds)
+            return healthy if self.outage is None else BreakingTransport(healthy, self.outage)
 
         return Environment(
             host=HOST,

@@ -24,6 +24,7 @@ from ..frames.frame_map import FrameMap, only_run
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
 from ..progress.stats import RunStats
+from ..progress.words import waiting
 from ..records import Outcome
 from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
@@ -143,7 +144,7 @@ class Job:
         state = "running"
         if self._ended.is_set():
             state = "stopped" if session.control.is_stopping else "done"
-        words = stats.waiting_for if state == "running" else ""
+        words = waiting(stats, session.environment.wall_clock()) if state == "running" else ""
         if self._error is not None:
             state, words = "failed", str(self._error)
         batches = session.carrier.batches if isinstance(session.carrier, BatchCarrier) else ()

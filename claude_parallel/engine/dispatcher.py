@@ -23,6 +23,7 @@ from ..retry import Again, Stop, judge_failure
 from ..text import clock_time, elapsed
 from .cache_warmup import Prefixes, Turn
 from .context import RunContext
+from .holds import Holds
 from .pending import Pending
 from .queue import RequestQueue, Source
 
@@ -79,6 +80,7 @@ class Dispatcher:
     def __init__(self, context: RunContext, calls: LiveCalls, source: Source) -> None:
         self._run = context
         self._calls = calls
+        self._holds = Holds(context, calls.gate)
         self._wake = asyncio.Event()
         self._queue = RequestQueue(source, self._wake.set)
         self._workers: set[asyncio.Task[None]] = set()
@@ -191,37 +193,22 @@ class Dispatcher:
         if self._stopped_at is not None:
             seconds = min(seconds, GRACE_SECONDS)
         timer = loop.call_later(seconds, self._wake.set) if seconds != math.inf else None
-        self._show_wait(started, reason)
-        try:
-            if not self._is_interrupted():
-                await self._wake.wait()
-        finally:
-            self._wake.clear()
-            if timer is not None:
-                timer.cancel()
-            if unsubscribe is not None:
-                unsubscribe()
-            self._note_wait(started, reason)
+        run.stats.in_flight = len(self._workers)
+        with self._holds.during(reason, has_more=not self._queue.is_empty):
+            try:
+                if not self._is_interrupted():
+                    await self._wake.wait()
+            finally:
+                self._wake.clear()
+                if timer is not None:
+                    timer.cancel()
+                if unsubscribe is not None:
+                    unsubscribe()
 
     def _is_interrupted(self) -> bool:
         """Say whether a flag was set that the dispatcher has not acted on yet; its wake-up may already be spent."""
         control = self._run.control
         return control.is_cancelling or (control.is_stopping and self._stopped_at is None)
-
-    def _show_wait(self, now: float, reason: WaitReason) -> None:
-        stats, status = self._run.stats, self._calls.gate.status(now)
-        stats.in_flight = len(self._workers)
-        stats.waiting_for = status.pause_reason if status.pause_seconds else reason
-        stats.paused_until = self._run.wall_clock() + status.pause_seconds if status.pause_seconds else None
-
-    def _note_wait(self, started: float, reason: WaitReason) -> None:
-        run, now = self._run, self._run.clock()
-        if reason is not WaitReason.ANSWERS:
-            run.state.note_wait(reason, now - started)
-            if run.stats.paused_until is not None:
-                wall = run.wall_clock()
-                run.journal.keep_wait(run.run_id, wall - (now - started), wall, run.stats.waiting_for)
-        run.stats.waiting_for, run.stats.paused_until = "", None
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -145,3 +145,5 @@ def add_up(total: RunStats, parts: Sequence[RunStats]) -> None:
     total.waiting_for = waiting[0].waiting_for if holds else ""
     ends = [part.paused_until for part in waiting if part.paused_until is not None]
     total.paused_until = min(ends) if holds and len(ends) == len(waiting) else None
+    outages = [part.outage_since for part in waiting if part.outage_since is not None]
+    total.outage_since = min(outages) if holds and len(outages) == len(waiting) else None

@@ -107,7 +107,8 @@ class Gate:
         """Return the seconds until the pause, or the wait of an outage, ends (0 without one), and why it pauses."""
         seconds = self._pause.seconds(now)
         outage = self._circuit.seconds_to_probe(now)
-        return (outage, self._circuit.reason) if outage > seconds else (seconds, self._pause.reason)
+        is_outage = self._circuit.is_open and outage >= seconds
+        return (outage, self._circuit.reason) if is_outage else (seconds, self._pause.reason)
 
     def status(self, now: float) -> GateStatus:
         """Return what the gate knows at `now`."""

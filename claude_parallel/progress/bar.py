@@ -104,8 +104,9 @@ class TextBar:
         speed = self._speed.rows_per_second(now, stats.reached)
         left = self._speed.seconds_left(now, stats.reached, stats.expected)
         head = f"{stats.reached:,}/{stats.total:,}"
-        pace = [f"{figure(speed)} rows/s"] if speed and stats.paused_until is None else []
-        pace += [f"{elapsed(left)} left"] if left is not None and stats.paused_until is None else []
+        is_held = stats.paused_until is not None or stats.outage_since is not None
+        pace = [f"{figure(speed)} rows/s"] if speed and not is_held else []
+        pace += [f"{elapsed(left)} left"] if left is not None and not is_held else []
         words = describe(stats, self._clocks.wall(), width=room - len(head) - 2)
         whole = ", ".join([head, *pace, words])
         return whole if len(whole) <= room else f"{head}, {words}"

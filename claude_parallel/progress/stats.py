@@ -47,7 +47,9 @@ class RunStats:
     waiting_for: str = ""
     """What holds the next call back; empty when nothing does."""
     paused_until: float | None = None
-    """End of the pause, seconds since the epoch."""
+    """End of the pause, or the next try in an outage; seconds since the epoch."""
+    outage_since: float | None = None
+    """When the outage began in which every call fails, seconds since the epoch; None without one."""
     is_stopping: bool = False
     """True after the first interrupt: nothing new is sent."""
     is_simulated: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ..errors import Kind
+from ..text import clock_time, countdown
 
 
 class WaitReason(StrEnum):
@@ -92,6 +93,23 @@ OUTAGES: dict[Kind, WaitReason] = {
     "timeout": WaitReason.UNREACHABLE,
 }
 """What an outage is called, by the kind of the failure that began it."""
+
+
+def outage_words(reason: str, since: float, retry_at: float | None, now: float) -> str:
+    """Return what is said in an outage: ``API overloaded since 14:03:20, next try in 8 s``.
+
+    Parameters
+    ----------
+    reason : str
+        What the outage is called.
+    since, now : float
+        When it began, and the present; seconds since the epoch, shown in local time.
+    retry_at : float or None
+        When the next call tries; None while one does.
+    """
+    then = "trying now" if retry_at is None or retry_at <= now else f"next try in {countdown(retry_at - now)}"
+    return f"{reason} since {clock_time(since, now)}, {then}"
+
 
 _FORMER: dict[str, WaitReason] = {"batch": WaitReason.BATCH_PROCESSING}
 """What journals of earlier versions call a reason that has another text by now."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import fate_of
 from ..text import clock_time, elapsed, figure, format_usd
 from .stats import RunStats
+from .waits import outage_words
 
 
 class Piece(NamedTuple):
@@ -93,11 +94,18 @@ def failed_kinds(stats: RunStats) -> list[tuple[str, int]]:
 def _activity(stats: RunStats, now: float, again: str) -> list[Piece]:
     if stats.is_stopping and stats.in_flight:
         return [Piece(f"finishing {stats.in_flight:,} in flight, {again} to cancel them", 6)]
+    words = waiting(stats, now)
+    is_shown = stats.paused_until is not None or stats.outage_since is not None or not stats.in_flight
+    return [Piece(words, 6)] if words and is_shown else []
+
+
+def waiting(stats: RunStats, now: float) -> str:
+    """Return what holds the next call back at `now`, and until when; empty when nothing does."""
+    if stats.outage_since is not None:
+        return outage_words(stats.waiting_for, stats.outage_since, stats.paused_until, now)
     if stats.paused_until is not None:
-        return [Piece(f"paused until {clock_time(stats.paused_until, now)}: {stats.waiting_for}", 6)]
-    if stats.waiting_for and not stats.in_flight:
-        return [Piece(stats.waiting_for, 6)]
-    return []
+        return f"paused until {clock_time(stats.paused_until, now)}: {stats.waiting_for}"
+    return stats.waiting_for
 
 
 def _fitted(pieces: list[Piece], width: int | None) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..progress.waits import meaning_of
-from ..text import compact, elapsed, escaped, figure, format_usd, percent
+from ..progress.waits import OUTAGES, meaning_of
+from ..text import compact, elapsed, escaped, figure, format_usd, local_time, percent
 from .record import FloatArray
 from .svg import Line, Mark, Shade, histogram, time_chart
 from .timeline import Pause, Timeline
@@ -126,7 +126,7 @@ def waits(found: Sequence[WaitPart], pauses: Sequence[Pause], seconds: float) ->
         return section("What it waited for", _empty("Nothing held sending back."))
     rows: list[list[str | Gauge]] = [
         [
-            part.reason,
+            _named(part),
             elapsed(part.seconds),
             Gauge(part.seconds / max(seconds, part.seconds)),
             meaning_of(part.reason),
@@ -140,6 +140,13 @@ def waits(found: Sequence[WaitPart], pauses: Sequence[Pause], seconds: float) ->
         note += f"; the longest pause ({elapsed(longest.ended - longest.started)}, {longest.reason}) began {when}"
     headers = ("Reason", "Waited", "", "What it means")
     return section("What it waited for", table(headers, rows, ("", "number", "gauge", "")), note, is_wide=True)
+
+
+def _named(part: WaitPart) -> str:
+    """Return what was waited for; of an outage also since when."""
+    if part.since is None or part.reason not in OUTAGES.values():
+        return part.reason
+    return f"{part.reason} since {local_time(part.since)}"
 
 
 def failures(found: Sequence[FailureGroup], calls: int, retries: int) -> str:

@@ -113,6 +113,8 @@ class WaitPart:
 
     reason: str
     seconds: float
+    since: float | None = None
+    """When the first pause for it began, seconds since the epoch; None where no pause was kept."""
 
 
 def summarize(data: RunData) -> Summary:
@@ -218,11 +220,12 @@ def latency(data: RunData) -> Latency | None:
 
 def waits_by_reason(data: RunData) -> tuple[WaitPart, ...]:
     """Return for how long sending was held back, by reason, longest first."""
-    paused = data.waits("reason, sum(ended - started)", then="GROUP BY reason")
-    seconds = {str(reason): float(length) for reason, length in paused}
+    paused = data.waits("reason, sum(ended - started), min(started)", then="GROUP BY reason")
+    seconds = {str(reason): float(length) for reason, length, _began in paused}
+    since = {str(reason): float(began) for reason, _length, began in paused}
     for reason, waited in (data.totals.get("waited_seconds") or {}).items():
         seconds[str(reason)] = float(waited)
-    parts = (WaitPart(reason, waited) for reason, waited in seconds.items() if waited > 0)
+    parts = (WaitPart(reason, waited, since.get(reason)) for reason, waited in seconds.items() if waited > 0)
     return tuple(sorted(parts, key=lambda part: (-part.seconds, part.reason)))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from claude_parallel.progress.stats import RunStats
 from claude_parallel.progress.words import conclude, counted, describe
 from claude_parallel.records import Outcome
-from claude_parallel.text import clock_time, format_usd, short_id
+from claude_parallel.text import clock_time, countdown, format_usd, local_time, short_id
 
 GOOD = Outcome(text="text", cost=Decimal("0.25"), source="api")
 KNOWN = Outcome(text="text", source="journal")
@@ -50,6 +50,15 @@ def test_dollars_are_readable(dollars: str, text: str) -> None:
     assert format_usd(Decimal(dollars)) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "1 s"), (7.2, "8 s"), (59.2, "1 min 00 s"), (124.5, "2 min 05 s"), (float("inf"), "a long time")],
+)
+def test_a_countdown_is_whole_seconds(seconds: float, text: str) -> None:
+    """Rounded up: who comes back then is never too early."""
+    assert countdown(seconds) == text
+
+
 @given(st.decimals(-10_000, 10_000, allow_nan=False, places=9))
 def test_any_amount_has_a_text(amount: Decimal) -> None:
     """With one dollar sign, and never in exponents."""
@@ -71,6 +80,14 @@ def test_any_amount_has_a_text(amount: Decimal) -> None:
         (seen(KNOWN, saved=Decimal("0.31")), "$0.00, 1 from journal, $0.31 saved"),
         (seen(waiting_for="the first answers"), "$0.00, the first answers"),
         (seen(waiting_for="answers", in_flight=3), "$0.00"),
+        (
+            seen(waiting_for="API overloaded", outage_since=NOON - 300, paused_until=NOON + 7.4),
+            f"$0.00, API overloaded since {local_time(NOON - 300)}, next try in 8 s",
+        ),
+        (
+            seen(waiting_for="API unreachable", outage_since=NOON - 300, in_flight=1),
+            f"$0.00, API unreachable since {local_time(NOON - 300)}, trying now",
+        ),
         (seen(is_stopping=True, in_flight=3), "$0.00, finishing 3 in flight, interrupt again to cancel them"),
     ],
 )

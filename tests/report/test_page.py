@@ -18,7 +18,7 @@ from claude_parallel.report.record import RunData
 from claude_parallel.report.run import find_run
 from claude_parallel.report.svg import nice_ticks
 from claude_parallel.simulation.profile import Profile, tier_limits
-from claude_parallel.text import compact, elapsed, escaped, figure, percent
+from claude_parallel.text import compact, elapsed, escaped, figure, local_time, percent
 
 from ..run_records import ATTEMPT, BEGAN, answered, busy_record, failed, record
 from ..worlds import frame_of, world
@@ -259,3 +259,11 @@ def test_ticks_are_few_round_and_reach_the_top(top: float) -> None:
 def test_odd_tops_still_have_ticks(top: Any) -> None:
     """An empty chart has an axis from 0 to 1."""
     assert nice_ticks(top) == [0.0, 1.0]
+
+
+def test_an_outage_names_its_time_of_day(tmp_path: Path) -> None:
+    """So that it is found again on the status page of the API; a limit needs none."""
+    waits = [(5.0, 20.0, "API overloaded"), (40.0, 44.0, "requests per minute")]
+    text = Balance(page(record([answered(0, 0, 50.0)], waits=waits, ended=50.0), tmp_path)).text
+    assert f"API overloaded since {local_time(BEGAN + 5.0)}" in text
+    assert "requests per minute since" not in text

@@ -2,12 +2,107 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
 import pytest
 
 from claude_parallel.errors import RunStopped
+from claude_parallel.limits.circuit import JITTER, PROBE_GROWTH, RESUME_SECONDS
+from claude_parallel.progress.waits import WaitReason
+from claude_parallel.records import Failure
 from claude_parallel.retry import RetryPolicy
+from claude_parallel.simulation.brain import EPOCH
 from claude_parallel.simulation.profile import Profile
-from tests.worlds import frame_of, world
+from claude_parallel.text import local_time
+from tests.worlds import Outage, frame_of, world
+
+ROWS, IN_FLIGHT = 3_000, 60
+BEGINS, LASTS = 20.0, 20.0
+TIMEOUT_SECONDS = 5.0
+PROFILE = Profile(latency_seconds=1.0, jitter_sigma=0.2)
+
+OUTAGES = {
+    "529s": (Failure("overloaded", "Overloaded", 529), 0.05),
+    "500s": (Failure("server", "Internal server error", 500), 0.05),
+    "refused connections": (Failure("connection", "connection refused"), 0.001),
+    "resets": (Failure("connection", "the connection was reset", perhaps_billed=True), 0.5),
+    "calls that hang": (Failure("timeout", "no answer in time", perhaps_billed=True), TIMEOUT_SECONDS),
+}
+"""What every call comes to, and after how many seconds."""
+
+FAULTS: dict[Any, float] = dict.fromkeys(("overloaded", "server", "rate_limit", "reset", "not_json", "html_502"), 0.02)
+
+
+def run_through(outage: Outage | None, profile: Profile) -> float:
+    """Map 3,000 rows, 60 at once, through an outage, and return how long that took; no row may be lost."""
+    made = world(profile, seed=3)
+    made.outage = outage
+    out = made.map(frame_of(ROWS), "{t}", max_concurrency=IN_FLIGHT, timeout=TIMEOUT_SECONDS)
+    assert out["response_error"].isna().all()
+    return made.clock()
+
+
+@cache
+def quiet_seconds() -> float:
+    """Return how long the same takes without an outage."""
+    return run_through(None, PROFILE)
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_an_outage_costs_its_own_length_and_few_calls(kind: str) -> None:
+    """No row; at most what was in flight and 20 calls; and one interval between probes and 5 seconds more.
+
+    A probe that hangs is known to have failed only at its timeout, so that belongs to its interval.
+    """
+    failure, after_seconds = OUTAGES[kind]
+    outage = Outage(BEGINS, BEGINS + LASTS, failure, after_seconds)
+    longer = run_through(outage, PROFILE) - quiet_seconds()
+    interval = after_seconds + (1 + JITTER) * PROBE_GROWTH * LASTS
+    assert 0 < outage.calls <= 20  # and the 60 that were under way when it began
+    assert longer <= LASTS + interval + 5.0
+
+
+def test_random_faults_and_an_outage_lose_no_row() -> None:
+    """12 % faults of six kinds, and 20 seconds of 529s in the middle of them."""
+    outage = Outage(BEGINS, BEGINS + LASTS, *OUTAGES["529s"])
+    run_through(outage, replace(PROFILE, faults=FAULTS))
+    assert outage.calls <= IN_FLIGHT + 20
+
+
+def test_a_pause_that_begins_among_answers_is_on_record() -> None:
+    """One row is refused for a second while the other takes three: that second was waited, and the report says so."""
+    made = world(Profile(latency_seconds=3.0, script={2: "rate_limit"}))
+    made.map(frame_of(2), "{t}")
+    assert made.session is not None
+    waited = made.session.state.waited
+    assert waited[WaitReason.RATE_LIMIT] == pytest.approx(1.0, abs=0.01)
+    ((began, ended, reason),) = made.session.journal.query("SELECT started, ended, reason FROM waits")
+    assert (ended - began, reason) == (pytest.approx(1.0, abs=0.01), WaitReason.RATE_LIMIT)
+
+
+def test_an_outage_is_on_record_from_its_beginning_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Time in which a probe is under way included; the log names the time of day and the next try."""
+    caplog.set_level(logging.INFO, logger="claude_parallel")
+    made = world(Profile(latency_seconds=1.0))
+    made.outage = Outage(5.0, 25.0, *OUTAGES["529s"])
+    made.map(frame_of(300), "{t}", max_concurrency=20)
+    assert made.session is not None
+    waited = made.session.state.waited[WaitReason.OVERLOADED]
+    ((kept,),) = made.session.journal.query("SELECT sum(ended - started) FROM waits WHERE reason = 'API overloaded'")
+    assert 20.0 <= waited <= 27.0
+    assert kept == pytest.approx(waited - RESUME_SECONDS, abs=0.1)
+    said = [record.getMessage() for record in caplog.records if "since" in record.getMessage()]
+    assert said == [f"API overloaded since {local_time(EPOCH + 5.05)}, next try in 1 s"]
+    assert "the API answers again after" in caplog.text
+
+
+def test_isolated_overloads_teach_nothing() -> None:
+    """Two percent of 529s cost their own calls and no time: the gate neither pauses nor narrows."""
+    noisy = run_through(None, replace(PROFILE, faults={"overloaded": 0.02}))
+    assert noisy <= 1.05 * quiet_seconds()
 
 
 def test_what_fails_in_an_outage_is_not_the_rows_fault() -> None:
