@@ -143,7 +143,7 @@ class World:
 
 def world(profile: Profile | None = None, *, seed: int = 0, limits: Any = None) -> World:
     """Return a simulated account on virtual time."""
-    return World(Brain(profile or Profile(), seed=seed), LoopClock(), Gate(limits), seed)
+    return World(Brain(profile or Profile(), seed=seed), LoopClock(), Gate(limits, rng=random.Random(seed)), seed)
 
 
 def frame_of(rows: int, text: str = "row number {} of the frame") -> pd.DataFrame:
