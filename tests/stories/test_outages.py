@@ -107,11 +107,11 @@ def test_isolated_overloads_teach_nothing() -> None:
 
 
 def test_what_fails_in_an_outage_is_not_the_rows_fault() -> None:
-    """Sixty calls in a row answer 529, far more than a row's own retries allow; every row is answered in the end."""
-    made = world(Profile(latency_seconds=0.2, script=dict.fromkeys(range(100, 160), "overloaded")))
+    """Forty calls in a row answer 529, far more than a row's own retries allow; every row is answered in the end."""
+    made = world(Profile(latency_seconds=0.2, script=dict.fromkeys(range(100, 140), "overloaded")))
     out = made.map(frame_of(300), "{t}", max_concurrency=20, retries=2)
     assert out["response_error"].isna().all()
-    assert made.brain.ledger.requests == 300 + 60
+    assert made.brain.ledger.requests == 300 + 40
 
 
 def test_patience_ends_the_run_with_one_clear_message() -> None:
