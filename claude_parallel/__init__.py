@@ -39,7 +39,7 @@ if typing.TYPE_CHECKING:
     from .forecast.estimate import Estimate, estimate
     from .simulation.tickets import demo_tickets
     from .tables.map_file import map_file
-    from .tables.table_map import TableResult
+    from .tables.result import TableResult
 
 __version__ = "0.1.0"
 
@@ -78,7 +78,7 @@ _LATER = {
     "Job": "background.job",
     "jobs": "background.job",
     "demo_tickets": "simulation.tickets",
-    "TableResult": "tables.table_map",
+    "TableResult": "tables.result",
     "map_file": "tables.map_file",
 }
 """Name -> module of what is imported at its first use, to keep ``import claude_parallel`` quick."""
@@ -101,3 +101,5 @@ def __dir__() -> list[str]:
 _register()
 if "polars" in sys.modules:  # who works with Polars has its accessor at once; nobody else waits for Polars
     from . import polars as polars
+if "dask.dataframe" in sys.modules:
+    from . import dask as dask

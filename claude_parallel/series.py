@@ -225,11 +225,11 @@ class ClaudeSeries:
 def map_items(
     items: Any, prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Unpack[MapOptions]
 ) -> Any:
-    """Ask Claude once per item of a list, or per row of a Polars or Arrow table; exported as ``claude_parallel.map``.
+    """Ask Claude once per item of a list, or per row of a table; exported as ``claude_parallel.map``.
 
     Parameters
     ----------
-    items : list, Series or other iterable, or Polars or Arrow table
+    items : list, Series or other iterable, or Polars, Dask or Arrow table
         Prompts, or values for the template; of a table the rows, whose columns stand in the template.
     prompt : str or callable, default "{}"
         As in :meth:`ClaudeSeries.map`; the default sends each item as it is.
@@ -262,6 +262,10 @@ def map_items(
         from .polars import map_polars
 
         return map_polars(items, prompt, out, options)
+    if package == "dask":
+        from .dask import map_dask
+
+        return map_dask(items, prompt, out, options)
     if package == "pyarrow":
         from .tables.memory import map_arrow
 

@@ -21,7 +21,7 @@ from .row import Row, is_missing, lack_of_row
 _ROWS_OF_TEXT = 500
 _ROWS_OF_A_FUNCTION = 25
 """A prompt function may take its time: few rows at once let the first call go early."""
-_ROWS_WITH_FILES = 8
+ROWS_WITH_FILES = 8
 _ROWS_TO_TRY_FORMATS_ON = 20
 """One odd cell among these is its row's own problem; a format that fits none of them is a mistake."""
 
@@ -60,7 +60,7 @@ class FrameRows:
             *((_place(frame, name), name, lambda cell: image_blocks(cell, max_pixels)) for name in images),
             *((_place(frame, name), name, document_blocks) for name in documents),
         ]
-        self.rows_at_once = _ROWS_WITH_FILES if self._attached else rows_of_text(prompt)
+        self.rows_at_once = ROWS_WITH_FILES if self._attached else rows_of_text(prompt)
 
     @property
     def total(self) -> int:

@@ -12,9 +12,10 @@ from ..errors import InputError, nearest
 from ..frames.tasks import classification
 from ..prompt.template import PromptFunction
 from .places import Paths, common_format, find_files
+from .result import TableResult
 from .source import open_source
 from .stream import CHUNK_ROWS
-from .table_map import TableMap, TableResult
+from .table_map import TableMap
 from .target import Output, Target, open_target
 from .writers import Layout
 

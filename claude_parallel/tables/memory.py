@@ -15,9 +15,10 @@ from ..records import Outcome
 from .arrow_source import table_source
 from .chunk import Chunk
 from .formats import Format
+from .result import TableResult
 from .source import Source
 from .stream import CHUNK_ROWS
-from .table_map import TableMap, TableResult
+from .table_map import TableMap
 from .target import Output, Tally, Target, open_target
 from .writers import Layout, output_schema
 

@@ -17,7 +17,7 @@ from ..engine.context import RunState
 from ..engine.results import Results
 from ..errors import InputError
 from ..records import Outcome
-from .answers import AnswerTables
+from .kind import Answers
 from .stream import Loaded, StreamRows
 from .target import Tally, Target
 
@@ -33,7 +33,7 @@ class Outlet:
         The window of rows.
     results : Results
         Their outcomes.
-    answers : AnswerTables
+    answers : Answers
         Makes the new columns.
     target : Target
         Gets the chunks.
@@ -47,7 +47,7 @@ class Outlet:
         self,
         rows: StreamRows,
         results: Results,
-        answers: AnswerTables,
+        answers: Answers,
         target: Target,
         *,
         record: Record,

@@ -73,6 +73,18 @@ class Place:
         kind = self.filesystem.get_file_info(self.path).type
         return {pyarrow.fs.FileType.File: "file", pyarrow.fs.FileType.Directory: "folder"}.get(kind, "missing")
 
+    @property
+    def is_local(self) -> bool:
+        """True on this machine's disk."""
+        import pyarrow.fs
+
+        return isinstance(self.filesystem, pyarrow.fs.LocalFileSystem)
+
+    @property
+    def url(self) -> str:
+        """What another process opens it by: an absolute path, or the URL as it was written."""
+        return self.path if self.is_local else self.shown
+
     def identity(self) -> list[Any]:
         """Return what tells a file from another, and from itself when it has changed."""
         info = self.filesystem.get_file_info(self.path)

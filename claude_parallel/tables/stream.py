@@ -11,13 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ..attachments.blocks import document_blocks, image_blocks
-from ..frames.rows import ask_function, attach_files
-from ..options import Settings
-from ..prompt.template import Content, Prompt, RowProblem, Skipped
+from ..frames.rows import Asked
 from .chunk import Chunk
+from .reader import Reader
 from .source import Source
 
 CHUNK_ROWS = 10_000
@@ -32,9 +29,6 @@ nobody waits even while the row at the head takes ten minutes, the longest that 
 
 WINDOW_BYTES = 128 << 20
 """Bytes of the same."""
-
-_ROWS_OF_TEXT = 500
-_ROWS_WITH_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +62,8 @@ class StreamRows:
     ----------
     source : Source
         Where they come from.
-    prompt : Prompt
-        A prompt checked against the source's columns.
-    settings : Settings
-        Name the columns with files.
+    reader : Reader
+        Knows what a chunk's rows ask.
     chunk_rows : int
         Rows of a chunk.
     limit : int, optional
@@ -83,16 +75,14 @@ class StreamRows:
     def __init__(
         self,
         source: Source,
-        prompt: Prompt,
-        settings: Settings,
+        reader: Reader,
         *,
         chunk_rows: int = CHUNK_ROWS,
         limit: int | None = None,
         is_finished: Callable[[int], bool] = lambda _number: False,
     ) -> None:
         self._source = source
-        self._prompt = prompt
-        self._files = _file_readers(settings)
+        self._reader = reader
         self._chunk_rows = chunk_rows
         self._limit = limit
         self._is_finished = is_finished
@@ -101,7 +91,7 @@ class StreamRows:
         self._window: deque[Loaded] = deque()
         self._chunks = self._read()
         self._older: tuple[Loaded, Iterator[Loaded]] | None = None
-        self.rows_at_once = _ROWS_WITH_FILES if self._files else _ROWS_OF_TEXT
+        self.rows_at_once = reader.rows_at_once
 
     @property
     def total(self) -> int | None:
@@ -122,37 +112,26 @@ class StreamRows:
             self._window.append(loaded)
             return loaded.stop
 
-    def contents(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+    def contents(self, start: int, stop: int) -> list[Asked]:
         """Return what the rows from `start` to `stop` ask; they lie in one chunk."""
-        texts = self.texts(start, stop)
-        if not self._files:
-            return texts
         loaded = self._find(start)
-        attached = [name for name, _make in self._files]
-        rows = loaded.chunk.rows(attached, start - loaded.start, stop - loaded.start)
-        return [
-            attach_files(
-                text,
-                [(name, make, file) for (name, make), file in zip(self._files, files, strict=True)],
-                self._prompt,
-            )
-            for text, files in zip(texts, rows, strict=True)
-        ]
+        return self._reader.contents(loaded.chunk, start - loaded.start, stop - loaded.start)
 
-    def texts(self, start: int, stop: int) -> list[Content | Skipped | RowProblem]:
+    def texts(self, start: int, stop: int) -> list[Asked]:
         """Return what the rows from `start` to `stop` ask, without their files; they lie in one chunk."""
         if stop <= start:
             return []
-        loaded, function = self._find(start), self._prompt.function
-        names = self._source.names if function is not None else self._prompt.columns
-        rows = loaded.chunk.rows(names, start - loaded.start, stop - loaded.start)
-        if function is None:
-            return [self._prompt.fill(cells) for cells in rows]
-        return [ask_function(function, dict(zip(names, cells, strict=True))) for cells in rows]
+        loaded = self._find(start)
+        return self._reader.texts(loaded.chunk, start - loaded.start, stop - loaded.start)
 
     def oldest(self) -> Loaded | None:
         """Return the chunk at the head of the window."""
         return self._window[0] if self._window else None
+
+    def waiting(self) -> list[Loaded]:
+        """Return the chunks in the window."""
+        with self._lock:
+            return list(self._window)
 
     def let_go(self) -> None:
         """Forget the chunk at the head of the window, which is written."""
@@ -199,7 +178,7 @@ class StreamRows:
     def _read(self) -> Iterator[Loaded]:
         start = 0
         for number, chunk in enumerate(limited(self._source, self._chunk_rows, self._limit)):
-            if not self._is_finished(number):
+            if not self._is_finished(number) and len(chunk):
                 yield Loaded(number, start, chunk)
                 start += len(chunk)
 
@@ -214,9 +193,3 @@ def limited(source: Source, chunk_rows: int, limit: int | None) -> Iterator[Chun
             return
         left = None if left is None else left - len(chunk)
         yield chunk
-
-
-def _file_readers(settings: Settings) -> list[tuple[str, Callable[[Any], list[dict[str, Any]]]]]:
-    pixels = settings.max_pixels
-    images = [(name, lambda cell: image_blocks(cell, pixels)) for name in settings.images]
-    return [*images, *((name, document_blocks) for name in settings.documents)]

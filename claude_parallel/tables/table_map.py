@@ -8,8 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,75 +20,23 @@ from ..config import resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan
 from ..engine.session import Carrier, Session
-from ..errors import FateCounts, InputError, count_fates
+from ..errors import InputError
 from ..frames.calls import MapCall, remember_call
 from ..frames.columns import cost_name, error_name
 from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from ..frames.rows import check_first_row, check_output_names
-from ..options import Settings
 from ..prompt.template import PromptFunction, compile_prompt
 from ..records import ZERO
 from ..report.recent_runs import remember
 from ..schema.schema import compile_schema
-from ..text import format_usd
-from .answers import AnswerTables
 from .batches import SpooledBatches
 from .job import identify
+from .kind import TableKind
 from .outlet import Outlet
+from .result import TableResult
 from .source import Source
-from .stream import CHUNK_ROWS, StreamRows
+from .stream import CHUNK_ROWS, Loaded, StreamRows
 from .target import Tally, Target
-
-
-@dataclass(frozen=True, slots=True)
-class TableResult:
-    """What mapping a table came to.
-
-    Attributes
-    ----------
-    rows : int
-        Rows in the target, those of an earlier run of the same job included.
-    kinds : mapping of str to int
-        Answers by kind of error.
-    cost_usd : Decimal
-        US dollars that this run has paid.
-    run_id : str or None
-        The run's record, as in ``cp.runs()``; None where nothing was left to do.
-    is_complete : bool
-        False when the run was stopped: running it again goes on.
-    target : str
-        Where the result is.
-    """
-
-    rows: int
-    kinds: Mapping[str, int] = field(default_factory=dict)
-    cost_usd: Decimal = ZERO
-    run_id: str | None = None
-    is_complete: bool = True
-    target: str = ""
-
-    @property
-    def fates(self) -> FateCounts:
-        """Rows by what they came to: answered, failed, skipped, cancelled."""
-        return count_fates(self.kinds, self.rows)
-
-    @property
-    def errors(self) -> int:
-        """Rows that failed."""
-        return self.fates.failed
-
-    def __repr__(self) -> str:
-        fates = self.fates
-        counts = [f"{fates.answered:,} of {self.rows:,} rows answered"]
-        counts += [
-            f"{count:,} {word}"
-            for word, count in (("failed", fates.failed), ("skipped", fates.skipped), ("cancelled", fates.cancelled))
-            if count
-        ]
-        words = [", ".join(counts), format_usd(self.cost_usd), self.target]
-        if not self.is_complete:
-            words.append("stopped: run it again to go on")
-        return f"<{'; '.join(word for word in words if word)}>"
 
 
 class TableMap:
@@ -111,6 +58,8 @@ class TableMap:
         The first so many rows only.
     is_series : bool
         True where ``{}`` stands for the one column.
+    kind : TableKind
+        How its chunks are read, and what the new columns are made of; Arrow by default.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
     environment : Environment or BatchEnvironment, optional
@@ -132,9 +81,11 @@ class TableMap:
         chunk_rows: int = CHUNK_ROWS,
         limit: int | None = None,
         is_series: bool = False,
+        kind: TableKind | None = None,
         bypass_cache: frozenset[bytes] = frozenset(),
         environment: Environment | BatchEnvironment | None = None,
     ) -> None:
+        kind = kind or TableKind()
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
         _check_counts(chunk_rows=chunk_rows, limit=limit)
@@ -154,9 +105,11 @@ class TableMap:
         spec = self.settings.schema
         self.schema = compile_schema(spec, out, [*names, error_name(out), cost_name(out)]) if spec is not None else None
         self.columns = planned_columns(out, self.settings, self.schema)
-        self.answers = AnswerTables(self.columns, self.schema)
+        self.answers = kind.answers(self.columns, self.schema)
+        self._reader = kind.reader(self.prompt, self.settings, names)
         self.environment = environment
         self.last_session: Session | None = None
+        self._last_rows: StreamRows | None = None
         self._call = MapCall(prompt, dict(options), self.columns)
         self._bypass_cache = bypass_cache
         self._chunk_rows = chunk_rows
@@ -171,6 +124,10 @@ class TableMap:
     def live_environment(self) -> Environment | None:
         """The outside world that was given, as live calls meet it; None = the real one."""
         return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
+
+    def waiting(self) -> list[Loaded]:
+        """Return the chunks that the last run has loaded and not written."""
+        return self._last_rows.waiting() if self._last_rows is not None else []
 
     def plan(self, host: str) -> Plan:
         """Return what would be asked of the API at `host`; leaves no trace."""
@@ -226,7 +183,7 @@ class TableMap:
                 run.close()
 
     def _prepare(self, run: _Run, plan: Plan, carrier: Carrier, stack: ExitStack) -> None:
-        rows = self._stream(run.is_finished)
+        rows = self._last_rows = self._stream(run.is_finished)
         if not rows.reach(0):  # nothing to ask, not even for a key
             run.is_complete = True
             return
@@ -274,8 +231,7 @@ class TableMap:
     def _stream(self, is_finished: Callable[[int], bool] = lambda _number: False) -> StreamRows:
         return StreamRows(
             self.source,
-            self.prompt,
-            self.settings,
+            self._reader,
             chunk_rows=self._chunk_rows,
             limit=self._limit,
             is_finished=is_finished,
@@ -337,6 +293,3 @@ def _check_counts(**counts: Any) -> None:
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
-
-
-__all__ = ["Settings", "TableMap", "TableResult"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,7 +59,7 @@ class Target(Protocol):
         """Return what chunk `number` came to in an earlier run of this job; None where it has to be mapped."""
         ...
 
-    def write(self, number: int, chunk: Chunk, new: Any, tally: Tally) -> None:
+    def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
         """Take a chunk with its new columns."""
         ...
 
@@ -121,7 +121,7 @@ def open_target(
     form = form if form is not None and not is_folder else (source_format or Format("parquet", None, ".parquet"))
     check_layout(form, output.layout)
     if is_folder:
-        return FolderTarget(place, form, output, overwrite=overwrite)
+        return FolderTarget(place, form, output.job, _part_writer(form, output.layout), overwrite=overwrite)
     return FileTarget(place, form, output, overwrite=overwrite)
 
 
@@ -133,7 +133,7 @@ def _check_not_source(place: Place, sources: Sequence[Place], is_folder: bool) -
 
 
 def _real(place: Place) -> str:
-    return Path(place.path).resolve().as_posix() if _is_local(place) else place.path
+    return Path(place.path).resolve().as_posix() if place.is_local else place.path
 
 
 class FileTarget:
@@ -184,19 +184,53 @@ class FileTarget:
             self._unfinished.remove()
 
 
+WritePart = Callable[[Place, Any, Any], None]
+"""(where, rows, their new columns): writes one part."""
+
+
+def _part_writer(form: Format, layout: Layout) -> WritePart:
+    def write(place: Place, chunk: Chunk, new: Any) -> None:
+        with _open_output(place, form) as stream:
+            writer = open_writer(form, stream, layout)
+            writer.write(chunk, new)
+            writer.close()
+
+    return write
+
+
 class FolderTarget:
-    """A folder: a part for each chunk, each complete or not there at all."""
+    """A folder: a part for each chunk, each complete or not there at all.
+
+    Parameters
+    ----------
+    place : Place
+        The folder; made where only its parent is there.
+    form : Format
+        Of the parts.
+    job : str
+        Identifies the very same job.
+    write_part : callable
+        Writes one of them.
+    overwrite : bool
+        True to replace what another job has left there.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made, or holds what is not to be replaced.
+    """
 
     tally_before: Tally | None = None
 
-    def __init__(self, place: Place, form: Format, output: Output, *, overwrite: bool) -> None:
+    def __init__(self, place: Place, form: Format, job: str, write_part: WritePart, *, overwrite: bool) -> None:
         self._place = place
         self._form = form
-        self._output = output
+        self._job = job
+        self._write_part = write_part
         self._manifest = place / _MANIFEST
         _make_folder(place)
         known = _read_manifest(self._manifest)
-        is_same = known.get("job") == output.job and not overwrite
+        is_same = known.get("job") == job and not overwrite
         self._parts: dict[str, Any] = known["parts"] if is_same else {}
         if not is_same:
             self._empty(known.get("parts"), overwrite=overwrite)
@@ -210,14 +244,11 @@ class FolderTarget:
             return None
         return known
 
-    def write(self, number: int, chunk: Chunk, new: Any, tally: Tally) -> None:
+    def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
         """Write a part beside itself, and move it into its place."""
         name = self._name(number)
         unfinished = self._place / f".{name}.unfinished"
-        with _open_output(unfinished, self._form) as stream:
-            writer = open_writer(self._form, stream, self._output.layout)
-            writer.write(chunk, new)
-            writer.close()
+        self._write_part(unfinished, chunk, new)
         self._place.filesystem.move(unfinished.path, (self._place / name).path)
         self._parts[name] = asdict(tally)
         self._note()
@@ -228,11 +259,15 @@ class FolderTarget:
     def abandon(self) -> None:
         """Nothing is left: every part is complete or not there."""
 
+    def part(self, number: int) -> Place:
+        """Return where the part of a chunk lies."""
+        return self._place / self._name(number)
+
     def _name(self, number: int) -> str:
         return f"part-{number:06d}{self._form.ending}"
 
     def _note(self) -> None:
-        _write_manifest(self._manifest, {"job": self._output.job, "parts": self._parts})
+        _write_manifest(self._manifest, {"job": self._job, "parts": self._parts})
 
     def _empty(self, parts: Mapping[str, Any] | None, *, overwrite: bool) -> None:
         """Make room for this job; files that no job of ours has written are left alone."""
@@ -258,7 +293,7 @@ def _open_output(place: Place, form: Format) -> Any:
     InputError
         When its folder is missing or cannot be written to.
     """
-    if place.parent.kind != "folder" and _is_local(place):
+    if place.parent.kind != "folder" and place.is_local:
         raise InputError(f"there is no folder {place.parent.shown or '/'} to write to; make it first")
     try:
         return place.filesystem.open_output_stream(place.path, compression=form.compression)
@@ -269,7 +304,7 @@ def _open_output(place: Place, form: Format) -> Any:
 def _make_folder(place: Place) -> None:
     if place.kind == "file":
         raise InputError(f"{place.shown} is a file; a folder is needed to write parts to")
-    if place.kind == "missing" and _is_local(place) and place.parent.kind != "folder":
+    if place.kind == "missing" and place.is_local and place.parent.kind != "folder":
         raise InputError(f"there is no folder {place.parent.shown} to write to; make it first")
     try:
         place.filesystem.create_dir(place.path, recursive=False)
@@ -295,9 +330,3 @@ def _write_manifest(place: Place, content: Mapping[str, Any]) -> None:
     with _open_output(unfinished, Format("jsonl", None, ".json")) as stream:
         stream.write(json.dumps(content).encode())
     place.filesystem.move(unfinished.path, place.path)
-
-
-def _is_local(place: Place) -> bool:
-    import pyarrow.fs
-
-    return isinstance(place.filesystem, pyarrow.fs.LocalFileSystem)

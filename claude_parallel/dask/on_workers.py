@@ -1,0 +1,121 @@
+"""What runs on the workers of a cluster: rows out of a partition, and answers beside them.
+
+Stands on pandas alone and is sent by value, so workers need not have this package. They see rows and answers: never a
+prompt, an option or a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pandas as pd
+
+CHANGED = "its rows are not the ones that were asked"
+"""What the client tells from other failures by."""
+
+
+def rows_asked(part: Any, places: list[int] | None) -> tuple[Any, str]:
+    """Return what the prompt reads of a partition, with its index, and a digest of that.
+
+    Parameters
+    ----------
+    part : DataFrame or Series
+        The partition.
+    places : list of int or None
+        The columns; None = all.
+    """
+    asked = part if places is None or isinstance(part, pd.Series) else part.iloc[:, places]
+    return asked, digest(asked)
+
+
+def digest(asked: pd.DataFrame | pd.Series[Any]) -> str:
+    """Return what tells these rows, in this order, from others."""
+    frame = asked.to_frame() if isinstance(asked, pd.Series) else asked
+    columns = [frame.index.to_frame(index=False), frame]
+    seen = hashlib.blake2b(digest_size=16)
+    for table in columns:
+        for place in range(table.shape[1]):
+            seen.update(_hashes(table.iloc[:, place]).to_numpy().tobytes())
+    return f"{len(frame)} {seen.hexdigest()}"
+
+
+def _hashes(column: pd.Series[Any]) -> Any:
+    try:
+        return pd.util.hash_pandas_object(column, index=False)
+    except TypeError:  # lists, mappings, images
+        return pd.util.hash_pandas_object(column.map(repr).astype(object), index=False)
+
+
+def with_answers(part: Any, places: list[int] | None, known: str, new: Any) -> Any:
+    """Return a partition with its answers.
+
+    Parameters
+    ----------
+    part : DataFrame or Series
+        The partition.
+    places : list of int or None
+        As in :func:`rows_asked`.
+    known : str
+        Digest of the rows that were asked.
+    new : DataFrame or Series
+        One row for each of the partition; a series takes the place of one.
+
+    Raises
+    ------
+    ValueError
+        When the partition was computed again, since its worker was lost, and came out otherwise.
+    """
+    if rows_asked(part, places)[1] != known:
+        raise ValueError(CHANGED)
+    return beside(part, new)
+
+
+def unreached(part: Any, new: Any, errors: list[str], costs: list[str], error: str) -> Any:
+    """Return a partition whose rows were not asked: no answers, what happened, and no costs.
+
+    Parameters
+    ----------
+    part : DataFrame or Series
+        The partition.
+    new : DataFrame or Series
+        The new columns without rows.
+    errors, costs : list of str
+        Those of the new columns that hold errors and dollars.
+    error : str
+        What happened.
+    """
+    filled = new.reindex(range(len(part)))
+    if isinstance(filled, pd.DataFrame):
+        for name in errors:
+            filled[name] = pd.Series([error] * len(part), dtype=filled[name].dtype)
+        for name in costs:
+            filled[name] = 0.0
+    return beside(part, filled)
+
+
+def write_part(part: Any, places: list[int] | None, known: str, new: Any, path: str) -> None:
+    """Write a partition with its answers as one Parquet file; see :func:`with_answers`."""
+    result = with_answers(part, places, known, new)
+    result.to_parquet(path)
+
+
+def read_part(path: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return a part of a folder."""
+    return pd.read_parquet(path, columns=columns)
+
+
+def add_costs(again: pd.DataFrame, before: pd.DataFrame, costs: list[str]) -> pd.DataFrame:
+    """Return a partition that was asked again, with the dollars of both times."""
+    return again.assign(**{name: again[name].to_numpy() + before[name].to_numpy() for name in costs})
+
+
+def beside(part: Any, new: Any) -> Any:
+    """Return the new columns on a partition's index, beside its own columns; a series stands alone."""
+    new = new.set_axis(part.index, axis=0)
+    if isinstance(new, pd.Series) or isinstance(part, pd.Series):
+        return new
+    result = part.copy()
+    for place, label in enumerate(new.columns):
+        result[label] = new.iloc[:, place]
+    return result

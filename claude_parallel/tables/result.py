@@ -1,0 +1,62 @@
+"""What mapping a table came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ..errors import FateCounts, count_fates
+from ..records import ZERO
+from ..text import format_usd
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What mapping a table came to.
+
+    Attributes
+    ----------
+    rows : int
+        Rows in the target, those of an earlier run of the same job included.
+    kinds : mapping of str to int
+        Answers by kind of error.
+    cost_usd : Decimal
+        US dollars that this run has paid.
+    run_id : str or None
+        The run's record, as in ``cp.runs()``; None where nothing was left to do.
+    is_complete : bool
+        False when the run was stopped: running it again goes on.
+    target : str
+        Where the result is.
+    """
+
+    rows: int
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    cost_usd: Decimal = ZERO
+    run_id: str | None = None
+    is_complete: bool = True
+    target: str = ""
+
+    @property
+    def fates(self) -> FateCounts:
+        """Rows by what they came to: answered, failed, skipped, cancelled."""
+        return count_fates(self.kinds, self.rows)
+
+    @property
+    def errors(self) -> int:
+        """Rows that failed."""
+        return self.fates.failed
+
+    def __repr__(self) -> str:
+        fates = self.fates
+        counts = [f"{fates.answered:,} of {self.rows:,} rows answered"]
+        counts += [
+            f"{count:,} {word}"
+            for word, count in (("failed", fates.failed), ("skipped", fates.skipped), ("cancelled", fates.cancelled))
+            if count
+        ]
+        words = [", ".join(counts), format_usd(self.cost_usd), self.target]
+        if not self.is_complete:
+            words.append("stopped: run it again to go on")
+        return f"<{'; '.join(word for word in words if word)}>"

@@ -1,0 +1,240 @@
+"""Dask frames: partitions on a real cluster of processes, calls from this one, nothing lost with a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("dask.dataframe", reason="needs the extra [dask]")
+pytest.importorskip("distributed", reason="needs the extra [dask]")
+
+import dask.dataframe as dd
+from distributed import Client, LocalCluster
+
+import claude_parallel as cp
+import claude_parallel.dask
+from claude_parallel.config import override
+from claude_parallel.dask import on_workers
+
+PARTITIONS = 40
+ROWS = 6 * PARTITIONS
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*unclosed.*", "ignore::DeprecationWarning")
+
+
+def frame_of(rows: int = ROWS) -> pd.DataFrame:
+    """Return a frame with a sorted index, missing cells, duplicates and empty partitions to come."""
+    texts = [None if row % 50 == 7 else f"row {row % 200}" for row in range(rows)]
+    index = pd.Index([2 * row for row in range(rows)], name="key")
+    return pd.DataFrame({"t": texts, "n": range(rows), "other": ["x" * 50] * rows}, index=index)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Run two workers, each a process of its own."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as running, Client(running) as client:
+        yield client
+
+
+@pytest.fixture
+def account() -> Iterator[Any]:
+    """Serve a simulated account."""
+    with cp.simulator(None, latency_seconds=0.02) as simulator:
+        yield simulator
+
+
+def when(is_time: Callable[[], bool], then: Callable[[], Any]) -> threading.Thread:
+    """Do something in another thread as soon as it is time."""
+
+    def watch() -> None:
+        until = time.monotonic() + 60
+        while not is_time() and time.monotonic() < until:
+            time.sleep(0.005)
+        then()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def same(made: Any, expected: pd.DataFrame) -> None:
+    """Check rows, order, dtypes and costs; of what was given, Dask has its own text dtype."""
+    found = made.compute()
+    names = [name for name in expected.columns if name not in ("t", "other")]
+    pd.testing.assert_frame_equal(found[names], expected[names])
+    assert found["t"].isna().equals(expected["t"].isna())
+    assert found["t"].dropna().tolist() == expected["t"].dropna().tolist()
+
+
+def test_a_worker_is_killed_and_nothing_is_lost_or_paid_twice(cluster: Any, account: Any) -> None:
+    """40 partitions: the same rows, order, divisions and costs as pandas has, and no key among the workers."""
+    frame = frame_of()
+    expected = frame.claude.map("Say {t} {key}", journal=False, progress=False)
+    paid = len(account.ledger.paid)
+    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    (first, *_others) = cluster.run(os.getpid).values()
+    with override(api_key="k-secret"):
+        killing = when(lambda: len(account.ledger.paid) > paid + ROWS // 3, lambda: os.kill(first, signal.SIGKILL))
+        made = frames.claude.map("Say {t} {key}", progress=False)
+        killing.join()
+
+        same(made, expected)
+        assert made.divisions == frames.divisions
+        assert made.npartitions == PARTITIONS
+        assert len(account.ledger.paid) == 2 * paid
+        assert first not in cluster.run(os.getpid).values()
+        assert made.claude.cost.loc["total", "total_usd"] == pytest.approx(expected["response_cost"].sum())
+        assert made.claude.errors["rows"].to_dict() == {"skipped": 5}
+        assert made.claude.run.requests()["error"].notna().sum() == 5
+        tasks = cluster.run_on_scheduler(_tasks)
+        assert b"row 17" in tasks and b"k-secret" not in tasks and b"Say" not in tasks.replace(b"Simulated: Say", b"")
+
+
+def _tasks(dask_scheduler: Any) -> bytes:
+    return b"".join(pickle.dumps(task.run_spec) for task in dask_scheduler.tasks.values())
+
+
+def test_an_interrupt_keeps_what_was_paid(cluster: Any, account: Any) -> None:
+    """The frame comes back with the rest cancelled; the next call pays for the rest."""
+    frame = frame_of()
+    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    stopping = when(lambda: len(account.ledger.paid) > ROWS // 3, cp.stop)
+    part = frames.claude.map("Say {t}", progress=False, max_concurrency=10)
+    stopping.join()
+    found = part.compute()
+    kinds = found["response_error"].str.partition(":")[0]
+
+    assert found["n"].tolist() == frame["n"].tolist()
+    assert (kinds == "cancelled").sum() > 20
+    assert found["response"].notna().sum() > 20
+    assert found.loc[kinds == "cancelled", "response"].isna().all()
+    assert found.loc[kinds.isna(), "response"].notna().all()
+    assert part.divisions == frames.divisions
+    whole = frames.claude.map("Say {t}", progress=False)
+    assert whole.compute()["response"].notna().sum() == frame["t"].notna().sum()
+    assert account.ledger.paid_twice == 0
+
+
+def test_into_a_folder_and_on_from_there(cluster: Any, account: Any, tmp_path: Path) -> None:
+    """Workers write the parts; a part that is complete is neither written nor computed again."""
+    frame = frame_of()
+    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    into = tmp_path / "out"
+    stopping = when(lambda: len(list(into.glob("part*"))) >= 5, cp.stop)
+    frames.claude.map("Say {t}", into=into, progress=False, max_concurrency=5)
+    stopping.join()
+    known = json.loads((into / "_claude_parallel.json").read_text())["parts"]
+    whole = [into / name for name, tally in known.items() if "cancelled" not in tally["kinds"]]
+    before = {path.name: path.stat().st_mtime_ns for path in whole}
+    made = frames.claude.map("Say {t}", into=into, progress=False)
+    after = {path.name: path.stat().st_mtime_ns for path in into.glob("part*")}
+
+    assert 4 <= len(before) < PARTITIONS == len(after)
+    assert before.items() <= after.items()
+    assert account.ledger.paid_twice == 0
+    expected = frame.claude.map("Say {t}", progress=False)
+    found = made.compute()
+    assert found["response"].equals(expected["response"])
+    assert made[["response"]].compute()["response"].equals(expected["response"])
+    assert made.divisions == frames.divisions
+    with pytest.raises(cp.InputError, match="another result"):
+        frames.claude.map("Tell {t}", into=into, progress=False)
+
+
+def test_typed_columns_are_those_of_pandas(cluster: Any, account: Any) -> None:
+    """Labels are known to every partition, lists stay lists; empty partitions and a series are no exception."""
+    frame = frame_of(30)
+    few = dd.from_pandas(frame, npartitions=4)
+    few = few[few["n"] >= 10]
+    schema = {"tone": Literal["good", "bad"], "score": int, "tags": list[str]}
+    made = few.claude.map("Say {t}", schema=schema, progress=False)
+    expected = frame[frame["n"] >= 10].claude.map("Say {t}", schema=schema, progress=False)
+    found = made.compute()
+    for name in ("tone", "score", "tags", "response_error"):
+        pd.testing.assert_series_equal(found[name], expected[name])
+    assert made["tone"].cat.known
+
+    labels = few["t"].claude.classify(["x", "y"], progress=False)
+    assert labels.compute().equals(frame["t"][10:].claude.classify(["x", "y"], progress=False))
+    assert cp.map(few, "Say {t}", progress=False).npartitions == 4
+    assert few.claude.estimate("Say {t}").workload.rows == 20
+
+
+def test_failed_rows_are_asked_again(cluster: Any) -> None:
+    """And costs add up."""
+    frames = dd.from_pandas(frame_of(20), npartitions=3)
+    with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):
+        made = frames.claude.map("Say {t} again", progress=False, max_concurrency=1)
+        again = made.claude.retry()
+        assert made.claude.errors["rows"].to_dict() == {"refusal": 1, "skipped": 1}
+        assert again.claude.errors["rows"].to_dict() == {"skipped": 1}
+        assert again.claude.cost.loc["total", "total_usd"] > made.claude.cost.loc["total", "total_usd"]
+        assert again.compute()["response_cost"].gt(0).sum() == 19
+
+
+def test_what_cannot_work_says_so(cluster: Any, account: Any, tmp_path: Path) -> None:
+    """Before a call where it can be known; else with what to do."""
+    frames = dd.from_pandas(frame_of(20), npartitions=2)
+    with pytest.raises(cp.InputError, match="the prompt names the column 'x'"):
+        frames.claude.map("Say {x}")
+    with pytest.raises(cp.InputError, match="name a folder"):
+        frames.claude.map("Say {t}", into=tmp_path / "out.parquet")
+    with pytest.raises(cp.InputError, match="does not know its map"):
+        _ = frames.claude.errors
+    assert account.ledger.requests == 0
+    broken = frames.map_partitions(lambda part: part if part["n"].iloc[0] == 0 else part["no such"], meta=frames._meta)
+    with pytest.raises(cp.InputError, match="partition 1 could not be computed: KeyError"):
+        broken.claude.map("Say {t}", progress=False)
+
+
+def test_shared_work_is_done_once(cluster: Any, account: Any, tmp_path: Path) -> None:
+    """A shuffle is not run anew for each of its partitions."""
+    frames = dd.from_pandas(frame_of(40), npartitions=4)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+
+    def note(part: pd.DataFrame, folder: str) -> pd.DataFrame:
+        (Path(folder) / f"{time.time_ns()}-{os.getpid()}").touch()
+        return part
+
+    noted = frames.map_partitions(note, str(notes), meta=frames._meta)
+    made = noted.sort_values("n").claude.map("Say {t}", progress=False)
+    assert len(made) == 40
+    assert len(list(notes.iterdir())) <= 8  # once to find the divisions, once for the rows
+
+
+def test_without_a_cluster_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line."""
+    import distributed
+
+    def none() -> Any:
+        raise ValueError("No clients found")
+
+    monkeypatch.setattr(distributed, "default_client", none)
+    with pytest.raises(cp.InputError, match=r"distributed\.Client\(\) starts one"):
+        dd.from_pandas(frame_of(4), npartitions=1).claude.map("Say {t}")
+
+
+@pytest.mark.parametrize("change", [lambda part: part[::-1], lambda part: part.assign(t="x"), lambda part: part[1:]])
+def test_answers_are_not_put_beside_other_rows(change: Any) -> None:
+    """A partition that comes out otherwise when it is computed again is refused."""
+    part = frame_of(10)
+    asked, known = on_workers.rows_asked(part, [0])
+    new = pd.DataFrame({"response": [f"answer {row}" for row in range(10)]})
+
+    assert list(asked.columns) == ["t"]
+    made = on_workers.with_answers(part, [0], known, new)
+    assert made["response"].tolist() == new["response"].tolist()
+    assert made.index.equals(part.index)
+    with pytest.raises(ValueError, match="not the ones that were asked"):
+        on_workers.with_answers(change(part), [0], known, new)
