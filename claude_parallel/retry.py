@@ -26,7 +26,7 @@ class RetryPolicy:
     Attributes
     ----------
     max_retries : int
-        Tries after the first for failures on the way or on the server; 0 = never again, for nothing.
+        Tries after the first for failures on the way or on the server; 0 = never.
     max_rate_limit_retries : int
         Tries after the first for plain 429 answers, which are not the row's fault and cost nothing.
     base_seconds, cap_seconds : float

@@ -18,7 +18,7 @@ MAX_REQUESTS = 100_000
 """Requests that one batch may hold."""
 
 MAX_BYTES = 256_000_000
-"""Bytes of one encoded batch; the stricter rate_limit of the API's 256 MB."""
+"""Bytes of one encoded batch; the stricter reading of the API's 256 MB."""
 
 _OPENING = b'{"requests":['
 _CLOSING = b"]}"

@@ -65,7 +65,7 @@ class ListedTariff:
 
 
 MOST_USAGES = 100_000
-"""Of so many answers, the mean is as good as of all."""
+"""The mean of so many answers is as good as the mean of all."""
 
 
 @dataclass(frozen=True, slots=True)

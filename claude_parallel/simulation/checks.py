@@ -16,7 +16,7 @@ from .schema_checks import schema_problem
 from .wire import Problem
 
 MEGABYTE = 1_000_000
-"""The stricter rate_limit of the MB in the API's size limits."""
+"""The stricter reading of the MB in the API's size limits."""
 
 MESSAGE_BYTES = 32 * MEGABYTE
 BATCH_BYTES = 256 * MEGABYTE

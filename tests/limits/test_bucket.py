@@ -156,7 +156,7 @@ def test_one_odd_reading_among_good_ones_moves_nothing() -> None:
 
 
 def test_output_in_flight_is_not_forgotten() -> None:
-    """The server has not counted it yet, so its rate_limit is that much too high for us."""
+    """The server has not counted it yet, so what it tells is that much too high for us."""
     bucket = known(6_000.0, 3_000.0, at_end=True)
     bucket.take(500.0, 0.0, UNPACED)
     bucket.learn(RateLimitStatus(6_000.0, 2_000.0), sent_at=0.0, counted_then=0.0, now=0.0)
