@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from claude_parallel.batch.policy import may_exist, poll_after
 from claude_parallel.batch.records import EnvelopeBook
 from claude_parallel.batch.responses import BatchState
 from claude_parallel.errors import RowFailed, RunStopped
+from claude_parallel.forecast.assumptions import conditions_of
+from claude_parallel.forecast.latency import given_latency
+from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Failure
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Limits, Profile
@@ -89,7 +93,7 @@ def test_rows_are_cut_into_batches_by_count() -> None:
 
 
 def test_errored_and_expired_rows_go_into_a_next_batch() -> None:
-    """Server errors and expiry are not billed and not final: later batches normalize_case nearly all of them."""
+    """Server errors and expiry are not billed and not final: later batches answer nearly all of them."""
     world = batch_world(Profile(batch_seconds=600.0, batch_faults={"errored": 0.15, "expired": 0.15}))
     out = world.map(frame_of(400))
     final = kinds(out)
@@ -108,6 +112,18 @@ def test_with_then_live_the_rest_is_asked_live() -> None:
     assert out["response_error"].isna().all()
     assert len(world.brain.batches._batches) == 1
     assert world.brain.ledger.requests == 200 - int(world.brain.batches._batches.popitem()[1].verdicts.count(1))
+
+
+def test_the_live_calls_of_then_live_stay_within_the_open_files_that_the_system_allows() -> None:
+    """And so does the estimate: one rule for a run, for what follows a batch, and for a forecast."""
+    world = batch_world(Profile(batch_seconds=600.0, batch_faults={"errored": 1.0}, latency_seconds=5.0))
+    environment = world.environment()
+    few = replace(environment, live=replace(environment.live, most_in_flight=7))
+    settings = {"journal": False, "progress": False, "batch": "then-live", "limits": "tier-4"}
+    prepared = FrameMap(frame_of(200), "Say {t}", "response", settings, environment=few)
+    assert run_virtual(prepared.arun)["response_error"].isna().all()
+    assert world.brain.ledger.max_in_flight == 7
+    assert conditions_of(prepared.settings, few.live, given_latency(5.0)).max_in_flight == 7
 
 
 def test_without_retries_nothing_goes_again() -> None:

@@ -1,4 +1,4 @@
-"""One token bucket of the client: refill, waits, what rate_limits and refusals teach."""
+"""One token bucket of the client: refill, waits, what readings and refusals teach."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_level_outside_of_what_the_readings_allow_moves_to_the_edge(level: flo
 
 
 def test_one_odd_reading_among_good_ones_moves_nothing() -> None:
-    """Requests overtake each other: only what a second of rate_limits agrees on is believed."""
+    """Requests overtake each other: only what a second of readings agrees on is believed."""
     bucket = known(600.0, 110.0)
     bucket.checked_at = bucket.updated_at = 2.0
     for remaining in (100.0, 190.0, 20.0, 100.0):

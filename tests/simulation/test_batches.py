@@ -271,7 +271,7 @@ def test_rows_of_batches_share_the_prompt_cache_at_best_effort() -> None:
 
 
 def test_five_thousand_rows_take_seconds() -> None:
-    """Creating, working off and rate_limit a large batch costs well below a millisecond a row."""
+    """Creating, working off and reading a large batch costs well below a millisecond a row."""
     brain = Brain()
     rows = [row(at) for at in range(5_000)]
     before = time.perf_counter()
