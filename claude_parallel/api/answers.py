@@ -7,7 +7,7 @@ promises. Whatever JSON it holds, nothing here raises. Prices are computed in ``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ..errors import Kind
@@ -221,6 +221,23 @@ def is_refused_unanswered(message: Mapping[str, Any]) -> bool:
     return message.get("stop_reason") == "refusal" and message.get("content") == []
 
 
+def is_paused(message: Mapping[str, Any]) -> bool:
+    """Say whether the API has paused a long turn of its own tools, and wants to be asked to go on.
+
+    Source: stop reasons (``pause_turn``) and server tools of the Claude API, version 2026-10-21. An odd Message cannot
+    be sent back, so it is not continued.
+    """
+    return message.get("stop_reason") == "pause_turn" and bool(message.get("content")) and oddity(message) is None
+
+
+def whole_message(turns: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the Message that paused ones and the last of them make together, to be read as one answer."""
+    *paused, last = turns
+    if not paused or not isinstance(last.get("content"), list):
+        return last
+    return {**last, "content": [block for message in turns for block in message["content"]]}
+
+
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -249,7 +266,7 @@ def _problem(message: Mapping[str, Any], text: str) -> tuple[Kind, str] | None:
     if stop == "model_context_window_exceeded":
         return "context_window", "the model's context window was full before the answer was finished"
     if stop == "pause_turn":
-        return "unknown", "the turn was paused by a server tool (pause_turn) before the answer was finished"
+        return "unknown", "a server tool paused the turn (pause_turn) again and again, so the answer is not finished"
     if not text.strip():
         return "empty", f"the answer holds no text (stop reason {stop})"
     return None

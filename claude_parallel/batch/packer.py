@@ -154,7 +154,7 @@ class Packer:
             for item in await self._pull():
                 run.accounting.weigh(item)
                 held_tokens += item.asked.max_input_tokens
-                if held_tokens > _MOST_HELD_TOKENS and not item.repairs:
+                if held_tokens > _MOST_HELD_TOKENS and item.asks_as_its_row:
                     item.request = None
                 self.fresh.append(item)
             await asyncio.sleep(0)
@@ -245,7 +245,7 @@ class Packer:
             return True
         if envelope.add(item.fingerprint, params):
             items[item.fingerprint] = item
-            if not item.repairs:
+            if item.asks_as_its_row:
                 item.request = None
         elif len(envelope):
             accounting.release(item)
@@ -281,7 +281,7 @@ class Packer:
             else:
                 batch.items[item.fingerprint] = item
                 self._leave_to_envelope([item.fingerprint])
-                if not item.repairs:
+                if item.asks_as_its_row:
                     item.request = None
         return rest
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from ..api.answers import model_of, text_of, usage_of
+from ..api.answers import is_paused, model_of, text_of, usage_of, whole_message
 from ..bridge import Control
 from ..errors import Kind, row_error
 from ..progress.stats import RunStats
 from ..records import ZERO, Answer, Attempt, Failure, Outcome, Reply, Request, Source, Usage
 from ..store.journal import Journal
 from .budget import Budget
-from .pending import Pending
+from .pending import FollowUp, Pending
 from .tariff import Tariff
 
 
@@ -47,6 +47,8 @@ class Accounting:
         Message -> Answer: text, typed values, kind of error.
     repair : callable
         (Pending, Answer) -> the request that asks for an answer that fits the schema, or None.
+    go_on : callable
+        (Pending, paused Message) -> the request that lets Claude finish it, or None where that has gone on too long.
     deliver : callable
         (position, Outcome): gets every outcome.
     control : Control
@@ -72,6 +74,7 @@ class Accounting:
     control: Control
     stops_at_error: bool = False
     prefix_bytes: int = 0
+    go_on: Callable[[Pending, Mapping[str, Any]], Request | None] = lambda _pending, _message: None
     not_answered: Callable[[bytes], None] = lambda _fingerprint: None
 
     # -- money set aside ---------------------------------------------------------------------------------------------
@@ -108,20 +111,21 @@ class Accounting:
 
     # -- what came back ----------------------------------------------------------------------------------------------
 
-    def answered(self, pending: Pending, attempt: Attempt, reply: Reply) -> Request | None:
+    def answered(self, pending: Pending, attempt: Attempt, reply: Reply) -> FollowUp | None:
         """Charge an answer that is on disk, and deliver what it says.
 
         Returns
         -------
-        Request or None
-            What to ask instead, where the answer does not fit and may be mended; then nothing was delivered.
+        FollowUp or None
+            What to ask next, where the answer is to be continued, or does not fit and may be mended; then nothing was
+            delivered.
         """
         usage = usage_of(reply.message)
         cost = self._charge(pending, self._model_of(reply), usage)
         self.journal.keep_attempt(self.run_id, pending.position, attempt, cost)
         return self._conclude(pending, reply, self.source)
 
-    def recalled(self, pending: Pending, reply: Reply) -> Request | None:
+    def recalled(self, pending: Pending, reply: Reply) -> FollowUp | None:
         """Deliver what an answer in the journal says; returns as :meth:`answered` does."""
         cost = self.tariff.cost(self._model_of(reply), usage_of(reply.message))
         self.stats.saved += cost or ZERO
@@ -175,18 +179,22 @@ class Accounting:
             self.budget.prefix_tokens = max(cached_tokens, self.budget.prefix_tokens or 0) or None
         return cost
 
-    def _conclude(self, pending: Pending, reply: Reply, source: Source) -> Request | None:
-        answer, instead = self._judge(pending, reply.message)
-        if instead is None:
+    def _conclude(self, pending: Pending, reply: Reply, source: Source) -> FollowUp | None:
+        answer, follow_up = self._judge(pending, reply.message)
+        if follow_up is None:
             error = row_error(answer.kind, answer.what) if answer.kind else None
             self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
-        return instead
+        return follow_up
 
-    def _judge(self, pending: Pending, message: Mapping[str, Any]) -> tuple[Answer, Request | None]:
-        """Return what an answer says, and what to ask instead; whatever that raises is this one row's error."""
+    def _judge(self, pending: Pending, message: Mapping[str, Any]) -> tuple[Answer, FollowUp | None]:
+        """Return what an answer says, and what to ask next; whatever that raises is this one row's error."""
         try:
-            answer = self.read(message)
-            return answer, self.repair(pending, answer) if answer.kind == "schema" else None
+            going_on = self.go_on(pending, message) if is_paused(message) else None
+            if going_on is not None:
+                return Answer(""), FollowUp(going_on, message)
+            answer = self.read(whole_message((*pending.turns, message)))
+            instead = self.repair(pending, answer) if answer.kind == "schema" else None
+            return answer, None if instead is None else FollowUp(instead)
         except Exception as error:
             what = f"the answer could not be judged ({type(error).__name__})"
             return Answer(text_of(message), kind="unknown", what=what), None

@@ -137,7 +137,7 @@ class Intake:
         mine = [item for item in items if item.fingerprint in granted or item.fingerprint in self.plan.bypass_cache]
         for item in items:
             if item.fingerprint not in granted and item.fingerprint not in self.plan.bypass_cache:
-                item.request = item.request if item.repairs else None
+                item.request = None if item.asks_as_its_row else item.request
                 self._elsewhere.append(item)
         # Between the first look and the claim another run may have answered, and ended.
         return [item for item in await self.unanswered(mine) if self.revive(item)]

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from ..errors import Kind
 from ..records import ZERO, Request
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What a row asks after an answer that was paid and is not good enough.
+
+    Attributes
+    ----------
+    request : Request
+        The next call.
+    paused : mapping or None
+        The Message that it continues; None where it asks for a better answer.
+    """
+
+    request: Request
+    paused: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -28,6 +46,8 @@ class Pending:
         Calls sent so far, or batches travelled in.
     repairs : int
         Times it was asked again because the answer did not fit the schema.
+    turns : tuple of mapping
+        Messages that were paused and are to be continued; the answer is all of them and the last one.
     cost : Decimal or None
         US dollars paid so far; None once an answer had no known price.
     worst : Decimal
@@ -42,6 +62,7 @@ class Pending:
     failures: tuple[Kind, ...] = ()
     attempts: int = 0
     repairs: int = 0
+    turns: tuple[Mapping[str, Any], ...] = ()
     cost: Decimal | None = ZERO
     worst: Decimal = ZERO
     reserved: Decimal = ZERO
@@ -57,7 +78,15 @@ class Pending:
         assert self.request is not None, "the request was handed to a batch"
         return self.request
 
-    def ask_instead(self, request: Request) -> None:
-        """Ask for a better answer: the same row, another request."""
-        self.request, self.fingerprint = request, request.fingerprint
-        self.repairs += 1
+    @property
+    def asks_as_its_row(self) -> bool:
+        """False where it asks something else than its row, so that the row cannot make the request again."""
+        return not self.repairs and not self.turns
+
+    def ask_instead(self, follow_up: FollowUp) -> None:
+        """Ask for the rest of an answer, or for a better one."""
+        self.request, self.fingerprint = follow_up.request, follow_up.request.fingerprint
+        if follow_up.paused is None:
+            self.repairs, self.turns = self.repairs + 1, ()
+        else:
+            self.turns = (*self.turns, follow_up.paused)

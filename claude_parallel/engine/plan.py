@@ -6,7 +6,7 @@ Pure preparation: it opens nothing and sends nothing, so an estimate works with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..api.answers import read_answer
@@ -19,6 +19,9 @@ from ..prompt.template import Content, RowProblem, Skipped
 from ..records import Answer, Body, Request
 from ..schema.reader import repair_request
 from .pending import Pending
+
+MOST_PAUSES = 10
+"""How often one row's turn is continued: each time is paid, and the API itself pauses after ten rounds of its tools."""
 
 _CLIENT_TOOLS = ("bash_", "text_editor_", "computer_", "memory_")
 """Beginnings of the types of tools that the client runs: they read nothing by themselves."""
@@ -105,6 +108,24 @@ class Plan:
             return None
         asked = pending.request or self.request_of(pending.position)
         return None if asked is None else repair_request(self.shared, asked, answer)
+
+    def go_on(self, pending: Pending, paused: Mapping[str, Any]) -> Request | None:
+        """Return the request that lets Claude finish a paused turn; None where that has gone on too long.
+
+        The paused content goes back as it came, as an assistant turn, with the container that it works in (source:
+        server tools of the Claude API, "pause_turn").
+        """
+        if len(pending.turns) >= MOST_PAUSES:
+            return None
+        asked = pending.request or self.request_of(pending.position)
+        if asked is None:
+            return None
+        own = asked.body["messages"][len(self.shared.examples) :]
+        turns = [*own, {"role": "assistant", "content": paused["content"]}]
+        request = build(self.shared, turns, has_breakpoint=asked.prefix is not None)
+        container = paused.get("container")
+        container_id = container.get("id") if isinstance(container, Mapping) else None
+        return replace(request, body={**request.body, "container": container_id}) if container_id else request
 
 
 def make_plan(

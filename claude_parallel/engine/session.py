@@ -205,6 +205,7 @@ class Session:
             stats=self.stats,
             read=self.plan.read,
             repair=self.plan.repair,
+            go_on=self.plan.go_on,
             deliver=self.results.deliver,
             control=self.control,
             stops_at_error=settings.on_error == "raise",

@@ -104,6 +104,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
         stats=found.stats,
         read=plan.read,
         repair=plan.repair,
+        go_on=plan.go_on,
         deliver=found.deliver,
         control=Control(),
     )

@@ -1,0 +1,136 @@
+"""Turns that the API pauses for its own tools: continued, each paid call kept and counted, and never without end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+from claude_parallel.engine.plan import MOST_PAUSES
+from claude_parallel.pricing import PriceList
+from claude_parallel.records import Usage
+
+from .server import NastyServer, Saying, good, message, nasty_server
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+FOUND = [
+    {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "tone"}},
+    {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result"}]},
+]
+
+
+def paused(text: str, **changes: Any) -> Saying:
+    """Return a turn that is paused after some words."""
+    content = [*FOUND, {"type": "text", "text": text}]
+    return Saying(json.dumps(message(content=content, stop_reason="pause_turn", **changes)))
+
+
+def ask(api: NastyServer, batch: bool, journal: Path | bool, rows: list[str], **options: Any) -> pd.DataFrame:
+    """Map the rows with a tool that the API runs."""
+    cp.configure(base_url=api.url, api_key="any", progress=False)
+    return pd.DataFrame({"t": rows}, index=rows).claude.map(
+        "{t}", batch=batch, journal=journal, tools=[SEARCH], **options
+    )
+
+
+def price(answers: int, *, is_batch: bool) -> float:
+    """Return what so many of the server's answers cost."""
+    one = PriceList().cost("claude-haiku-5-5", Usage(10, 5), is_batch=is_batch)
+    assert one is not None
+    return float(one * answers)
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_a_paused_turn_is_continued_and_all_its_calls_are_paid_once(batch: bool, tmp_path: Path) -> None:
+    """The answer is the whole of its turns, the cost their sum, and a second run asks for nothing."""
+    table: dict[str, Saying | list[Saying]] = {
+        "hard": paused("one, "),
+        "one, ": paused("two, "),
+        "two, ": good("three"),
+    }
+    with nasty_server(table) as api:
+        out = ask(api, batch, tmp_path / "j.sqlite3", ["easy", "hard"])
+        again = ask(api, not batch, tmp_path / "j.sqlite3", ["easy", "hard"])
+
+    assert out["response"].to_dict() == {"easy": "fine", "hard": "one, two, three"}
+    assert out["response_error"].isna().all()
+    assert out["response_cost"]["hard"] == pytest.approx(price(3, is_batch=batch))
+    assert again["response"].equals(out["response"])
+    assert (again["response_cost"] == 0).all()
+    assert api.asked == {"easy": 1, "hard": 1, "one, ": 1, "two, ": 1}
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_a_turn_that_pauses_for_ever_is_its_rows_error(batch: bool, tmp_path: Path) -> None:
+    """After some continuations the row fails, keeps its text and its cost, and is not asked again silently."""
+    with nasty_server({"endless": paused("more"), "more": paused("more")}) as api:
+        outs = [ask(api, batch, tmp_path / "j.sqlite3", ["easy", "endless"]) for _ in range(2)]
+
+    assert outs[0]["response_error"]["endless"].startswith("unknown: a server tool paused the turn (pause_turn)")
+    assert outs[0]["response"]["endless"] == "more" * (MOST_PAUSES + 1)
+    assert outs[0]["response_cost"]["endless"] == pytest.approx(price(MOST_PAUSES + 1, is_batch=batch))
+    assert api.asked["endless"] + api.asked["more"] == MOST_PAUSES + 1
+    assert outs[1]["response_error"].equals(outs[0]["response_error"])
+
+
+def test_a_continuation_that_fails_costs_no_paid_turn(tmp_path: Path) -> None:
+    """The paused turn is on disk before it is continued: the next run goes on from there."""
+    refused = Saying('{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', status=400)
+    table: dict[str, Saying | list[Saying]] = {"hard": paused("one, "), "one, ": [refused, good("two")]}
+    with nasty_server(table) as api:
+        out = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"])
+        again = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"])
+
+    assert out["response_error"]["hard"].startswith("invalid: ")
+    assert out["response_cost"]["hard"] == pytest.approx(price(1, is_batch=False))
+    assert again["response"]["hard"] == "one, two"
+    assert again["response_cost"]["hard"] == pytest.approx(price(1, is_batch=False))
+    assert api.asked["hard"] == 1
+
+
+def test_what_was_paused_goes_back_as_it_came_with_its_container(tmp_path: Path) -> None:
+    """An assistant turn of the very blocks, after the row's own, in the same container."""
+    heard: list[dict[str, Any]] = []
+
+    def keep(server: NastyServer) -> None:
+        say = server.saying_to
+
+        def saying_to(body: Any) -> Saying:
+            heard.append(body)
+            return say(body)
+
+        server.saying_to = saying_to  # type: ignore[method-assign]
+
+    with nasty_server({"hard": paused("one, ", container={"id": "container_1"})}) as api:
+        keep(api)
+        ask(api, False, tmp_path / "j.sqlite3", ["hard"], system="Be brief.", examples=[("a", "b")])
+
+    first, second = heard
+    assert second["messages"][:-1] == first["messages"]
+    assert second["messages"][-1] == {
+        "role": "assistant",
+        "content": [*FOUND, {"type": "text", "text": "one, "}],
+    }
+    assert second["container"] == "container_1"
+    assert second == {**first, "messages": second["messages"], "container": "container_1"}
+
+
+def test_an_odd_paused_turn_is_not_sent_back() -> None:
+    """What is not as the API promises cannot be continued; it is an odd answer of its row."""
+    odd = Saying(json.dumps(message(content=["hi"], stop_reason="pause_turn")))
+    with nasty_server({"hard": odd}) as api:
+        out = ask(api, False, False, ["easy", "hard"])
+    assert out["response_error"]["hard"].startswith("unknown: the answer is not a Message")
+    assert api.asked["hard"] == 1
+
+
+def test_a_paused_turn_and_a_schema(tmp_path: Path) -> None:
+    """The value is read from the whole answer."""
+    table = {"hard": paused('{"value": '), '{"value": ': good("true}"), "easy": good('{"value": true}')}
+    with nasty_server(table) as api:
+        out = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"], schema=bool)
+    assert out["response"].tolist() == [True, True]
