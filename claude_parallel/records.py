@@ -7,10 +7,10 @@ mean for a run is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from .errors import Kind, row_error
 
@@ -263,6 +263,15 @@ class Outcome:
     def not_asked(cls, kind: Kind, why: str) -> Outcome:
         """Return the fate of a row that was not sent: no answer, no cost, and the reason."""
         return cls(kind=kind, error=row_error(kind, why))
+
+
+@runtime_checkable
+class TellingTransport(Protocol):
+    """A transport that can say when an answer begins."""
+
+    async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
+        """Send one Messages request as :meth:`Transport.send` does, and call `on_begin` once its answer has begun."""
+        ...
 
 
 class Transport(Protocol):

@@ -8,6 +8,7 @@ loop and one run.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..records import Body, Failure, Reply
@@ -15,8 +16,9 @@ from .account import Account
 from .connections import CONNECT_SECONDS, sdk_http_client
 from .deadlines import Deadlines
 from .responses import read_count, read_response
+from .streaming import MessageStream, is_stream
 from .template import Template, encode, record
-from .wire import Wire, WireResponse, connection_failed, read_wire_error
+from .wire import OnChunk, Wire, WireResponse, connection_failed, gather, read_wire_error
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,8 +32,8 @@ _COUNTED_FIELDS = frozenset(
 class _Sender(Protocol):
     """One of the two ways to the API."""
 
-    async def post(self, path: str, body: Body) -> WireResponse:
-        """Send a body; raises for whatever happens on the way."""
+    async def post(self, path: str, body: Body, on_chunk: OnChunk | None = None) -> WireResponse:
+        """Send a body; raises for whatever happens on the way. `on_chunk` gets a stream's bytes as they come."""
         ...
 
     async def aclose(self) -> None:
@@ -66,6 +68,8 @@ class MessagesTransport:
         sdk = SdkSender(account, max_connections, timeout_seconds)
         self._sender: _Sender = sdk if wire == "sdk" else WireSender(account, max_connections, timeout_seconds, sdk)
         self._deadlines = Deadlines(timeout_seconds)
+        # The platforms stream in formats and at addresses of their own.
+        self._streams = account.platform == "anthropic"
 
     async def send(self, body: Body) -> Reply | Failure:
         """Send one Messages request; see :class:`~claude_parallel.records.Transport`."""
@@ -73,6 +77,26 @@ class MessagesTransport:
         if isinstance(result, Failure):
             return result
         return read_response(*result)
+
+    async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
+        """Send one Messages request, streamed, to know when its answer begins; the answer is the same.
+
+        Where streams are not known (some gateways refuse the field), the same request goes unstreamed: a refusal costs
+        nothing.
+        """
+        if not self._streams:
+            return await self.send(body)
+        stream = MessageStream(on_begin)
+        result = await self._post("/v1/messages", {**body, "stream": True}, stream.feed)
+        if isinstance(result, Failure):
+            answer: Reply | Failure = result
+        elif result.status_code == 200 and is_stream(result.headers):
+            return stream.result(result.headers)
+        else:
+            answer = read_response(*result)
+        if isinstance(answer, Failure) and answer.kind == "invalid":
+            return await self.send(body)
+        return answer
 
     async def count_tokens(self, body: Body) -> int | Failure:
         """Ask the free counting endpoint for the input tokens of a body."""
@@ -91,9 +115,9 @@ class MessagesTransport:
         self._deadlines.close()
         await self._sender.aclose()
 
-    async def _post(self, path: str, body: Body) -> WireResponse | Failure:
+    async def _post(self, path: str, body: Body, on_chunk: OnChunk | None = None) -> WireResponse | Failure:
         try:
-            return await self._deadlines.limit(self._sender.post(path, body))
+            return await self._deadlines.limit(self._sender.post(path, body, on_chunk))
         except Exception as error:
             return read_exception(error)
 
@@ -116,11 +140,19 @@ class SdkSender:
         self._response_class = httpx2.Response
         self._open: tuple[Any, httpx2.AsyncClient] | None = None
 
-    async def post(self, path: str, body: Body) -> WireResponse:
+    async def post(self, path: str, body: Body, on_chunk: OnChunk | None = None) -> WireResponse:
         """POST without building the SDK's response models: the raw JSON is what the journal keeps."""
         options = {"timeout": self.timeout, "follow_redirects": False}
-        response = await self._client().post(path, cast_to=self._response_class, body=body, options=options)
-        return WireResponse(response.status_code, response.headers, response.content)
+        way = {"cast_to": self._response_class, "body": body, "options": options}
+        if on_chunk is None:
+            response = await self._client().post(path, **way)
+            return WireResponse(response.status_code, response.headers, response.content)
+        response = await self._client().post(path, **way, stream=True)
+        try:
+            content = await gather(response.aiter_bytes(), on_chunk)
+        finally:
+            await response.aclose()
+        return WireResponse(response.status_code, response.headers, content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -155,17 +187,17 @@ class WireSender:
         self._templates: dict[str, Template | None] = {}
         self._recording = asyncio.Lock()
 
-    async def post(self, path: str, body: Body) -> WireResponse:
+    async def post(self, path: str, body: Body, on_chunk: OnChunk | None = None) -> WireResponse:
         """Send a body; a refused key is looked up anew once, since it may have been changed meanwhile."""
         try:
             template = self._templates[path]
         except KeyError:
             template = await self._recorded(path)
-        response = await self._send(template, path, body)
+        response = await self._send(template, path, body, on_chunk)
         if response.status_code == 401 and template is not None:
             renewed = await self._renewed(path, template)
             if renewed != template:
-                return await self._send(renewed, path, body)
+                return await self._send(renewed, path, body, on_chunk)
         return response
 
     async def aclose(self) -> None:
@@ -174,12 +206,12 @@ class WireSender:
             await self._wire.aclose()
         await self._sdk.aclose()
 
-    async def _send(self, template: Template | None, path: str, body: Body) -> WireResponse:
+    async def _send(self, template: Template | None, path: str, body: Body, on_chunk: OnChunk | None) -> WireResponse:
         if template is None:
-            return await self._sdk.post(path, body)
+            return await self._sdk.post(path, body, on_chunk)
         if self._wire is None:
             self._wire = Wire(self._max_connections)
-        return await self._wire.post(template, encode(body))
+        return await self._wire.post(template, encode(body), on_chunk)
 
     async def _recorded(self, path: str) -> Template | None:
         async with self._recording:
@@ -221,7 +253,7 @@ def read_exception(error: Exception) -> Failure:
     if isinstance(error, TypeError) and "authentication" in str(error):
         return Failure(kind="auth", message="no API key found", status=401)
     if isinstance(error, anthropic.AnthropicError):
-        return Failure(kind="auth" if "redential" in type(error).__name__ else "unknown", message=str(error))
+        return Failure(kind="auth" if isinstance(error, anthropic.CredentialsError) else "unknown", message=str(error))
     raise error
 
 

@@ -6,12 +6,15 @@ add for each call (a request object, three layers of headers, copies of the body
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..records import Failure
 from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
 from .template import Template
+
+OnChunk = Callable[[bytes], None]
+"""Gets the bytes of a stream as they come."""
 
 
 class WireResponse(NamedTuple):
@@ -44,26 +47,43 @@ class Wire:
             auto_decompress=False,
         )
 
-    async def post(self, template: Template, content: bytes) -> WireResponse:
+    async def post(self, template: Template, content: bytes, on_chunk: OnChunk | None = None) -> WireResponse:
         """Send one body, and return the response; redirects are not followed.
+
+        A stream is asked for unpacked, so that its first event is not held back to be packed with others.
 
         Raises
         ------
         aiohttp.ClientError, httpx2.DecodingError
             For whatever happens on the way; see :func:`read_wire_error`.
         """
-        async with self._session.post(
-            template.url, data=content, headers=template.headers, allow_redirects=False
-        ) as response:
-            raw = await response.read()
-        headers: Mapping[str, str] = response.headers
-        if "content-encoding" in headers or not headers.get("request-id", "").isascii():
-            return _decoded(response.status, response.raw_headers, raw)
+        sent = template.headers if on_chunk is None else {**template.headers, "accept-encoding": "identity"}
+        async with self._session.post(template.url, data=content, headers=sent, allow_redirects=False) as response:
+            headers: Mapping[str, str] = response.headers
+            is_packed = "content-encoding" in headers
+            if on_chunk is None or is_packed:
+                raw = await response.read()
+            else:
+                raw = await gather(response.content.iter_any(), on_chunk)
+        if is_packed or not headers.get("request-id", "").isascii():
+            decoded = _decoded(response.status, response.raw_headers, raw)
+            if on_chunk is not None and is_packed:
+                on_chunk(decoded.content)
+            return decoded
         return WireResponse(response.status, headers, raw)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+async def gather(chunks: AsyncIterable[bytes], on_chunk: OnChunk) -> bytes:
+    """Return all bytes of a stream, each of them shown as it comes."""
+    found = []
+    async for chunk in chunks:
+        on_chunk(chunk)
+        found.append(chunk)
+    return b"".join(found)
 
 
 def _decoded(status: int, raw_headers: Any, raw: bytes) -> WireResponse:

@@ -1,8 +1,8 @@
 """Which of the requests that share a cached prefix goes first.
 
 An entry of the prompt cache can be read only once the first response has begun (source: prompt caching of the Claude
-API, version 2026-10-21), so of all requests that share a prefix one leads, and the others hold until it is back. What
-is marked is decided by ``prompt.cache_breakpoints``.
+API, version 2026-10-21), so of all requests that share a prefix one leads, and the others hold until its answer begins.
+What is marked is decided by ``prompt.cache_breakpoints``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Prefixes:
     warm_until : dict
         When each prefix goes cold again, in seconds of the engine's clock.
     leaders : set
-        Prefixes whose leader is under way.
+        Prefixes whose leader is under way, its answer not begun.
     is_too_short : bool
-        True once a call took longer than an entry lives: nobody could read what it wrote, and waiting for it would
-        send one call after the other.
+        True once an answer took longer to begin than an entry lives: nobody could read what it wrote, and waiting for
+        it would send one call after the other.
     """
 
     ttl_seconds: float
@@ -51,11 +51,16 @@ class Prefixes:
         elif turn == "follow":
             self.warm_until[prefix] = now + self.ttl_seconds
 
-    def ended(self, prefix: bytes, turn: Turn, started: float, now: float, *, is_answered: bool) -> None:
-        """Take note that a request ended; after a failed leader another one leads."""
-        self.is_too_short = self.is_too_short or (is_answered and now - started >= self.ttl_seconds)
-        if turn != "lead":
-            return
+    def began(self, prefix: bytes, started: float, now: float) -> None:
+        """Take note that the answer of a leader has begun: from now on its entry can be read."""
         self.leaders.discard(prefix)
+        self.warm_until[prefix] = max(self.warm_until.get(prefix, now), started + self.ttl_seconds)
+        self.is_too_short = self.is_too_short or now - started >= self.ttl_seconds
+
+    def ended(self, prefix: bytes, turn: Turn, started: float, now: float, *, is_answered: bool) -> None:
+        """Take note that a request ended; after a leader that failed before its answer began, another one leads."""
+        if turn != "lead" or prefix not in self.leaders:
+            return
         if is_answered:
-            self.warm_until[prefix] = started + self.ttl_seconds
+            self.began(prefix, started, now)
+        self.leaders.discard(prefix)

@@ -11,19 +11,20 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from ..api.answers import usage_of
-from ..limits.gate import Gate, Ticket, Wait
-from ..limits.load import LoadEstimator
+from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
-from ..records import Attempt, Failure, Reply, Transport
+from ..records import Attempt, Failure, Reply, Request
 from ..retry import Again, Stop, judge_failure
 from ..text import clock_time, elapsed
-from .cache_warmup import Prefixes, Turn
+from .cache_warmup import Turn
 from .context import RunContext
 from .holds import Holds
+from .live_calls import LiveCalls
 from .pending import Pending
 from .queue import RequestQueue, Source
 
@@ -34,34 +35,6 @@ GRACE_SECONDS = 30.0
 
 _SHARED_POLL_SECONDS = 0.5
 """How soon to look again while other runs hold the gate: a call of theirs may have ended just before we subscribed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveCalls:
-    """The door to the API, and what decides when a call may go.
-
-    Attributes
-    ----------
-    transport : Transport
-        Sends requests.
-    gate : Gate
-        The limits of the account and model group.
-    estimator : LoadEstimator
-        What requests of this run really weigh.
-    prefixes : Prefixes or None
-        Who fills the prompt cache; None without caching.
-    max_in_flight : int
-        The most calls of this run under way at once.
-    is_searching : bool
-        Whether the gate may allow fewer, as its window grows; False where the user named a number.
-    """
-
-    transport: Transport
-    gate: Gate
-    estimator: LoadEstimator
-    prefixes: Prefixes | None
-    max_in_flight: int
-    is_searching: bool = True
 
 
 class Dispatcher:
@@ -260,7 +233,8 @@ class Dispatcher:
         pending.attempts += 1
         started, started_wall = run.clock(), run.wall_clock()
         try:
-            result = await calls.transport.send(request.body if turn == "plain" else run.with_breakpoint(request))
+            body = request.body if turn == "plain" else run.with_breakpoint(request)
+            result = await calls.send(body, partial(self._begun, request, started) if turn == "lead" else None)
         except asyncio.CancelledError:
             calls.gate.abandon(ticket)
             message = "cancelled while the answer was on its way"
@@ -278,6 +252,12 @@ class Dispatcher:
             self._failed(pending, attempt, result, ticket)
         if calls.prefixes and request.prefix:
             calls.prefixes.ended(request.prefix, turn, started, run.clock(), is_answered=isinstance(result, Reply))
+
+    def _begun(self, request: Request, started: float) -> None:
+        """Let those follow who wait for a cached prefix, now that the answer of the first has begun."""
+        if self._calls.prefixes and request.prefix:
+            self._calls.prefixes.began(request.prefix, started, self._run.clock())
+        self._wake.set()
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls

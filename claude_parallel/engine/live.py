@@ -6,9 +6,10 @@ from ..limits.load import LoadEstimator
 from ..prompt.cache_breakpoints import SECONDS
 from .cache_warmup import Prefixes
 from .context import RunContext
-from .dispatcher import Dispatcher, LiveCalls
+from .dispatcher import Dispatcher
 from .environment import Environment, max_in_flight
 from .intake import Intake
+from .live_calls import LiveCalls
 from .plan import Plan
 from .queue import Source
 

@@ -20,7 +20,8 @@ from ..engine.accounting import Accounting
 from ..engine.budget import Budget
 from ..engine.cache_warmup import Prefixes
 from ..engine.context import RunContext, RunState
-from ..engine.dispatcher import Dispatcher, LiveCalls
+from ..engine.dispatcher import Dispatcher
+from ..engine.live_calls import LiveCalls
 from ..engine.pending import Pending
 from ..engine.tariff import FreeTariff
 from ..limits.gate import Gate, Ticket

@@ -121,6 +121,11 @@ class Brain:
             return self._refusal(result, {}, fault)
         return self._ready(result, fault)
 
+    def begin(self, exchange: Exchange) -> None:
+        """Take note that an answer begins to be streamed: what it wrote to the cache can be read from now on."""
+        if exchange.work is not None:
+            self.cache.begun(exchange.work.written)
+
     def close(self, exchange: Exchange, now: float) -> Response:
         """Settle an exchange at its end, and say what goes over the wire.
 

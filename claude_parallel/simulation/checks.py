@@ -145,8 +145,8 @@ def _field_problem(body: Mapping[str, Any], model: Model, version: str | None) -
     for name in SAMPLING:
         if name in body and not (version == LEGACY_VERSION and "enabled" in model.thinking):
             return f"{name}: sampling parameters are not supported"
-    if body.get("stream"):
-        return "stream: the simulator does not stream"
+    if not isinstance(body.get("stream"), bool | None):
+        return "stream: Input should be a valid boolean"
     return None
 
 

@@ -19,9 +19,10 @@ _EIGHT_WORDS = struct.Struct("<8Q").unpack
 def body_digest(body: Mapping[str, Any]) -> bytes:
     """Return 16 bytes that are equal for bodies which ask the same.
 
-    Cache breakpoints, the order of keys at the top, and how a text is split into text blocks make no difference.
+    Cache breakpoints, the order of keys at the top, how a text is split into text blocks, and whether the answer is
+    streamed make no difference.
     """
-    parts = [(name, _plain(name, body[name])) for name in sorted(body) if name != "cache_control"]
+    parts = [(name, _plain(name, body[name])) for name in sorted(body) if name not in ("cache_control", "stream")]
     return blake2b(pack(parts), digest_size=16).digest()
 
 

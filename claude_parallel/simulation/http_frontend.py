@@ -12,7 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from .brain import Brain
-from .wire import Exchange, Response
+from .streaming import first_event, later_events
+from .wire import Exchange, Response, Work
 
 LINES_PER_WRITE = 200
 """How many result lines go over the wire at once, so that a large batch does not hold the loop."""
@@ -46,17 +47,42 @@ class HttpFrontend:
         exchange = self._brain.open(
             request.method, request.path_qs, request.headers, body, self.now(), size_bytes=len(raw)
         )
+        if isinstance(body, dict) and body.get("stream") and exchange.work is not None and exchange.can_stream:
+            return await self._stream(request, exchange, exchange.work)
         if exchange.end_seconds > 0:
-            await self._wait(exchange)
+            await self._wait(exchange, exchange.end_seconds)
         if _gone(request):
             self._brain.abandon(exchange, self.now())
             return web.Response()
         response = self._brain.close(exchange, self.now())
         return await self._say(request, response)
 
-    async def _wait(self, exchange: Exchange) -> None:
+    async def _stream(self, request: web.BaseRequest, exchange: Exchange, work: Work) -> web.StreamResponse:
+        """Answer with a stream of events: the first when the answer begins, the others at its end."""
+        await self._wait(exchange, exchange.begin_seconds)
+        self._brain.begin(exchange)
+        headers = {**exchange.headers, "content-type": "text/event-stream; charset=utf-8"}
+        answer = web.StreamResponse(status=200, headers=headers)
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(first_event(work.message).encode())
+        await self._wait(exchange, exchange.end_seconds - exchange.begin_seconds)
+        if _gone(request):
+            self._brain.abandon(exchange, self.now())
+            return answer
+        response = self._brain.close(exchange, self.now())
+        events = "".join(later_events(work.message)).encode()
+        if response.cut == "truncated":
+            await answer.write(events[: len(events) // 2])
+            _break(request, politely=True)
+            return answer
+        await answer.write(events)
+        await answer.write_eof()
+        return answer
+
+    async def _wait(self, exchange: Exchange, seconds: float) -> None:
         try:
-            await asyncio.sleep(exchange.end_seconds / self._speed)
+            await asyncio.sleep(seconds / self._speed)
         except asyncio.CancelledError:
             self._brain.abandon(exchange, self.now())
             raise

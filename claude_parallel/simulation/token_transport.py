@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..api.responses import read_response
@@ -55,6 +55,10 @@ class TokenTransport:
 
     async def send(self, body: Body) -> Reply | Failure:
         """Play one call."""
+        return await self.send_and_tell(body, lambda: None)
+
+    async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
+        """Play one call, and say when its answer begins."""
         now = self._now()
         if self._account is None:
             self._account = Account(self._profile, EPOCH, now)
@@ -63,7 +67,7 @@ class TokenTransport:
         headers = account.headers(now)
         if problem is not None:
             return await self._refuse(problem, headers)
-        await self._generate(body, is_read)
+        await self._generate(body, is_read, on_begin)
         account.generated(body["output"], self._now())
         return read_response(200, headers, _message(body, is_read))
 
@@ -74,7 +78,7 @@ class TokenTransport:
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
 
-    async def _generate(self, body: Body, is_read: bool) -> None:
+    async def _generate(self, body: Body, is_read: bool, on_begin: Callable[[], object]) -> None:
         """Take the time that the answer takes; what it writes to the cache can be read once it has begun."""
         profile, pace = self._profile, 1.0
         if profile.jitter_sigma:
@@ -86,6 +90,7 @@ class TokenTransport:
             return
         await asyncio.sleep(begin_seconds)
         self._has_begun = True
+        on_begin()
         await asyncio.sleep(rest_seconds)
 
     async def _refuse(self, problem: Problem, headers: dict[str, str]) -> Reply | Failure:

@@ -6,12 +6,12 @@ Plays the brain's exchanges to the engine without a socket; on a virtual loop, h
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from ..api.responses import read_response
 from ..records import Body, Failure, Reply
 from .brain import Brain
-from .wire import Exchange
 
 _HEADERS = {"authorization": "Bearer simulator", "anthropic-version": "2026-10-21"}
 
@@ -35,6 +35,10 @@ class MemoryTransport:
         """Send one Messages request to the brain."""
         return await self._exchange("/v1/messages", body)
 
+    async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
+        """Send one Messages request to the brain, and say when its answer begins."""
+        return await self._exchange("/v1/messages", {**body, "stream": True}, on_begin)
+
     async def count_tokens(self, body: Body) -> int | Failure:
         """Ask the brain for the input tokens of a body."""
         counted = {name: value for name, value in body.items() if name != "max_tokens"}
@@ -50,21 +54,23 @@ class MemoryTransport:
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
 
-    async def _exchange(self, path: str, body: Body) -> Reply | Failure:
+    async def _exchange(self, path: str, body: Body, on_begin: Callable[[], object] | None = None) -> Reply | Failure:
         exchange = self._brain.open("POST", path, _HEADERS, body, self._now())
-        if exchange.end_seconds > self._timeout_seconds:
-            return await self._time_out(exchange)
+        seconds = min(exchange.end_seconds, self._timeout_seconds)
         try:
-            await asyncio.sleep(exchange.end_seconds)
+            if on_begin is not None and exchange.can_stream and exchange.begin_seconds < seconds:
+                await asyncio.sleep(exchange.begin_seconds)
+                self._brain.begin(exchange)
+                on_begin()
+                seconds -= exchange.begin_seconds
+            await asyncio.sleep(seconds)
         except asyncio.CancelledError:
             self._brain.abandon(exchange, self._now())
             raise
+        if exchange.end_seconds > self._timeout_seconds:
+            self._brain.abandon(exchange, self._now())
+            return Failure(kind="timeout", message="no answer in time", perhaps_billed=True)
         return self._read(self._brain.close(exchange, self._now()))
-
-    async def _time_out(self, exchange: Exchange) -> Failure:
-        await asyncio.sleep(self._timeout_seconds)
-        self._brain.abandon(exchange, self._now())
-        return Failure(kind="timeout", message="no answer in time", perhaps_billed=True)
 
     def _read(self, response: Any) -> Reply | Failure:
         if response.cut == "reset":

@@ -120,6 +120,11 @@ class Exchange:
     work: Work | None = None
     lines: Iterator[str] | None = None
 
+    @property
+    def can_stream(self) -> bool:
+        """True where an answer begins: some faults break the connection, or the answer, before that."""
+        return self.work is not None and self.fault not in ("reset", "hang", "not_json")
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -48,6 +48,24 @@ def test_waiting_for_the_first_costs_one_latency() -> None:
     assert cached.clock.seconds <= plain.clock.seconds + 1.0
 
 
+def test_the_first_is_waited_for_until_its_answer_begins_not_until_it_ends() -> None:
+    """An answer of nine seconds holds nobody up for longer than its first word takes."""
+    profile = Profile(latency_seconds=2.4, seconds_per_output_token=0.09, output_tokens=100)
+    cached, plain = map_cached(profile, rows=20), map_cached(profile, rows=20, prompt_cache=False)
+
+    assert writes_and_reads(cached) == (1, 19)
+    assert cached.clock.seconds <= plain.clock.seconds + 2.5
+
+
+def test_after_a_first_answer_that_breaks_off_the_others_still_read() -> None:
+    """What it has written can be read once it has begun; its own row is asked again."""
+    here = map_cached(Profile(latency_seconds=1.0, seconds_per_output_token=0.05, script={1: "truncated"}), rows=20)
+    ledger = here.brain.ledger
+
+    assert sum(paid.cache_write_5m_tokens > 0 for paid in ledger.paid) == 1
+    assert ledger.billed_but_lost == 1
+
+
 def test_after_a_failed_first_row_another_leads() -> None:
     """Still only one write."""
     here = map_cached(Profile(latency_seconds=1.0, script={1: "overloaded"}))

@@ -1,0 +1,45 @@
+"""What live calls go through: the door to the API, and what decides when one may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..limits.gate import Gate
+from ..limits.load import LoadEstimator
+from ..records import Body, Failure, Reply, TellingTransport, Transport
+from .cache_warmup import Prefixes
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCalls:
+    """The door to the API, and what decides when a call may go.
+
+    Attributes
+    ----------
+    transport : Transport
+        Sends requests.
+    gate : Gate
+        The limits of the account and model group.
+    estimator : LoadEstimator
+        What requests of this run really weigh.
+    prefixes : Prefixes or None
+        Who fills the prompt cache; None without caching.
+    max_in_flight : int
+        The most calls of this run under way at once.
+    is_searching : bool
+        Whether the gate may allow fewer, as its window grows; False where the user named a number.
+    """
+
+    transport: Transport
+    gate: Gate
+    estimator: LoadEstimator
+    prefixes: Prefixes | None
+    max_in_flight: int
+    is_searching: bool = True
+
+    async def send(self, body: Body, on_begin: Callable[[], object] | None) -> Reply | Failure:
+        """Send a request; `on_begin` is called once its answer has begun, where the transport can tell."""
+        if on_begin is not None and isinstance(self.transport, TellingTransport):
+            return await self.transport.send_and_tell(body, on_begin)
+        return await self.transport.send(body)

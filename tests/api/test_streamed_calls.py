@@ -1,0 +1,116 @@
+"""Streamed calls over HTTP: the same answer both ways, told of when it begins, and plain where nobody streams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pytest
+
+from claude_parallel.api.account import open_account
+from claude_parallel.api.messages import MessagesTransport
+from claude_parallel.records import Failure, Reply
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.server import SimulatorServer
+
+from ..nasty.server import NastyServer, Saying, good, nasty_server
+
+BODY = {
+    "model": "claude-haiku-5-5",
+    "max_tokens": 2_000,
+    "messages": [{"role": "user", "content": "Tell me a story."}],
+}
+Way = Literal["auto", "sdk"]
+ways = pytest.mark.parametrize("way", ["auto", "sdk"])
+
+
+def call(url: str, way: Way, *, streamed: bool = True, timeout: float = 10.0) -> tuple[Reply | Failure, list[float]]:
+    """Send one request; return its result, and what share of its time had passed when its answer began."""
+    begun: list[float] = []
+
+    async def main() -> Reply | Failure:
+        account = open_account(None, api_key="sk-any", base_url=url)
+        transport = MessagesTransport(account, max_connections=2, timeout_seconds=timeout, wire=way)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            if not streamed:
+                return await transport.send(BODY)
+            result = await transport.send_and_tell(BODY, lambda: begun.append(loop.time() - started))
+            begun[:] = [at / (loop.time() - started) for at in begun]
+            return result
+        finally:
+            await transport.aclose()
+
+    return asyncio.run(main()), begun
+
+
+@ways
+def test_a_streamed_answer_is_the_one_in_one_piece(way: Way) -> None:
+    """Every field but the id of the call; it begins long before it ends."""
+    profile = Profile(latency_seconds=0.05, seconds_per_output_token=0.002, output_tokens=200, thinking_share=1.0)
+    with SimulatorServer(profile) as api:
+        streamed, begun = call(api.url, way)
+    with SimulatorServer(profile) as api:
+        plain, _ = call(api.url, way, streamed=False)
+    assert isinstance(streamed, Reply)
+    assert isinstance(plain, Reply)
+    assert streamed.message == plain.message
+    assert streamed.rate_limits == plain.rate_limits
+    assert len(begun) == 1
+    assert begun[0] < 0.7
+
+
+@ways
+def test_a_stream_that_breaks_is_a_failure_that_may_have_been_billed(way: Way) -> None:
+    """It has begun, so it may be on the bill."""
+    with SimulatorServer(Profile(faults={"truncated": 1.0})) as api:
+        result, begun = call(api.url, way)
+    assert isinstance(result, Failure)
+    assert result.perhaps_billed
+    assert len(begun) == 1
+
+
+@ways
+def test_a_refused_call_is_refused_streamed_as_well(way: Way) -> None:
+    """The status is seen before any stream."""
+    with SimulatorServer(Profile(script={1: "overloaded"})) as api:
+        result, begun = call(api.url, way)
+    assert isinstance(result, Failure)
+    assert (result.kind, result.status, begun) == ("overloaded", 529, [])
+
+
+@ways
+def test_a_server_that_does_not_stream_answers_all_the_same(way: Way) -> None:
+    """JSON instead of events is an answer."""
+    with nasty_server({}) as api:
+        result, begun = call(api.url, way)
+    assert isinstance(result, Reply)
+    assert (result.message["content"][0]["text"], begun) == ("fine", [])
+
+
+@ways
+def test_a_server_that_refuses_to_stream_is_asked_plainly(way: Way) -> None:
+    """A refusal costs nothing, and the row is answered."""
+
+    class Plain(NastyServer):
+        def saying_to(self, body: Mapping[str, Any]) -> Saying:
+            error = {"type": "invalid_request_error", "message": "stream: Extra inputs are not permitted"}
+            return Saying(json.dumps({"type": "error", "error": error}), status=400) if "stream" in body else good()
+
+    with nasty_server({}) as api:
+        api.saying_to = Plain.saying_to.__get__(api)  # type: ignore[method-assign]
+        result, _ = call(api.url, way)
+    assert isinstance(result, Reply)
+
+
+@ways
+def test_a_stream_that_falls_silent_is_a_timeout(way: Way) -> None:
+    """The time of a call is the time of the whole answer."""
+    profile = Profile(latency_seconds=0.01, seconds_per_output_token=1.0, output_tokens=200)
+    with SimulatorServer(profile) as api:
+        result, begun = call(api.url, way, timeout=0.6)
+    assert isinstance(result, Failure)
+    assert (result.kind, result.perhaps_billed, len(begun)) == ("timeout", True, 1)
