@@ -12,6 +12,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from statistics import quantiles
@@ -23,6 +24,7 @@ from claude_parallel.engine.environment import Environment
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Body, Failure, Reply
+from claude_parallel.report.run import Run
 from claude_parallel.simulation.clock import run_virtual
 
 from .gate import cp_client
@@ -90,6 +92,21 @@ def million(rows: int, journal: Path) -> None:
     print(f"| rate of the last tenth to the first | {first / last:.2f} | 0.9 |")
     print(f"| from the last answer to the frame, CPU | {ended - tenths[-1]:.1f} s | 3 s |")
     print(f"| memory above the frame | {(resident_bytes() - before) / rows:,.0f} bytes a row | 1,000 |")
+    looked_at(out.claude.run, journal.with_suffix(".html"))
+
+
+def looked_at(done: Run, page: Path) -> None:
+    """Print what it takes to look at a run."""
+    looks: dict[str, Callable[[], object]] = {
+        "repr(run)": lambda: repr(done),
+        "its report": lambda: done.report(page),
+        "requests()": done.requests,
+        "attempts()": done.attempts,
+    }
+    for name, look in looks.items():
+        began = cpu_seconds()
+        look()
+        print(f"| {name}, CPU | {cpu_seconds() - began:.1f} s | 5 s |", flush=True)
 
 
 def in_flight(url: str, journal: Path) -> None:

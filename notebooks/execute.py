@@ -5,6 +5,7 @@ Without --write nothing is changed: a notebook that raises, or prints to stderr 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -15,40 +16,46 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent
 CELL_SECONDS = 180
+AT_ONCE = 2
+"""Kernels at a time: most cells wait for simulated answers, and more kernels would only wait for a core."""
 
 
-def execute(path: Path) -> nbformat.NotebookNode:
+async def execute(path: Path) -> nbformat.NotebookNode:
     """Return the notebook at `path` with fresh outputs; raises when a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as home:
-        os.environ["CLAUDE_PARALLEL_HOME"] = home
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": home}}
         )
-        client.execute()
+        await client.async_execute(env={**os.environ, "CLAUDE_PARALLEL_HOME": home})
     return notebook
 
 
-def main() -> int:
+async def check(path: Path, free: asyncio.Semaphore, *, is_written: bool) -> bool:
+    """Execute one notebook, and say whether it passed."""
+    async with free:
+        try:
+            notebook = await execute(path)
+        except Exception as error:
+            print(f"FAILED {path.name}\n{error}")
+            return False
+    if is_written:
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)  # times of the run: noise in every diff
+        nbformat.write(notebook, path)
+    print(f"ok     {path.name}")
+    return True
+
+
+async def main() -> int:
     """Execute all notebooks (or those named), and return how many failed."""
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     chosen = [Path(argument) for argument in arguments] or sorted(FOLDER.glob("[0-9]*.ipynb"))
-    failed = 0
-    for path in chosen:
-        try:
-            notebook = execute(path)
-        except Exception as error:
-            failed += 1
-            print(f"FAILED {path.name}\n{error}")
-            continue
-        if "--write" in sys.argv:
-            for cell in notebook.cells:
-                cell.metadata.pop("execution", None)  # times of the run: noise in every diff
-            nbformat.write(notebook, path)
-        print(f"ok     {path.name}")
-    print(f"{len(chosen) - failed} notebooks passed, {failed} failed")
-    return failed
+    free = asyncio.Semaphore(AT_ONCE)
+    passed = sum(await asyncio.gather(*(check(path, free, is_written="--write" in sys.argv) for path in chosen)))
+    print(f"{passed} notebooks passed, {len(chosen) - passed} failed")
+    return len(chosen) - passed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(asyncio.run(main()))
