@@ -187,6 +187,7 @@ class ClaudeFrame:
         *,
         out: str = "response",
         likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take: live or as batches, with caching or without.
@@ -203,6 +204,9 @@ class ClaudeFrame:
         likely_output_tokens : float, optional
             Expected output tokens of one answer. Default: from earlier answers to this prompt in the journal, else
             an assumption that is stated.
+        latency_seconds : float, optional
+            Seconds that one call takes. Default: as earlier calls of the model took, by the journal, else an
+            assumption that is stated.
         **options
             As in :meth:`map`.
 
@@ -229,7 +233,7 @@ class ClaudeFrame:
         from .forecast.estimate import estimate_frame
         from .frames.frame_map import FrameMap
 
-        return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens)
+        return estimate_frame(FrameMap(self._frame, prompt, out, options), likely_output_tokens, latency_seconds)
 
     @shows_options
     def submit(

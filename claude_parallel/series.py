@@ -142,13 +142,14 @@ class ClaudeSeries:
         *,
         out: str = "response",
         likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; see :meth:`ClaudeFrame.estimate`."""
         from .forecast.estimate import estimate_frame
         from .frames.frame_map import FrameMap
 
-        return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens)
+        return estimate_frame(FrameMap(self._series, prompt, out, options), likely_output_tokens, latency_seconds)
 
     @shows_options
     def submit(

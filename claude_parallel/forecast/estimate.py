@@ -137,7 +137,9 @@ class PreparedMap(Protocol):
         ...
 
 
-def estimate_frame(frame_map: PreparedMap, likely_output_tokens: float | None = None) -> Estimate:
+def estimate_frame(
+    frame_map: PreparedMap, likely_output_tokens: float | None = None, latency_seconds: float | None = None
+) -> Estimate:
     """Return the estimate of a prepared map; see ``ClaudeFrame.estimate``.
 
     Parameters
@@ -146,6 +148,8 @@ def estimate_frame(frame_map: PreparedMap, likely_output_tokens: float | None = 
         The map, as its run would get it.
     likely_output_tokens : float, optional
         Expected output tokens of one answer, thinking included.
+    latency_seconds : float, optional
+        Seconds that one call takes; default: as earlier calls of the model took, else an assumption that is stated.
 
     Raises
     ------
@@ -153,16 +157,18 @@ def estimate_frame(frame_map: PreparedMap, likely_output_tokens: float | None = 
         For everything that would make the map fail before its first call.
     """
     _check_positive("likely_output_tokens", likely_output_tokens)
+    _check_positive("latency_seconds", latency_seconds)
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
     host = environment.host if environment else PUBLIC_HOST
     with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         workload = survey(frame_map.plan(host), journal)
-        latency = measured_latency(journal, host, settings.model) or ASSUMED
+        measured = measured_latency(journal, host, settings.model) or ASSUMED
+    latency = measured if latency_seconds is None else given_latency(latency_seconds)
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
     output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)
-    found = _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+    found = _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency), environment)
     if frame_map.schema is None or not frame_map.schema.quoted:
         return found
     return replace(found, notes=(*found.notes, quotes_note(found.tokens, workload.fields, frame_map.schema)))
@@ -227,14 +233,20 @@ def estimate(
     latency = latency_of(settings, environment) if latency_seconds is None else given_latency(latency_seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")
     counted = exact_input(workload)
-    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency))
+    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency), environment)
 
 
 def _conclude(
-    workload: Workload, counted: InputCount, output: Interval, settings: Settings, conditions: Conditions
+    workload: Workload,
+    counted: InputCount,
+    output: Interval,
+    settings: Settings,
+    conditions: Conditions,
+    environment: Environment | None,
 ) -> Estimate:
     """Return the estimate from what is known of the workload, the account and its speed."""
-    model, prices = str(workload.fields["model"]), PriceList()
+    model = str(workload.fields["model"])
+    prices = PriceList(factor=environment.price_factor) if environment is not None else PriceList()
     tokens = Tokens(workload.loads * counted.ratio, counted.error, counted.prefix_tokens, output)
     is_cacheable = can_cache(tokens, workload.prefix_load, model)
     ttl = conditions.ttl if is_cacheable else None

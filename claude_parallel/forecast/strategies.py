@@ -130,7 +130,7 @@ def price_strategy(
             (1 + error, output.high, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.low)),
         )
     )
-    return low, likely, high
+    return low * prices.factor, likely * prices.factor, high * prices.factor
 
 
 def batch_seconds(calls: int) -> float:

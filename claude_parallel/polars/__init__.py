@@ -101,12 +101,15 @@ class ClaudePolarsFrame:
         *,
         out: str = "response",
         likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; nothing is paid for that."""
         from ..forecast.estimate import estimate_frame
 
-        return estimate_frame(prepare(self._frame, prompt, out, options).table_map, likely_output_tokens)
+        return estimate_frame(
+            prepare(self._frame, prompt, out, options).table_map, likely_output_tokens, latency_seconds
+        )
 
     def retry(self, **options: Unpack[MapOptions]) -> pl.DataFrame:
         """Ask again the rows of this frame's map that failed; answers that the journal holds cost nothing."""
@@ -211,13 +214,14 @@ class ClaudePolarsLazyFrame:
         *,
         out: str = "response",
         likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; streams the query once."""
         from ..forecast.estimate import estimate_frame
         from ..tables.table_map import TableMap
 
-        return estimate_frame(TableMap(query(self._frame), prompt, out, options), likely_output_tokens)
+        return estimate_frame(TableMap(query(self._frame), prompt, out, options), likely_output_tokens, latency_seconds)
 
 
 class ClaudePolarsSeries:

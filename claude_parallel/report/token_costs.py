@@ -24,6 +24,9 @@ TOKEN_KINDS: tuple[tuple[str, str], ...] = (
 
 _CACHE_KINDS = (2, 3, 4)
 
+_BILLED = "(cost IS NULL OR CAST(cost AS REAL) > 0)"
+"""A refusal before any output counts tokens and costs nothing, so its tokens have no price."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostPart:
@@ -105,7 +108,7 @@ def token_groups(data: RunData, prices: PriceList) -> list[TokenGroup]:
     found = data.calls(
         f"{model} AS name, {in_batch} AS in_batch, {band} AS band, count(*), sum(cache_read_tokens > 0), "
         f"coalesce(sum(CAST(cost AS REAL)), 0.0), {sums}",
-        where="kind IS NULL",
+        where=f"kind IS NULL AND {_BILLED}",
         then="GROUP BY name, in_batch, band ORDER BY name, in_batch, band",
         more=[given, *([data.run_id] if has_batch else [])],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -362,3 +363,26 @@ def test_an_estimate_leaves_the_live_gate_alone() -> None:
 def test_models_before_4_7_make_fewer_tokens_of_a_text(model: str, bytes_per_token: float) -> None:
     """Guessed offline where the API cannot count."""
     assert offline_bytes_per_token(model) == bytes_per_token
+
+
+def test_the_latency_that_the_user_names_is_taken() -> None:
+    """Before the first run of a model nobody can measure it."""
+    place = world()
+    prepared = FrameMap(
+        frame_of(50), "Say {t}", "response", {"journal": False, "max_concurrency": 10}, environment=place.environment()
+    )
+    slow, quick = (estimate_frame(prepared, 20, seconds).to_frame()["seconds"]["live"] for seconds in (4.0, 1.0))
+    assert 15 < slow < 30
+    assert slow == pytest.approx(4 * quick, rel=0.1)
+
+
+def test_an_estimate_has_the_prices_of_the_accounts_platform() -> None:
+    """A regional endpoint costs a tenth more, before as well as after."""
+    place = world()
+    options = {"journal": False, "limits": "scale"}
+    plain, regional = (
+        estimate_frame(FrameMap(frame_of(50), "Say {t}", "response", options, environment=environment), 20)
+        for environment in (place.environment(), replace(place.environment(), price_factor=Decimal("1.1")))
+    )
+    for name in ("live", "batch"):
+        assert dollars(regional, name) == pytest.approx(1.1 * dollars(plain, name))

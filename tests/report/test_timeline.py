@@ -230,6 +230,13 @@ def test_cost_by_kind_adds_up_to_what_the_price_list_says() -> None:
     assert (found.other, found.unpriced) == (Decimal(0), 0)
 
 
+def test_tokens_that_are_not_billed_have_no_price() -> None:
+    """A refusal before any output counts tokens and costs nothing."""
+    refused = answered(1, 0.0, stop_reason="refusal", input_tokens=5_000, output_tokens=0, cost=0.0)
+    with_refusal = cost_by_kind(record([answered(0, 0.0), refused]))
+    assert with_refusal == cost_by_kind(record([answered(0, 0.0)]))
+
+
 def test_money_beyond_tokens_and_unknown_models_are_told() -> None:
     """Web searches and the like are the rest of what was paid; answers without a price are counted."""
     dear = cost_by_kind(record([answered(0, 0.0, cost=0.5006)]))
