@@ -167,3 +167,35 @@ def test_a_missing_package_for_signing_in_is_named(client: Any, package: str, ap
             open_account(client(api.url), api_key=None, base_url=None)
     else:
         assert open_account(client(api.url), api_key=None, base_url=None).host == api.url
+
+
+@pytest.mark.parametrize("name", ["AnthropicBedrock", "AsyncAnthropicBedrock", "AnthropicAWS", "AsyncAnthropicAWS"])
+def test_keys_of_aws_sign_each_call(name: str, api: Heard) -> None:
+    """SigV4 over body and headers, with the client's own keys; they are never sent."""
+    pytest.importorskip("boto3")
+    more = {"workspace_id": "wrkspc_1"} if name.endswith("AWS") else {"aws_session_token": "session-token"}
+    client = getattr(anthropic, name)(
+        aws_access_key="AKIAEXAMPLE", aws_secret_key=KEY, aws_region="us-east-1", base_url=api.url, **more
+    )
+    model = HAIKU if name.endswith("AWS") else BEDROCK
+    out = cp.map(["a", "b"], model=model, client=client, journal=False, progress=False)
+    assert out["response"].tolist() == ["fine", "fine"]
+    assert out["response_cost"].gt(0).all()
+    for _path, headers, _body in api:
+        assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/")
+        assert KEY not in str(headers)
+
+
+@pytest.mark.parametrize("name", ["AnthropicVertex", "AsyncAnthropicVertex"])
+def test_credentials_of_google_are_refreshed_and_used(name: str, api: Heard) -> None:
+    """What ``google.auth.default()`` gives is such an object."""
+    credentials = pytest.importorskip("google.auth.credentials")
+
+    class Fresh(credentials.Credentials):  # type: ignore[misc, name-defined]
+        def refresh(self, _request: Any) -> None:
+            self.token = "token-of-adc"
+
+    client = getattr(anthropic, name)(region="us-east5", project_id="p", credentials=Fresh(), base_url=api.url)
+    out = cp.map(["a"], model="claude-haiku-4-5@20251001", client=client, journal=False, progress=False)
+    assert out["response"].tolist() == ["fine"]
+    assert api[0][1]["authorization"] == "Bearer token-of-adc"
