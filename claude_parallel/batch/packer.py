@@ -29,6 +29,10 @@ from .records import EnvelopeRecord
 _MOST_HELD_TOKENS = 50_000_000
 """Bound of the tokens, about as many bytes, of requests that wait in memory while a budget is planned."""
 
+LEAST_CACHED = 4
+"""Requests of an envelope that make the prompt cache worth its writes. At 30 % hits, the fewest that the API promises,
+the first written for 1.25 and each other one paid 0.905 on average add up to less than plain input from four on."""
+
 _CRUMBS = Decimal("0.04")
 """The last part of a budget, as what is below one worst case, would go in ever smaller batches of an hour each."""
 
@@ -78,6 +82,8 @@ class Packer:
         True when the budget has no room for the next request until the batches under way have told their real cost.
     is_planned : bool
         True once it is decided in which order the rows go, where a budget may not cover all of them.
+    is_cached : bool
+        True where the envelope being packed has enough requests to mark the prefix that they share.
     share : Decimal
         What the budget reserves of a request's worst case, in the envelope being packed.
     """
@@ -93,6 +99,7 @@ class Packer:
     is_out_of_budget: bool = False
     is_planned: bool = False
     share: Decimal = Decimal(1)
+    is_cached: bool = True
 
     async def pack(self) -> PackedBatch | None:
         """Fill an envelope from the rows, and from what goes again; record it; None where nothing can be sent."""
@@ -107,10 +114,16 @@ class Packer:
         items: dict[bytes, Pending] = {}
         run.stats.waiting_for = "packing the next batch"
         async with aclosing(self._waiting()) as waiting:
-            async for pending in waiting:
-                if not self._put(envelope, items, pending):
+            head = [item async for item in _first(waiting, LEAST_CACHED)]
+            self.is_cached = len(head) == LEAST_CACHED
+            while head and self._put(envelope, items, head[0]):
+                del head[0]
+            is_full = bool(head)
+            self.fresh.extendleft(reversed(head))
+            while not is_full and (pending := await anext(waiting, None)) is not None:
+                is_full = not self._put(envelope, items, pending)
+                if is_full:
                     self.fresh.appendleft(pending)
-                    break
         if not items:
             return None
         packed = PackedBatch(envelope, InFlightBatch(self._record(envelope), items))
@@ -239,7 +252,7 @@ class Packer:
             self._note_budget(is_idle=not items and not len(self.in_flight))
             return False
         try:
-            params = encode(self.run.with_breakpoint(item.asked))
+            params = encode(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)
         except ValueError as error:
             accounting.give_up(item, "invalid", f"the request cannot be encoded: {error}")
             return True
@@ -298,3 +311,12 @@ class Packer:
         batch = InFlightBatch(record)
         self.in_flight.add(batch)
         return batch
+
+
+async def _first(waiting: AsyncGenerator[Pending, None], most: int) -> AsyncGenerator[Pending, None]:
+    """Yield the first requests of those that wait."""
+    for _ in range(most):
+        pending = await anext(waiting, None)
+        if pending is None:
+            return
+        yield pending

@@ -14,6 +14,10 @@ Turn = Literal["lead", "follow", "hold", "plain"]
 """Goes first and fills the cache; reads what is there; waits for the first; goes without the cache."""
 
 
+_MOST_UNREAD = 2
+"""One may be bad luck: a pause that came in between."""
+
+
 @dataclass(slots=True)
 class Prefixes:
     """Who may go, among requests that share a marked prefix.
@@ -26,6 +30,9 @@ class Prefixes:
         When each prefix goes cold again, in seconds of the engine's clock.
     leaders : set
         Prefixes whose leader is under way, its answer not begun.
+    unread : dict
+        How many entries of a prefix in a row were written and read by nobody. After two, calls follow each other too
+        slowly for the cache: other writes would be as useless.
     is_too_short : bool
         True once an answer took longer to begin than an entry lives: nobody could read what it wrote, and waiting for
         it would send one call after the other.
@@ -34,6 +41,7 @@ class Prefixes:
     ttl_seconds: float
     warm_until: dict[bytes, float] = field(default_factory=dict)
     leaders: set[bytes] = field(default_factory=set)
+    unread: dict[bytes, int] = field(default_factory=dict)
     is_too_short: bool = False
 
     def turn(self, prefix: bytes, now: float) -> Turn:
@@ -42,14 +50,18 @@ class Prefixes:
             return "plain"
         if self.warm_until.get(prefix, now) > now:
             return "follow"
-        return "hold" if prefix in self.leaders else "lead"
+        if prefix in self.leaders:
+            return "hold"
+        return "plain" if self.unread.get(prefix, 0) >= _MOST_UNREAD else "lead"
 
     def sent(self, prefix: bytes, turn: Turn, now: float) -> None:
         """Take note that a request was sent; a read refreshes the entry for free."""
         if turn == "lead":
             self.leaders.add(prefix)
+            self.unread[prefix] = self.unread.get(prefix, 0) + 1
         elif turn == "follow":
             self.warm_until[prefix] = now + self.ttl_seconds
+            self.unread.pop(prefix, None)
 
     def began(self, prefix: bytes, started: float, now: float) -> None:
         """Take note that the answer of a leader has begun: from now on its entry can be read."""
@@ -63,4 +75,6 @@ class Prefixes:
             return
         if is_answered:
             self.began(prefix, started, now)
+        else:
+            self.unread.pop(prefix, None)
         self.leaders.discard(prefix)
