@@ -193,7 +193,13 @@ def shows_options(function: F) -> F:
     signature = inspect.signature(function)
     named = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        # As it is written: a ForwardRef shows its module, which nobody reads a signature for.
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=str(getattr(annotation, "__forward_arg__", annotation)),
+        )
         for name, annotation in MapOptions.__annotations__.items()
         if name not in signature.parameters
     ]

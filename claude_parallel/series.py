@@ -186,6 +186,33 @@ class ClaudeSeries:
         result: pd.Series[Any] | pd.DataFrame = await FrameMap(self._series, prompt, out, options).arun()
         return result
 
+    @shows_options
+    def retry(
+        self,
+        values: pd.Series[Any] | None = None,
+        *,
+        where: Any = None,
+        prompt: str | PromptFunction | None = None,
+        **overrides: Unpack[MapOptions],
+    ) -> pd.Series[Any]:
+        """Ask again for the answers that failed, and return the completed series; see :meth:`ClaudeFrame.retry`.
+
+        Parameters
+        ----------
+        values : Series, optional
+            What was mapped; needed only where 20 other maps were made since.
+        where, prompt, **overrides
+            As in :meth:`ClaudeFrame.retry`.
+
+        Returns
+        -------
+        Series
+            A new one; :meth:`details` and :attr:`cost` add up what all its runs have cost.
+        """
+        from .frames.retry import retry_series
+
+        return retry_series(self._series, values, prompt, where, overrides)
+
     def details(self) -> pd.DataFrame:
         """Return the answers that :meth:`map` gave with their errors and costs, as a frame on the same index.
 

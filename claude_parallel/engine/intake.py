@@ -190,6 +190,8 @@ class Intake:
     ) -> Pending | Skipped | RowProblem:
         if isinstance(content, Skipped | RowProblem):
             return content
+        if position in self.plan.not_asked:
+            return Skipped("this sample has a good answer already")
         request = self.plan.request(content, sample)
         assert request is not None
         if request.unbounded is not None and self.plan.settings.budget is not None:

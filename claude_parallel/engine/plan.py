@@ -70,6 +70,8 @@ class Plan:
         Message -> Answer.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer, since the user rejected it.
+    not_asked : frozenset of int
+        Positions that are left out, since the frame holds a good answer there.
     """
 
     rows: Rows
@@ -79,6 +81,7 @@ class Plan:
     ttl: TimeToLive | None
     read: Callable[[Mapping[str, Any]], Answer]
     bypass_cache: frozenset[bytes] = frozenset()
+    not_asked: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int | None:

@@ -39,7 +39,8 @@ def estimate_html(figures: Estimate) -> str:
     rows = "".join(_html_row(strategy, left) for strategy in figures.strategies)
     notes = "<br>".join(escaped(note, 1_000) for note in figures.notes)
     return (
-        f"<div><p><b>{escaped(_headline(figures), 1_000)}</b></p>"
+        f'<div class="tex2jax_ignore mathjax_ignore">'  # dollar signs are no formulas
+        f"<p><b>{escaped(_headline(figures), 1_000)}</b></p>"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f'<p style="opacity:.75">{notes}</p></div>'
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,17 @@ from ..report.run import find_run
 from .columns import Columns, plan_columns
 from .outputs import column_label
 
+ANSWERS_ATTRIBUTE = "claude_parallel_answers"
+"""Key in the ``attrs`` of a series that holds the ids of its map and of each ``retry()``, as one string."""
+
 RUNS_ATTRIBUTE = "claude_parallel_runs"
 """Key in ``attrs`` that holds the ids of all runs that made columns, oldest first, as one string."""
 
 _MOST = 200
 """Calls kept in mind. They are small beside frames, and nobody retries the run before the last 200."""
+
+_MOST_GIVEN = 20
+"""Calls whose series is kept in mind as well: it may be the last thing that holds its texts."""
 
 _calls: OrderedDict[str, MapCall] = OrderedDict()
 
@@ -42,14 +48,18 @@ class MapCall:
         As the user gave them.
     columns : Columns
         What it made.
-    index : Index, optional
-        Of a series, to find the rows of its run after it was sorted or filtered.
+    given : Series, optional
+        The values of a series that was mapped: its index finds the rows of the run after the answers were sorted or
+        filtered, its values are asked again by ``retry()``. pandas shares them with the user's own frame.
+    places : tuple of int, optional
+        For a ``retry()`` of a series: the positions that its rows had in the first run.
     """
 
     prompt: str | PromptFunction
     options: Mapping[str, Any]
     columns: Columns
-    index: pd.Index[Any] | None = None
+    given: pd.Series[Any] | None = None
+    places: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class MadeBy:
 def remember_call(run_id: str, call: MapCall) -> None:
     """Keep in mind how a run was asked; the oldest of 200 is forgotten."""
     _calls[run_id] = call
+    for earlier in [*_calls][:-_MOST_GIVEN]:
+        _calls[earlier] = replace(_calls[earlier], given=None)
     while len(_calls) > _MOST:
         _calls.popitem(last=False)
 
@@ -79,6 +91,13 @@ def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[
         RUN_ATTRIBUTE: run_id,
         RUNS_ATTRIBUTE: " ".join([*_run_ids(given), run_id]),
     }
+    result.attrs.pop(ANSWERS_ATTRIBUTE, None)
+
+
+def answer_runs(series: pd.Series[Any]) -> list[str]:
+    """Return the ids of the runs that made a series of answers: its map, then each ``retry()``."""
+    every = series.attrs.get(ANSWERS_ATTRIBUTE, series.attrs.get(RUN_ATTRIBUTE))
+    return every.split() if isinstance(every, str) else []
 
 
 def maps_of(frame: pd.DataFrame, journal: bool | str | Path = True) -> list[MadeBy]:

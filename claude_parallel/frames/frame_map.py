@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -66,6 +67,8 @@ class FrameMap:
         Another outside world, for rehearsals and tests.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
+    not_asked : frozenset of int
+        Positions (row times samples, plus sample) to leave out.
     as_frame : bool, default False
         Return a frame also where a series with one column of answers would give a series.
 
@@ -84,6 +87,7 @@ class FrameMap:
         *,
         environment: Environment | BatchEnvironment | None = None,
         bypass_cache: frozenset[bytes] = frozenset(),
+        not_asked: frozenset[int] = frozenset(),
         as_frame: bool = False,
     ) -> None:
         if not isinstance(out, str) or not out:
@@ -98,9 +102,9 @@ class FrameMap:
         self.environment = environment
         self.last_session: Session | None = None
         examples_of(self.settings, self.prompt, self.schema)  # for its complaints
-        index = frame.index if isinstance(frame, pd.Series) else None
-        self._call = MapCall(prompt, dict(options), self.columns, index)
+        self._call = MapCall(prompt, dict(options), self.columns, frame if isinstance(frame, pd.Series) else None)
         self._bypass_cache = bypass_cache
+        self._not_asked = not_asked
         self._gives_series = isinstance(frame, pd.Series) and not as_frame and self.columns.is_one_answer
         _check(frame, self.prompt, self.settings, self.columns)
         check_first_row(self.prompt, self.rows)
@@ -141,7 +145,7 @@ class FrameMap:
 
     def plan(self, host: str) -> Plan:
         """Return what would be asked of the API at `host`; leaves no trace."""
-        return plan_map(
+        plan = plan_map(
             self.rows,
             self.settings,
             self.prompt,
@@ -149,6 +153,7 @@ class FrameMap:
             host,
             bypass_cache=self._bypass_cache,
         )
+        return replace(plan, not_asked=self._not_asked)
 
     @property
     def live_environment(self) -> Environment | None:

@@ -6,6 +6,7 @@ Answers that the journal holds are used as always, except those that are the ver
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from ..errors import InputError, fate_of
 from ..prompt.template import PromptFunction
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..report.run import find_run, run_of
-from .calls import RUNS_ATTRIBUTE, MadeBy, MapCall, call_of, maps_of
+from .calls import ANSWERS_ATTRIBUTE, RUNS_ATTRIBUTE, MadeBy, MapCall, answer_runs, call_of, maps_of, remember_call
 from .columns import Columns
 from .frame_map import FrameMap
 from .outputs import attach, column_label
-from .totals import kinds_of
+from .totals import details_of, kinds_of, places_of
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -43,8 +44,56 @@ def retry_frame(
         made.columns.out,
         call.options,
         bypass_cache=frozenset().union(*rejected),
+        not_asked=_good(masks) if call.options.get("journal") is False else frozenset(),
     )
     return _merge(frame, again.run(), again.columns, masks)
+
+
+def retry_series(
+    series: pd.Series[Any],
+    values: pd.Series[Any] | None,
+    prompt: str | PromptFunction | None,
+    where: Any,
+    overrides: Mapping[str, Any],
+) -> pd.Series[Any]:
+    """Return answers of which the failed (or rejected) ones were asked again; see ``ClaudeSeries.retry``."""
+    details = details_of(series)
+    ids = answer_runs(series)
+    call = call_of(ids[0])
+    if call is None:
+        raise InputError("these answers are from another process: run the map again; what is answered costs nothing")
+    given = call.given if values is None else values
+    if given is None:
+        raise InputError("the values that were asked are gone from memory: give them to retry(values)")
+    if call.given is not None and not given.index.equals(call.given.index):
+        raise InputError("values must be the whole series that was mapped")
+    (mask,) = _masks(details, call.columns, where)
+    if not mask.any():
+        return series.copy()
+    places = np.asarray(places_of(series, call, len(given)))[mask]
+    journal = overrides.get("journal") or True
+    rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in ids)
+    again = FrameMap(
+        given.iloc[places],
+        call.prompt if prompt is None else prompt,
+        call.columns.out,
+        {**call.options, **overrides},
+        bypass_cache=frozenset().union(*rejected),
+    )
+    answers = again.run()
+    run_id = str(answers.attrs[RUN_ATTRIBUTE])
+    remember_call(run_id, replace(call, given=given, places=tuple(map(int, places))))
+    merged = _replaced(series.array, answers.array, mask, np.ones(len(answers), dtype=bool))
+    result: pd.Series[Any] = pd.Series(merged, index=series.index, name=series.name, dtype=merged.dtype)
+    result.attrs = {**series.attrs, RUN_ATTRIBUTE: run_id, ANSWERS_ATTRIBUTE: " ".join([*ids, run_id])}
+    return result
+
+
+def _good(masks: list[Mask]) -> frozenset[int]:
+    """Return the positions, among the rows asked again, of the samples that are to stay as they are."""
+    chosen = np.logical_or.reduce(masks)
+    samples = np.stack([mask[chosen] for mask in masks], axis=1)
+    return frozenset(map(int, np.flatnonzero(~samples.ravel())))
 
 
 def _map_made_by(maps: list[MadeBy], run_id: str) -> MadeBy:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import HINTS, InputError, count_fates
-from ..report.run import run_of
-from .calls import call_of, maps_of
+from ..report.run import find_run, run_of
+from ..report.shown_frame import ShownFrame
+from .calls import MapCall, answer_runs, call_of, maps_of
 from .columns import AnswerColumns, plan_columns
 from .outputs import attach, column_label, text_array
 
@@ -26,9 +27,9 @@ def error_table(frame: pd.DataFrame) -> pd.DataFrame:
     errors = pd.concat(columns).dropna()
     kinds = kinds_of(errors)
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
-    table["example"] = [errors[kinds == kind].iloc[0] for kind in table.index]
+    table["example"] = [_example(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
     table["advice"] = [_advice(str(kind)) for kind in table.index]
-    return table
+    return ShownFrame(table)
 
 
 def cost_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,29 +43,47 @@ def cost_table(frame: pd.DataFrame) -> pd.DataFrame:
     counts = table.columns.drop("total_usd")
     table = table.astype(dict.fromkeys(counts, "int64"))
     table.insert(len(counts), "mean_usd", table["total_usd"] / table["rows"].clip(lower=1))
-    return table
+    return ShownFrame(table)
 
 
 def details_of(series: pd.Series[Any]) -> pd.DataFrame:
     """Return answers with their errors and costs; see ``ClaudeSeries.details``."""
-    run = run_of(series)
-    call = call_of(run.id)
+    run = run_of(series)  # for its complaint
+    first, *retries = answer_runs(series)
+    call = call_of(first)
+    record = run.requests() if first == run.id else find_run(first).requests()
+    errors, costs = record["error"].to_numpy(dtype=object, copy=True), record["cost_usd"].to_numpy(copy=True)
+    for retry in retries:
+        again = call_of(retry)
+        if again is None or again.places is None:
+            raise InputError(
+                "these answers were retried in another process, and what they cost there is not known here"
+            )
+        later, places = find_run(retry).requests(), list(again.places)
+        errors[places] = later["error"].to_numpy(dtype=object)
+        costs[places] += later["cost_usd"].to_numpy()
     columns = call.columns if call is not None else plan_columns(run.settings.get("out", "response"))
     answer = columns.answers[0]
-    record = run.requests()
-    places = _places(series.index, call.index if call is not None and call.index is not None else None, len(record))
+    at = places_of(series, call, len(record))
     arrays = {
         answer.names[0]: series.array,
-        answer.error: text_array([error if isinstance(error, str) else None for error in record["error"].iloc[places]]),
-        answer.cost: record["cost_usd"].iloc[places].array,
+        answer.error: text_array([error if isinstance(error, str) else None for error in errors[at]]),
+        answer.cost: costs[at],
     }
     result = attach(pd.DataFrame(index=series.index), arrays)
     result.attrs = {**series.attrs}
     return result
 
 
-def _places(index: pd.Index[Any], mapped: pd.Index[Any] | None, rows: int) -> Any:
-    """Return the position in the run of each row that is there now."""
+def places_of(series: pd.Series[Any], call: MapCall | None, rows: int) -> Any:
+    """Return the position in the first run of each row that is there now.
+
+    Raises
+    ------
+    InputError
+        Where that cannot be told.
+    """
+    index, mapped = series.index, None if call is None or call.given is None else call.given.index
     if len(index) == rows and (mapped is None or index.equals(mapped)):
         return np.arange(rows)
     if mapped is None or not mapped.is_unique:
@@ -93,6 +112,11 @@ def _counts(frame: pd.DataFrame, answer: AnswerColumns) -> dict[str, float]:
         # Dollars that nobody knows are not no dollars.
         "total_usd": float(costs.sum(min_count=1)) if len(frame) else 0.0,
     }
+
+
+def _example(kind: str, error: str) -> str:
+    """Return what happened; the kind and what to do stand in columns of their own."""
+    return error.removeprefix(f"{kind}: ").removesuffix(f"; {_advice(kind)}")
 
 
 def _advice(kind: str) -> str:

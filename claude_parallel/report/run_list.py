@@ -21,6 +21,7 @@ from ..store.journal import Journal
 from ..store.maintenance import age_seconds
 from .recent_runs import journals_in_memory
 from .record import local_times
+from .shown_frame import ShownFrame
 
 Since = str | float | timedelta | date | None
 """An age such as ``"7d"``, seconds, a timedelta, or a date or time (local where it has no zone)."""
@@ -82,7 +83,7 @@ def runs(journal: bool | str | Path = True, *, since: Since = None) -> pd.DataFr
     frame = frame.sort_values("started", ascending=False, kind="stable")
     for name in ("started", "ended"):
         frame[name] = local_times(frame[name].to_numpy(dtype="float64", na_value=float("nan")), "s")
-    return frame.astype({**dict.fromkeys(_COUNTS, "Int64"), "simulated": "bool"})
+    return ShownFrame(frame.astype({**dict.fromkeys(_COUNTS, "Int64"), "simulated": "bool"}))
 
 
 def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFrame:
@@ -112,7 +113,7 @@ def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFra
     table = pd.DataFrame(found, columns=["day", "model", "calls", "usd", "unpriced"])
     table["day"] = pd.to_datetime(table["day"]).astype("datetime64[s]")
     table = table.astype({"calls": "int64", "usd": "float64", "unpriced": "int64"})
-    return table.groupby(["day", "model"])[["usd", "calls", "unpriced"]].sum()
+    return ShownFrame(table.groupby(["day", "model"])[["usd", "calls", "unpriced"]].sum())
 
 
 def _journals(journal: bool | str | Path) -> Iterator[Journal]:

@@ -97,7 +97,7 @@ def test_errors_are_grouped_with_advice(cut: Any) -> None:
     table = cut[1].claude.errors
 
     assert table["rows"].to_dict() == {"max_tokens": 3, "skipped": 1}
-    assert table.loc["max_tokens", "example"].startswith("max_tokens: ")
+    assert table.loc["max_tokens", "example"] == "the answer was cut after 3 output tokens"
     assert "max_tokens=" in table.loc["max_tokens", "advice"]
 
 
@@ -199,3 +199,54 @@ def test_totals_know_the_columns_of_a_plain_map_after_pandas_dropped_the_attrs(c
     assert out.claude.cost.index.tolist() == ["response", "total"]
     with pytest.raises(cp.InputError, match="does not know which columns"):
         _ = out.drop(columns="response_cost").claude.cost
+
+
+def test_without_a_journal_good_samples_are_left_alone() -> None:
+    """Only the one that failed is asked and paid again."""
+    frame = pd.DataFrame({"t": ["one", "two", "three"]})
+    with cp.simulator(None, latency_seconds=0, script={4: "refusal"}) as sim:
+        out = frame.claude.map("Say {t}", sample=2, progress=False, journal=False, max_concurrency=1)
+        again = out.claude.retry()
+
+    assert out["response_2_error"].notna().tolist() == [False, True, False]
+    assert again["response_2_error"].isna().all()
+    assert sim.ledger.requests == 7
+    assert again["response"].tolist() == out["response"].tolist()
+
+
+@pytest.mark.filterwarnings("ignore:of .* rows")
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_series_of_answers_is_completed_too(journal: bool) -> None:
+    """Also after it was sorted and filtered; errors and costs are those of all its runs."""
+    texts = pd.Series([f"text {n}" for n in range(6)], index=list("fedcba"), name="t")
+    with cp.simulator(None, latency_seconds=0, script={2: "refusal", 4: "refusal", 7: "refusal"}) as sim:
+        answers = texts.claude.map("Say {}", progress=False, journal=journal, max_concurrency=1)
+        first = answers.claude.cost.loc["total", "total_usd"]
+        once = answers.sort_index().iloc[:5].claude.retry()
+        twice = once.claude.retry()
+        same = twice.claude.retry()
+
+    assert answers.isna().tolist() == [False, True, False, True, False, False]
+    assert (once.isna().sum(), twice.isna().sum()) == (1, 0)
+    assert twice.index.tolist() == list("abcde")
+    assert [answer.split()[-1] for answer in twice] == ["5", "4", "3", "2", "1"]
+    assert sim.ledger.requests == 9
+    assert once.claude.errors["rows"].to_dict() == {"refusal": 1}
+    assert twice.claude.errors.empty
+    assert twice.claude.cost.loc["total", "answered"] == 5
+    assert twice.claude.cost.loc["total", "total_usd"] > 0.9 * first
+    pd.testing.assert_series_equal(same, twice)
+    assert twice.claude.run.id != answers.claude.run.id
+
+
+def test_answers_of_a_series_that_are_rejected_are_asked_again() -> None:
+    """By a stronger model, for example."""
+    texts = pd.Series(["one", "two"])
+    with cp.simulator(None, latency_seconds=0) as sim:
+        answers = texts.claude.map("Say {}", progress=False)
+        again = answers.claude.retry(where=[False, True], model="claude-opus-5-5", progress=False)
+        with pytest.raises(cp.InputError, match="whole series"):
+            answers.claude.retry(texts.iloc[:1], where=[False, True])
+
+    assert sim.ledger.requests == 3
+    assert again.claude.details()["response_cost"].iloc[1] > 3 * answers.claude.details()["response_cost"].iloc[1]

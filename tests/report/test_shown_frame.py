@@ -1,0 +1,62 @@
+"""Frames of figures: their texts wrap, their dollars are dollars, and they are frames all the same."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from claude_parallel.report.shown_frame import ShownFrame
+
+LONG = "the answer does not fit the schema; loosen it, or retry(model=...) " * 3
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def frame() -> ShownFrame:
+    """Return two lines of figures."""
+    columns = {"rows": [12_000, 1], "example": [LONG, "short"], "total_usd": [0.000123, float("nan")]}
+    return ShownFrame(columns, index=pd.Index(["schema", "refusal"], name="kind"))
+
+
+def test_text_wraps_in_a_terminal(narrow: None) -> None:
+    """Nothing is cut, no line is longer than the terminal, whole numbers are whole."""
+    shown = repr(frame())
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "..." not in shown.replace("(model=...)", "")
+    assert shown.count("schema;") == 3
+    assert "12,000" in shown
+    assert "$0.00012" in shown
+    assert "nan" not in shown.lower()
+
+
+def test_text_wraps_in_a_notebook_and_dollars_are_no_formulas() -> None:
+    """The whole text, escaped, in a table that MathJax leaves alone."""
+    shown = ShownFrame({"t": [f"<b>{LONG}</b>"], "a_usd": [1.5]})._repr_html_()
+    assert shown is not None
+    assert shown.count("loosen it") == 3
+    assert "<b>" not in shown
+    assert "$1.50" in shown
+    assert "tex2jax_ignore mathjax_ignore" in shown
+
+
+def test_what_is_too_wide_or_too_long_is_shown_as_pandas_does(narrow: None) -> None:
+    """With its own way of breaking and leaving out."""
+    wide = ShownFrame({f"column_number_{n}": [n] for n in range(12)})
+    long = ShownFrame({"n": range(100)})
+    assert repr(wide) == repr(pd.DataFrame(wide))
+    assert repr(long) == repr(pd.DataFrame(long))
+    assert "mathjax_ignore" in str(long._repr_html_())
+    assert repr(ShownFrame()) == repr(pd.DataFrame())
+
+
+def test_it_is_a_frame_and_so_are_its_parts() -> None:
+    """Their look stays; the values are untouched."""
+    part = frame().head(1)
+    assert isinstance(part, ShownFrame)
+    assert part["total_usd"].iloc[0] == 0.000123
+    assert isinstance(part["rows"], pd.Series)
+    pd.testing.assert_frame_equal(frame(), pd.DataFrame(frame()), check_frame_type=False)
