@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python
 	&& { command -v $$name; break; }; done)
 BIN := .venv/bin
 
-.PHONY: demo test check fix notebooks docs benchmarks clean
+.PHONY: demo test check fix notebooks docs pictures benchmarks clean
 
 demo: .venv/installed
 	$(BIN)/claude-parallel demo
@@ -29,6 +29,11 @@ notebooks: .venv/installed
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file .ci/site/mkdocs.yml --strict --quiet
 	@echo "site/index.html"
+
+# The pictures of README and docs, from JupyterLab and a report in headless Chromium; look at them before you commit.
+pictures: .venv/installed
+	$(BIN)/python -c "import playwright, jupyterlab" || { echo 'first: pip install -e ".[dev,browser]"'; exit 1; }
+	CLAUDE_PARALLEL_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/browser
 
 benchmarks: .venv/installed
 	$(BIN)/python -m benchmarks

@@ -6,12 +6,13 @@ of ``timeline`` and ``breakdown``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import elapsed, time_unit
+from .limit_use import LimitUse, limit_uses
 from .record import RunData
 from .timeline import Timeline, timeline
 from .totals import latency
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DASHES: Mapping[str, str] = {"requests": "-", "input": "--", "output": ":"}
-_NAMES: Mapping[str, str] = {"requests": "requests", "input": "input tokens", "output": "output tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def plot_run(data: RunData) -> Figure:
     palette, line = choose_palette(), timeline(data)
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 6.5), layout="constrained")
     _throughput(axes[0, 0], line, palette)
-    _limits(axes[0, 1], line, data.totals.get("limits") or {}, palette)
+    _limits(axes[0, 1], line, limit_uses(data, line), palette)
     _in_flight(axes[1, 0], line, palette)
     _latency(axes[1, 1], data, palette)
     return finish_figure(pyplot, figure, f"Run {data.run_id}")
@@ -87,7 +87,7 @@ def plot_throughput(data: RunData, title: str) -> Figure:
     palette, line = choose_palette(), timeline(data)
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
     _throughput(axes[0], line, palette)
-    _limits(axes[1], line, data.totals.get("limits") or {}, palette)
+    _limits(axes[1], line, limit_uses(data, line), palette)
     return finish_figure(pyplot, figure, title)
 
 
@@ -169,22 +169,21 @@ def _throughput(axis: Axes, line: Timeline, palette: Palette) -> None:
     _finish_time(axis, line)
 
 
-def _limits(axis: Axes, line: Timeline, limits: Mapping[str, float], palette: Palette) -> None:
-    """Draw the use of each limit in per cent, or requests alone where no limit is known."""
-    series = {"requests": line.requests, "input": line.input_tokens, "output": line.output_tokens}
-    known = [name for name in series if limits.get(name)]
-    colors = dict(zip(series, (palette.main, palette.second, palette.third), strict=True))
+def _limits(axis: Axes, line: Timeline, uses: Sequence[LimitUse], palette: Palette) -> None:
+    """Draw what was used of what each limit allowed, in per cent, or requests alone where no limit is known."""
+    known = [use for use in uses if use.limit is not None]
+    colors = dict(zip(_DASHES, (palette.main, palette.second, palette.third), strict=True))
     if known:
-        axis.set_title(f"Use of the limits over the last {elapsed(line.window_seconds)}, per cent", loc="left")
-        for name in known:
-            used = line.per_minute(series[name]) * (100.0 / float(limits[name]))
-            label = f"{_NAMES[name]} (limit {float(limits[name]):,.0f} a minute)"
-            _steps(axis, line, used, color=colors[name], label=label, linestyle=_DASHES[name])
-        axis.axhline(100.0, color=palette.limit, linewidth=1, linestyle=(0, (8, 4)))
-        axis.annotate("limit", (1.0, 100.0), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=9)
+        axis.set_title("Last minute, in per cent of what the limits allowed", loc="left")
+        for use in known:
+            label = f"{use.words} ({use.limit:,.0f} a minute)"
+            _steps(axis, line, 100.0 * use.share, color=colors[use.name], label=label, linestyle=_DASHES[use.name])
+        axis.set_ylim(0, 135)  # room for the legend above the curves
+        axis.set_yticks(range(0, 101, 25))
+        axis.legend(frameon=False, fontsize=9, loc="upper left")
     else:
-        axis.set_title("Requests per minute (no limits known)", loc="left")
-        _steps(axis, line, line.per_minute(line.requests), color=palette.main, label="requests", is_filled=True)
+        axis.set_title("Requests in the last minute (no limits known)", loc="left")
+        _steps(axis, line, uses[0].used, color=palette.main, label="requests", is_filled=True)
     _finish_time(axis, line)
 
 
@@ -196,7 +195,7 @@ def _in_flight(axis: Axes, line: Timeline, palette: Palette) -> None:
 
 
 def _latency(axis: Axes, data: RunData, palette: Palette) -> None:
-    axis.set_title("Seconds per answered call", loc="left")
+    axis.set_title("Seconds per call", loc="left")
     axis.set_xlabel("seconds")
     found = latency(data)
     if found is None:
@@ -205,18 +204,24 @@ def _latency(axis: Axes, data: RunData, palette: Palette) -> None:
     axis.stairs(found.counts, found.edges, fill=True, color=palette.main, alpha=0.7)
     axis.set_xlim(0, float(found.edges[-1]))
     styles = ((found.p50, "-", palette.third), (found.p90, "--", palette.second), (found.p99, ":", palette.limit))
-    for row, (name, (value, dashes, color)) in enumerate(zip(("p50", "p90", "p99"), styles, strict=True)):
-        axis.axvline(value, color=color, linestyle=dashes, linewidth=1.6)
-        is_right = value > 0.7 * float(found.edges[-1])
-        axis.annotate(
-            f"{name} {elapsed(value)}",
-            (value, 0.96 - 0.09 * row),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4 if is_right else 4, 0),
-            textcoords="offset points",
-            ha="right" if is_right else "left",
-            va="center",
+    for name, (value, dashes, color) in zip(("p50", "p90", "p99"), styles, strict=True):
+        axis.axvline(value, color=color, linestyle=dashes, linewidth=1.6, label=f"{name} {elapsed(value)}")
+    _legend_above(axis)
+
+
+def _legend_above(axis: Axes) -> None:
+    """Name the lines beside the title, where the names cross no line."""
+    names = axis.get_legend_handles_labels()[1]
+    if len(names) > 1:
+        axis.legend(
+            frameon=False,
             fontsize=9,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 0.98),
+            borderaxespad=0.0,
+            ncols=len(names),
+            columnspacing=1.0,
+            handlelength=1.6,
         )
 
 
@@ -245,5 +250,5 @@ def _finish_time(axis: Axes, line: Timeline) -> None:
     length, name = time_unit(line.span_seconds)
     axis.set_xlim(0, line.span_seconds / length)
     axis.set_xlabel(f"time since the start ({name})")
-    if len(axis.get_legend_handles_labels()[0]) > 1:
-        axis.legend(frameon=False, fontsize=9)
+    if axis.get_legend() is None:
+        _legend_above(axis)

@@ -6,7 +6,7 @@ Knows what is shown and in which order; each section is made in ``report_section
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..pricing import PriceList
 from ..store.file import write_private
 from ..text import elapsed, escaped, figure, format_usd, moment, percent
 from . import sections
+from .limit_use import LimitUse, limit_uses
 from .record import RunData
 from .svg import sparkline
 from .timeline import Timeline, timeline
@@ -144,10 +145,10 @@ def _page(data: RunData) -> str:
 
 def _sections(data: RunData, found: Summary, line: Timeline, cache: CacheUse | None, costs: Costs) -> list[str]:
     limits = _limits(data)
-    pages = _charts(data, line, limits) if found.calls else []
+    pages = _charts(data, line) if found.calls else []
     pages.append(sections.waits(waits_by_reason(data), line.pauses, found.seconds))
     pages.append(sections.failures(failure_groups(data), found.calls, found.retries))
-    pages.append(sections.costs(costs, found.cost, found.saved))
+    pages.append(sections.costs(costs, found.cost, found.saved, is_simulated=found.is_simulated))
     if cache is not None:
         pages.append(sections.cache(cache))
     slow = slowest(data)
@@ -157,9 +158,12 @@ def _sections(data: RunData, found: Summary, line: Timeline, cache: CacheUse | N
     return pages
 
 
-def _charts(data: RunData, line: Timeline, limits: dict[str, float]) -> list[str]:
+def _charts(data: RunData, line: Timeline) -> list[str]:
     took = latency(data)
-    charts = [sections.throughput(line), sections.in_flight(line), *sections.usage(line, limits)]
+    charts = [sections.throughput(line), sections.in_flight(line)]
+    uses = limit_uses(data, line)
+    if not data.settings.get("batch") or any(use.limit for use in uses):  # no limit per minute holds for a batch
+        charts += sections.usage(line, uses)
     return [*charts, sections.latencies(took)] if took else charts
 
 
@@ -198,19 +202,18 @@ def _verdict(data: RunData, found: Summary, line: Timeline) -> str:
         return f"Sending was hardly held back ({percent(share)} of the time): the API's own speed set the pace."
     most = waits[0]
     words = f"Sending was held back {percent(share)} of the time, mostly by: {most.reason} ({elapsed(most.seconds)})."
-    return words + _nearest_limit(line, _limits(data))
+    return words + _nearest_limit(limit_uses(data, line))
 
 
-def _nearest_limit(line: Timeline, limits: Mapping[str, float]) -> str:
+def _nearest_limit(uses: Sequence[LimitUse]) -> str:
     """Name the limit of which most was used at one time."""
-    series = {"requests": line.requests, "input": line.input_tokens, "output": line.output_tokens}
-    used = {name: float(line.per_minute(series[name]).max()) / limits[name] for name in series if limits.get(name)}
-    if not used:
+    known = [use for use in uses if use.limit is not None]
+    if not known:
         return ""
-    name = max(used, key=lambda one: used[one])
-    words = "requests" if name == "requests" else f"{name} tokens"
-    share = "used in full" if used[name] > 0.95 else f"at most {percent(used[name])} used"
-    return f" The nearest limit: {words} per minute, {share}."
+    nearest = max(known, key=lambda use: float(use.share.max()))
+    peak = float(nearest.share.max())
+    share = "used in full" if peak > 0.95 else f"at most {percent(peak)} used"
+    return f" The nearest limit: {nearest.words} per minute, {share}."
 
 
 def _limits(data: RunData) -> dict[str, float]:

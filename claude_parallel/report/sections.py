@@ -13,13 +13,14 @@ from typing import Any
 
 from ..progress.waits import OUTAGES, meaning_of
 from ..text import compact, elapsed, escaped, figure, format_usd, local_time, percent
-from .record import FloatArray
+from .limit_use import LimitUse
 from .svg import Line, Mark, Shade, histogram, time_chart
 from .timeline import Pause, Timeline
 from .token_costs import CacheUse, Costs
 from .totals import FailureGroup, Latency, SlowRow, WaitPart
 
-_BURST = " (a rested account may send one more minute's worth at once, so a run can begin above it)"
+_FAR_BELOW = 0.2
+"""Where less than this share was used at any time, what was allowed would press the curve to the ground."""
 _EXAMPLE_LETTERS = 160
 
 
@@ -77,13 +78,9 @@ def in_flight(line: Timeline) -> str:
     return section("Calls in flight", chart, f"{figure(mean)} on average, {line.peak_in_flight:,} at most")
 
 
-def usage(line: Timeline, limits: Mapping[str, float]) -> list[str]:
-    """Requests, input and output tokens per minute against their limits, one card each."""
-    return [
-        _against_limit(line, line.requests, "Requests per minute", limits.get("requests")),
-        _against_limit(line, line.input_tokens, "Input tokens per minute", limits.get("input")),
-        _against_limit(line, line.output_tokens, "Output tokens per minute", limits.get("output")),
-    ]
+def usage(line: Timeline, uses: Sequence[LimitUse]) -> list[str]:
+    """Requests, input and output tokens of the last minute against what their limits allowed, one card each."""
+    return [_against_limit(line, use) for use in uses]
 
 
 def latencies(found: Latency) -> str:
@@ -99,7 +96,7 @@ def latencies(found: Latency) -> str:
     return section("Seconds per answered call", chart, f"the longest took {elapsed(found.longest)}{rest}")
 
 
-def costs(found: Costs, paid: Decimal, saved: Decimal) -> str:
+def costs(found: Costs, paid: Decimal, saved: Decimal, *, is_simulated: bool) -> str:
     """Dollars by kind of token."""
     rows: list[list[str | Gauge]] = [
         [
@@ -113,7 +110,7 @@ def costs(found: Costs, paid: Decimal, saved: Decimal) -> str:
     ]
     if found.other:
         rows.append(["beyond tokens", "", format_usd(found.other), _share_text(found.other, paid), Gauge(0)])
-    notes = [f"{format_usd(paid)} paid"]
+    notes = [f"{format_usd(paid)} {'simulated' if is_simulated else 'paid'}"]
     notes += [f"{format_usd(saved)} saved by the journal"] if saved else []
     notes += [f"{found.unpriced:,} answers of a model without a known price are not counted"] if found.unpriced else []
     body = table(("Tokens", "Number", "Cost", "Share", ""), rows, ("name", "number", "number", "number", "gauge"))
@@ -184,18 +181,20 @@ def settings(found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
     """What was set, and the limits that the API told."""
     rows = [[name, _value(value)] for name, value in found.items()]
     rows += [[f"limit: {name}", f"{limit:,.0f} per minute"] for name, limit in limits.items()]
-    return section("Settings", table(("Name", "Value"), rows, ("name", "code")), "prompts and keys are not kept")
+    body = table(("Name", "Value"), rows, ("name", "code"))
+    return section("Settings", body, "prompts and keys are not kept", is_wide=True)
 
 
-def _against_limit(line: Timeline, amounts: FloatArray, title: str, limit: float | None) -> str:
-    rates, window = line.per_minute(amounts), line.window_seconds
-    over = "sum of the last 60 s" if window == 60.0 else f"rate over the last {elapsed(window)}"
-    note = f"{over}; {compact(line.mean_per_minute(amounts))} a minute on average"
-    if limit:
-        note += f", limit {compact(limit)}"
-        note += _BURST if float(rates.max()) > limit * 1.02 else ""
-    lines = [Line(over, rates.tolist())]
-    chart = time_chart(line.edges.tolist(), lines, title=f"{title} over time", unit="", limit=limit)
+def _against_limit(line: Timeline, use: LimitUse) -> str:
+    title = f"{use.words.capitalize()} in the last minute"
+    lines = [Line("used", use.used.tolist())]
+    note = "summed over 60 s, or since the start"
+    if use.limit is not None and use.allowed is not None:
+        peak = float(use.share.max())
+        note = f"limit {compact(use.limit)} a minute; at most {percent(peak)} of what it allowed was used"
+        if peak >= _FAR_BELOW:
+            lines.append(Line("allowed", use.allowed.tolist(), "second"))
+    chart = time_chart(line.edges.tolist(), lines, title=f"{title} over time", unit="")
     return section(title, chart, note)
 
 

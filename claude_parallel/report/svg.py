@@ -15,8 +15,6 @@ from ..text import compact, elapsed, escaped, figure, time_unit
 
 WIDTH, HEIGHT = 520.0, 220.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 26.0, 24.0
-_FAR_ABOVE = 4.0
-"""A limit more than so many times above the highest value would press the line to the ground: it is only named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,6 @@ def time_chart(
     *,
     title: str,
     unit: str,
-    limit: float | None = None,
     shades: Sequence[Shade] = (),
 ) -> str:
     """Return a chart of rates over time.
@@ -83,19 +80,14 @@ def time_chart(
         What it shows, for screen readers.
     unit : str
         Stands behind each number in the tooltips.
-    limit : float, optional
-        A dashed line across.
     shades : sequence of Shade
         Times that stand out, such as pauses.
     """
     highest = max((value for line in lines for value in line.values), default=0.0)
-    is_drawn = limit is not None and 0 < limit <= _FAR_ABOVE * highest
-    ticks = nice_ticks(max(highest, limit or 0.0) if is_drawn else highest)
+    ticks = nice_ticks(highest)
     plane = _Plane(edges[-1], max(ticks[-1], highest * 1.02))
     parts = [_y_axis(plane, ticks), _time_axis(plane), *(_shade(plane, shade) for shade in shades)]
     parts += [_line(plane, edges, line, is_filled=line is lines[0]) for line in lines]
-    if limit:
-        parts.append(_limit(plane, limit, is_drawn=is_drawn))
     parts += [_legend(lines, has_shades=bool(shades)), _tooltips(plane, edges, lines, unit)]
     return _svg(title, parts)
 
@@ -108,7 +100,7 @@ def histogram(edges: Sequence[float], counts: Sequence[float], marks: Sequence[M
     edges, counts : sequence of float
         Bins and how many lie in each; the first edge is 0.
     marks : sequence of Mark
-        At most three; each has its label on a line of its own.
+        At most three; their labels stand above the picture, where they cross no line.
     title, unit : str
         As in :func:`time_chart`.
     """
@@ -123,7 +115,8 @@ def histogram(edges: Sequence[float], counts: Sequence[float], marks: Sequence[M
             f'<rect class="bin" x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(plane.y(0) - y)}">'
             f"<title>{escaped(label)}</title></rect>"
         )
-    parts += [_mark(plane, mark, row) for row, mark in enumerate(marks)]
+    parts += [_mark(plane, mark) for mark in marks]
+    parts.append(_entries([(mark.label, f"mark {mark.style}") for mark in marks])[0])
     return _svg(title, parts)
 
 
@@ -195,16 +188,6 @@ def _line(plane: _Plane, edges: Sequence[float], line: Line, *, is_filled: bool)
     return f'{area}<path class="line {line.style}" d="{path}"/>'
 
 
-def _limit(plane: _Plane, limit: float, *, is_drawn: bool) -> str:
-    text = f"limit {compact(limit)}"
-    if not is_drawn:
-        return _label(WIDTH - _RIGHT, _TOP - 10, f"↑ {text}, far above", "end", "limit")
-    y = plane.y(limit)
-    return f'<path class="limit" d="M{_n(_LEFT)} {_n(y)}H{_n(WIDTH - _RIGHT)}"/>' + _label(
-        WIDTH - _RIGHT, y - 5, text, "end", "limit"
-    )
-
-
 def _shade(plane: _Plane, shade: Shade) -> str:
     x = plane.x(shade.started)
     width = max(1.0, plane.x(shade.ended) - x)
@@ -217,15 +200,21 @@ def _shade(plane: _Plane, shade: Shade) -> str:
 def _legend(lines: Sequence[Line], *, has_shades: bool) -> str:
     """Name the lines above the picture, each with a sample of its dashes; a single line needs no name."""
     entries = [(line.label, f"line {line.style}") for line in lines] if len(lines) > 1 or has_shades else []
+    named, x = _entries(entries)
+    if not has_shades:
+        return named
+    sample = f'<rect class="pause" x="{_n(x)}" y="{_n(_TOP - 19)}" width="22" height="10"/>'
+    return named + sample + _label(x + 27, _TOP - 10, "paused", "start", "")
+
+
+def _entries(entries: Sequence[tuple[str, str]]) -> tuple[str, float]:
+    """Return names with samples of their dashes in a line above the picture, and where the next one may stand."""
     parts, x = [], _LEFT
     for text, style in entries:
         parts.append(f'<path class="{style}" d="M{_n(x)} {_n(_TOP - 14)}h22"/>')
-        parts.append(_label(x + 27, _TOP - 10, text, "start", ""))
+        parts.append(_label(x + 27, _TOP - 10, text, "start", style.split()[-1]))
         x += 27 + 6.6 * len(text) + 14
-    if has_shades:
-        parts.append(f'<rect class="pause" x="{_n(x)}" y="{_n(_TOP - 19)}" width="22" height="10"/>')
-        parts.append(_label(x + 27, _TOP - 10, "paused", "start", ""))
-    return "".join(parts)
+    return "".join(parts), x
 
 
 def _tooltips(plane: _Plane, edges: Sequence[float], lines: Sequence[Line], unit: str) -> str:
@@ -241,11 +230,8 @@ def _tooltips(plane: _Plane, edges: Sequence[float], lines: Sequence[Line], unit
     return "".join(parts)
 
 
-def _mark(plane: _Plane, mark: Mark, row: int) -> str:
-    x, y = plane.x(mark.value), 11.0 + 14.0 * row
-    is_right = x > WIDTH * 0.7
-    label = _label(x - 5 if is_right else x + 5, y + 4, mark.label, "end" if is_right else "start", mark.style)
-    return f'<path class="mark {mark.style}" d="M{_n(x)} {_n(y - 6)}V{_n(plane.y(0))}"/>{label}'
+def _mark(plane: _Plane, mark: Mark) -> str:
+    return f'<path class="mark {mark.style}" d="M{_n(plane.x(mark.value))} {_n(_TOP)}V{_n(plane.y(0))}"/>'
 
 
 def _label(x: float, y: float, text: str, anchor: str, style: str) -> str:

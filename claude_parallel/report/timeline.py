@@ -81,24 +81,12 @@ class Timeline:
         """Return a rate per second in each bin."""
         return amounts / self.bin_seconds
 
-    @property
-    def window_seconds(self) -> float:
-        """Length of the window of :meth:`per_minute`: a minute, and in a run shorter than that a sixth of the run."""
-        return 60.0 if self.span_seconds >= 60.0 else self.span_seconds / 6.0
-
-    def per_minute(self, amounts: FloatArray) -> FloatArray:
-        """Return the rate per minute over the window before the end of each bin.
-
-        Where the window is a minute, this is the sum of the last 60 seconds, which a limit per minute is about.
-        """
+    def last_minute(self, amounts: FloatArray) -> FloatArray:
+        """Return the sum over the 60 seconds before the end of each bin, or since the start where that is less."""
         until = np.concatenate([[0.0], np.cumsum(amounts)])
-        before: FloatArray = np.interp(self.edges[1:] - self.window_seconds, self.edges, until)
-        rates: FloatArray = np.maximum(until[1:] - before, 0.0) * (60.0 / self.window_seconds)
-        return rates
-
-    def mean_per_minute(self, amounts: FloatArray) -> float:
-        """Return the rate per minute over the whole run."""
-        return float(amounts.sum()) * 60.0 / self.span_seconds
+        before: FloatArray = np.interp(self.edges[1:] - 60.0, self.edges, until)
+        sums: FloatArray = np.maximum(until[1:] - before, 0.0)
+        return sums
 
     @property
     def in_flight(self) -> FloatArray:

@@ -68,9 +68,9 @@ class Lab:
         self._url = url
         self._token = token
 
-    def notebook(self, browser: Browser, name: str) -> NotebookPage:
-        """Open a notebook of the folder in a fresh page; returns when its kernel is ready."""
-        page = browser.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=2)
+    def notebook(self, browser: Browser, name: str, width: int = 1000) -> NotebookPage:
+        """Open a notebook of the folder in a fresh page of this width; returns when its kernel is ready."""
+        page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=2)
         page.goto(f"{self._url}/lab/tree/{name}?token={self._token}&reset")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=START_SECONDS * 1000)
         page.wait_for_function(IS_IDLE, timeout=START_SECONDS * 1000)
@@ -144,6 +144,10 @@ class NotebookPage:
         self.page.screenshot(
             path=path, clip={"x": left, "y": top, "width": right - left, "height": min(bottom, 900) - top}
         )
+
+    def save(self) -> None:
+        """Save the notebook, and wait until that is done."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
 
     def close(self) -> None:
         """End the kernel and close the page."""

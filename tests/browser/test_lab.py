@@ -1,20 +1,14 @@
-"""The bar and the stop button in JupyterLab.
-
-With CLAUDE_PARALLEL_SCREENSHOTS set, the picture of a running map for the README is taken anew.
-"""
+"""The bar and the stop button in JupyterLab."""
 
 from __future__ import annotations
 
 import csv
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.kernels.world import ROOT
 
 from .lab import Lab, NotebookPage, write_notebook
 
@@ -22,8 +16,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
 
 VERDICTS = (
     "Stopped working after {} days.",
@@ -66,8 +58,6 @@ def test_the_bar_moves_and_ends_full(notebook: NotebookPage) -> None:
     """The widget bar is seen in the middle of a run and at 100 %, and the frame follows."""
     notebook.run_all()
     middle = notebook.wait_until_bar_has(45.0)
-    if TAKES_PICTURES:
-        notebook.screenshot(ROOT / "docs" / "images" / "running.png", cells=3)
     notebook.wait_for_text("rows: 200 answered: 200")
     end = notebook.wait_until_bar_has(100.0)
 

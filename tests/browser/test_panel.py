@@ -25,13 +25,11 @@ TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
 
 START = """import pandas as pd
 import claude_parallel as cp
-from claude_parallel.background.job import Job
-from claude_parallel.frames.frame_map import FrameMap
 
 sim = cp.simulator(latency_seconds=0.6).start()
 reviews = pd.DataFrame({"review": [f"It lasted for {number} days." for number in range(300)]})"""
 
-SUBMIT = """job = Job(FrameMap(reviews, "Classify the tone: {review}", "response", {"max_concurrency": 20}))"""
+SUBMIT = """job = reviews.claude.submit("Classify the tone: {review}", max_concurrency=20)"""
 
 WAIT = """out = job.result()
 print(f"{job.status().state}, rows: {len(out)} answered: {out.response.notna().sum()}.")"""

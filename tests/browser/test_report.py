@@ -14,13 +14,22 @@ import pytest
 
 import claude_parallel as cp
 from claude_parallel.report.run import run_of
+from tests.kernels.world import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, FloatRect
 
 pytestmark = pytest.mark.browser
 
 TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
+
+
+FREE_BESIDE_TILES = """() => {
+    const tiles = [...document.querySelectorAll('.tile')].map(tile => tile.getBoundingClientRect());
+    const right = document.querySelector('.tiles').getBoundingClientRect().right;
+    return tiles.filter((tile, at) => !tiles[at + 1] || tiles[at + 1].top > tile.top).map(tile => right - tile.right);
+}"""
+"""How many pixels are free beside the last tile of each row."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +49,7 @@ def make_report(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, 420])
+@pytest.mark.parametrize("width", [1200, 390])
 def test_the_report_opens_offline_and_fits(
     browser: Browser, report: Path, scheme: Literal["light", "dark"], width: int
 ) -> None:
@@ -54,10 +63,21 @@ def test_the_report_opens_offline_and_fits(
     page.goto(report.as_uri())
     text = page.inner_text("body")
     overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+    gaps = page.evaluate(FREE_BESIDE_TILES)
+    hidden = page.evaluate(
+        "() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+    )
+    broken = page.evaluate("() => [...document.querySelectorAll('td')].filter(one => one.clientWidth < 30).length")
+    if TAKES_PICTURES and (width, scheme) == (1200, "light"):
+        clip: FloatRect = {"x": 0, "y": 0, "width": 1200, "height": 900}
+        page.screenshot(path=ROOT / "docs" / "images" / "report.png", clip=clip)
     page.close()
 
     assert complaints == []
     assert asked == [report.as_uri()]
     assert overflow <= 0
+    assert max(gaps) < 2, "tiles fill their rows"
+    assert (hidden > 0) == (width < 500), "wide tables scroll on a phone, and there only"
+    assert broken == 0, "no column is so narrow that words break into letters"
     assert "400" in text
     assert "overloaded" in text

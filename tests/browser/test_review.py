@@ -22,8 +22,10 @@ TAKES_PICTURES = bool(os.environ.get("CLAUDE_PARALLEL_SCREENSHOTS"))
 FRAME = """import pandas as pd
 import claude_parallel as cp
 
-out = pd.DataFrame({"review": [f"It lasted for {number} days, costs $5 or $6." for number in range(40)],
-                    "label": pd.Categorical(["good", "bad"] * 20)})"""
+out = pd.DataFrame({
+    "review": [f"It lasted for {n} days, costs $5 or $6." for n in range(40)],
+    "label": pd.Categorical(["good", "bad"] * 20),
+})"""
 
 REVIEW = """review = out.claude.review(rows=5, column="label", show="review")"""
 

@@ -111,9 +111,9 @@ def test_the_report_holds_what_was_promised(tmp_path: Path) -> None:
     for words in (
         "Answers per second",
         "Calls in flight",
-        "Requests per minute",
-        "Input tokens per minute",
-        "Output tokens per minute",
+        "Requests in the last minute",
+        "Input tokens in the last minute",
+        "Output tokens in the last minute",
         "limit 1k",
         "Seconds per answered call",
         "p99",
