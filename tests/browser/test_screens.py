@@ -38,7 +38,7 @@ fields = {
 MAP = """with cp.simulator(latency_seconds=1):  # leave this line out for Claude
     out = tickets.claude.map("Read this ticket: {text}", schema=fields)"""
 
-SHOW = """out[["text", "topic", "urgency", "reason"]].head(4)"""
+SHOW = """out[["text", "topic", "urgency", "reason"]].head(3)"""
 
 REPRS = """from IPython.display import HTML, display
 display(HTML("<p class='control'>The control: $5 and $6.</p>"))
