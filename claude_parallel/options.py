@@ -192,15 +192,11 @@ def shows_options(function: F) -> F:
     """Let a function's signature show every option in the place of ``**options``: for ``?``, Tab and Shift-Tab."""
     signature = inspect.signature(function)
     named = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    # Annotations as they are written: a ForwardRef shows its module, which nobody reads a signature for.
+    texts = {name: str(getattr(one, "__forward_arg__", one)) for name, one in MapOptions.__annotations__.items()}
     options = [
-        # As it is written: a ForwardRef shows its module, which nobody reads a signature for.
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=str(getattr(annotation, "__forward_arg__", annotation)),
-        )
-        for name, annotation in MapOptions.__annotations__.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text)
+        for name, text in texts.items()
         if name not in signature.parameters
     ]
     function.__signature__ = signature.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
