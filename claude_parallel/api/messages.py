@@ -230,6 +230,7 @@ class WireSender:
 def read_exception(error: Exception) -> Failure:
     """Return the failure that an exception of either way stands for; a programming error is raised again."""
     import anthropic
+    import httpx2
 
     on_the_wire = read_wire_error(error)
     if on_the_wire is not None:
@@ -246,6 +247,8 @@ def read_exception(error: Exception) -> Failure:
         if isinstance(cause, UnicodeError):
             return Failure(kind="invalid", message=f"the text cannot be encoded: {cause}")
         return connection_failed(_name_of(cause), perhaps_billed=not _never_left(cause))
+    if isinstance(error, httpx2.TimeoutException):  # while a stream was read, which the SDK does not watch over
+        return Failure(kind="timeout", message="no answer in time", perhaps_billed=not _never_left(error))
     if type(error).__module__.startswith("httpx2"):  # what cannot be unpacked, on the wire
         return connection_failed(_name_of(error), perhaps_billed=True)
     if isinstance(error, UnicodeError | ValueError):

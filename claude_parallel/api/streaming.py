@@ -18,6 +18,9 @@ from .responses import UnreadableJson, parse_json, read_batch_error, read_limits
 _PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 """Deltas that come in pieces, and the field that holds one."""
 
+_STOPS = ("stop_reason", "stop_sequence", "stop_details")
+"""Fields of the end that may well be null; any other field that is null is not there."""
+
 
 def is_stream(headers: Mapping[str, str]) -> bool:
     """Say whether a response is a stream of events; whoever does not know how to stream sends JSON instead."""
@@ -115,6 +118,5 @@ class MessageStream:
 
     def _conclude(self, delta: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
         """Take the end's own fields; its counts are totals, and what it does not name stands as it was at the start."""
-        self._message |= {name: delta.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")}
-        self._message |= {name: value for name, value in delta.items() if value is not None}
+        self._message |= {name: value for name, value in delta.items() if value is not None or name in _STOPS}
         self._message["usage"] |= {name: value for name, value in usage.items() if value is not None}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import anthropic
 import pytest
 
 from claude_parallel.api.account import open_account
@@ -14,6 +16,7 @@ from claude_parallel.api.messages import MessagesTransport
 from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
+from claude_parallel.simulation.streaming import first_event, later_events
 
 from ..nasty.server import NastyServer, Saying, good, nasty_server
 
@@ -26,12 +29,14 @@ Way = Literal["auto", "sdk"]
 ways = pytest.mark.parametrize("way", ["auto", "sdk"])
 
 
-def call(url: str, way: Way, *, streamed: bool = True, timeout: float = 10.0) -> tuple[Reply | Failure, list[float]]:
+def call(
+    url: str, way: Way, *, streamed: bool = True, timeout: float = 10.0, client: Any = None
+) -> tuple[Reply | Failure, list[float]]:
     """Send one request; return its result, and what share of its time had passed when its answer began."""
     begun: list[float] = []
 
     async def main() -> Reply | Failure:
-        account = open_account(None, api_key="sk-any", base_url=url)
+        account = open_account(client, api_key=None if client else "sk-any", base_url=None if client else url)
         transport = MessagesTransport(account, max_connections=2, timeout_seconds=timeout, wire=way)
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -114,3 +119,43 @@ def test_a_stream_that_falls_silent_is_a_timeout(way: Way) -> None:
         result, begun = call(api.url, way, timeout=0.6)
     assert isinstance(result, Failure)
     assert (result.kind, result.perhaps_billed, len(begun)) == ("timeout", True, 1)
+
+
+@ways
+def test_a_stream_that_comes_packed_is_unpacked(way: Way) -> None:
+    """Some gateways pack whatever they pass on, though nobody asked for it."""
+    message = json.loads(good("packed").raw)
+    events = (first_event(message) + "".join(later_events(message))).encode()
+    headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+    with nasty_server({}) as api:
+        api.saying_to = lambda _body: Saying(gzip.compress(events), headers=headers)  # type: ignore[method-assign]
+        result, begun = call(api.url, way)
+    assert isinstance(result, Reply)
+    assert (result.message, len(begun)) == (message, 1)
+
+
+@ways
+def test_a_stream_of_nothing_may_have_been_billed(way: Way) -> None:
+    """A 200 that says nothing is an answer that was lost."""
+    headers = {"content-type": "text/event-stream"}
+    with nasty_server({}) as api:
+        api.saying_to = lambda _body: Saying("event: ping\n\n", headers=headers)  # type: ignore[method-assign]
+        result, begun = call(api.url, way)
+    assert isinstance(result, Failure)
+    assert (result.kind, result.perhaps_billed, begun) == ("server", True, [])
+
+
+def test_middleware_of_the_users_client_sees_the_streamed_call_as_well() -> None:
+    """It goes through the SDK, and its answer is the Message."""
+    seen: list[bool] = []
+
+    async def watch(request: Any, call_next: Any) -> Any:
+        seen.append(bool(request.json.get("stream")))
+        return await call_next(request)
+
+    profile = Profile(latency_seconds=0.05, seconds_per_output_token=0.002, output_tokens=200)
+    with SimulatorServer(profile) as api:
+        client = anthropic.AsyncAnthropic(api_key="sk-any", base_url=api.url, middleware=[watch])
+        result, begun = call(api.url, "auto", client=client)
+    assert isinstance(result, Reply)
+    assert (seen, len(begun)) == ([True], 1)

@@ -19,7 +19,7 @@ from claude_parallel.errors import InputError, RunStopped
 from claude_parallel.pricing import PriceList
 from claude_parallel.prompt.request import build, share
 from claude_parallel.simulation.ledger import Ledger
-from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.profile import Profile, tier_limits
 
 from ..worlds import frame_of, world
 
@@ -169,6 +169,20 @@ def test_nearly_all_of_the_cap_is_used_when_rows_are_small_against_it(
     )
     assert out["response_error"].notna().any(), "the cap was not reached, so this case says nothing"
     assert cap * Decimal("0.96") <= billed(account.brain.ledger) <= cap
+
+
+@pytest.mark.parametrize(("cap", "is_tight"), [(None, False), (0.4, False), (0.1, True)])
+def test_a_cached_prefix_and_100_in_flight(cap: float | None, is_tight: bool) -> None:
+    """A cap into which 100 worst cases fit slows nothing down; one that ends the run is used to 96 %."""
+    account = world(Profile(latency_seconds=2.0, output_tokens=100, limits=tier_limits("scale")))
+    system = "A rule that everybody shares. " * 800
+    out = account.map(frame_of(1_500), "Say {t}", system=system, max_tokens=200, budget=cap, max_concurrency=100)
+    assert account.brain.ledger.max_in_flight == 100
+    if is_tight:
+        assert out["response_error"].notna().any()
+        assert Decimal("0.096") <= billed(account.brain.ledger) <= Decimal("0.1")
+    else:
+        assert account.clock.seconds < 36
 
 
 def _bound(prompt: str, max_tokens: int) -> Decimal:
