@@ -28,6 +28,9 @@ _COUNTED_FIELDS = frozenset(
 )
 """What the counting endpoint takes of a Messages body. Source: the SDK's MessageCountTokensParams, 2.12."""
 
+_CANNOT_STREAM = frozenset((400, 404, 405, 415, 422, 501))
+"""Statuses with which a server may refuse to stream; what else they mean, the plain call is told for nothing."""
+
 
 class _Sender(Protocol):
     """One of the two ways to the API."""
@@ -94,7 +97,7 @@ class MessagesTransport:
             return stream.result(result.headers)
         else:
             answer = read_response(*result)
-        if isinstance(answer, Failure) and answer.kind == "invalid":
+        if isinstance(answer, Failure) and answer.status in _CANNOT_STREAM:
             return await self.send(body)
         return answer
 

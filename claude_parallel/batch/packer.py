@@ -179,15 +179,19 @@ class Packer:
 
     def _say_what_fits(self, worst: Decimal) -> None:
         budget, rows = self.run.accounting.budget, len(self.fresh)
-        fits, _share = budget.afford(rows, worst / rows)
-        words = f"{fits:,} of {rows:,} rows" if fits * worst / rows <= budget.room or budget.answers else "no row"
-        warnings.warn(
-            f"budget={budget.cap:f}: {words} can go at once, since each may use all its max_tokens (the worst case of "
-            f"all is {format_usd(worst)}); the rest goes as soon as their real cost is known. A lower max_tokens= lets "
-            "more go at once",
-            UserWarning,
-            stacklevel=2,
-        )
+        fits, share = budget.afford(rows, worst / rows)
+        if fits * share * worst / rows > budget.room:
+            words = (
+                f"not even one row is sent, since it could cost {format_usd(worst / rows)} with all its max_tokens; "
+                "pass a lower max_tokens= or a higher budget="
+            )
+        else:
+            words = (
+                f"{fits:,} of {rows:,} rows can go at once, since each may use all its max_tokens (the worst case of "
+                f"all is {format_usd(worst)}); the rest goes as soon as their real cost is known. A lower max_tokens= "
+                "lets more go at once"
+            )
+        warnings.warn(f"budget={budget.cap:f}: {words}", UserWarning, stacklevel=2)
 
     def _afford(self) -> int:
         """Return how many requests the budget covers at once, and set what is reserved of each."""

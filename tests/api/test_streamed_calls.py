@@ -97,13 +97,15 @@ def test_a_server_that_does_not_stream_answers_all_the_same(way: Way) -> None:
 
 
 @ways
-def test_a_server_that_refuses_to_stream_is_asked_plainly(way: Way) -> None:
+@pytest.mark.parametrize("status", [400, 404, 501])
+def test_a_server_that_refuses_to_stream_is_asked_plainly(way: Way, status: int) -> None:
     """A refusal costs nothing, and the row is answered."""
 
     class Plain(NastyServer):
         def saying_to(self, body: Mapping[str, Any]) -> Saying:
             error = {"type": "invalid_request_error", "message": "stream: Extra inputs are not permitted"}
-            return Saying(json.dumps({"type": "error", "error": error}), status=400) if "stream" in body else good()
+            refusal = Saying(json.dumps({"type": "error", "error": error}), status=status)
+            return refusal if "stream" in body else good()
 
     with nasty_server({}) as api:
         api.saying_to = Plain.saying_to.__get__(api)  # type: ignore[method-assign]

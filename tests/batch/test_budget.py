@@ -144,3 +144,14 @@ def test_answers_in_the_journal_tell_the_real_cost_before_the_first_batch(tmp_pa
     world.wrap = counting(sent)
     world.map(frame_of(1_000), max_tokens=2_500, journal=path, budget=0.02)
     assert sent[0] > 300
+
+
+def test_a_cap_below_one_worst_case_sends_nothing_and_says_why() -> None:
+    """Not a word of what goes later: nothing will."""
+    world = batch_world(CHEAP)
+    with pytest.warns(
+        UserWarning, match=r"budget=0\.0001: not even one row is sent.*\$0\.000\d+ with all its max_tokens"
+    ):
+        out = world.map(frame_of(20), max_tokens=2_500, budget=0.0001)
+    assert out["response_error"].str.startswith("budget: ").all()
+    assert world.brain.ledger.batch_rows == 0
