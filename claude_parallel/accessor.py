@@ -462,11 +462,26 @@ class ClaudeFrame:
         >>> len(few)
         5
         """
-        from .trust.preview import preview_frame
+        from .trust.preview import Preview
 
-        return preview_frame(
-            self._frame, prompt, rows=rows, by=by, seed=seed, out=out, estimate=estimate, options=options
-        )
+        preview = Preview(self._frame, prompt, rows=rows, by=by, seed=seed, out=out, options=options)
+        return preview.estimate() if estimate else preview.run()
+
+    @shows_options
+    async def apreview(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        rows: int = 20,
+        by: str | None = None,
+        seed: int = 0,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Do what :meth:`preview` does on the caller's own event loop: ``few = await df.claude.apreview(...)``."""
+        from .trust.preview import Preview
+
+        return await Preview(self._frame, prompt, rows=rows, by=by, seed=seed, out=out, options=options).arun()
 
     @shows_options
     def compare(
@@ -536,9 +551,9 @@ class ClaudeFrame:
         >>> t.table.index.tolist()
         ['haiku', 'opus']
         """
-        from .trust.compare import compare_frame
+        from .trust.compare import Comparing
 
-        return compare_frame(
+        comparing = Comparing(
             self._frame,
             prompt,
             variants,
@@ -550,10 +565,47 @@ class ClaudeFrame:
             judge=judge,
             holdout=holdout,
             seed=seed,
-            estimate=estimate,
             out=out,
             options=options,
         )
+        return comparing.estimates() if estimate else comparing.run()
+
+    @shows_options
+    async def acompare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        by: str | None = None,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Do what :meth:`compare` does on the caller's own event loop: ``t = await df.claude.acompare(...)``."""
+        from .trust.compare import Comparing
+
+        comparing = Comparing(
+            self._frame,
+            prompt,
+            variants,
+            rows=rows,
+            by=by,
+            labels=labels,
+            gold=gold,
+            column=column,
+            judge=judge,
+            holdout=holdout,
+            seed=seed,
+            out=out,
+            options=options,
+        )
+        return await comparing.arun()
 
     def review(
         self,

@@ -5,11 +5,13 @@ Documentation and delegation, as in ``accessor``, where every option is explaine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
+from .errors import InputError
 from .options import MapOptions, shows_options
 from .prompt.template import PromptFunction
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .forecast.estimate import Estimate
     from .frames.tasks import Labels
     from .report.run import Run
+    from .trust.audit import Audit
+    from .trust.review import Review
 
 
 class ClaudeSeries:
@@ -161,20 +165,148 @@ class ClaudeSeries:
 
         return Job(FrameMap(self._series, prompt, out, options), panel=panel)
 
-    def preview(self, prompt: str | PromptFunction, *, rows: int = 20, seed: int = 0, **options: Any) -> Any:
+    @shows_options
+    def preview(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        rows: int = 20,
+        seed: int = 0,
+        out: str = "response",
+        estimate: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> Any:
         """Map a few random values first, and see what all would cost and take; see :meth:`ClaudeFrame.preview`."""
-        from .trust.preview import preview_frame
+        from .trust.preview import Preview
 
-        out, estimate = options.pop("out", "response"), options.pop("estimate", False)
-        return preview_frame(self._series, prompt, rows=rows, seed=seed, out=out, estimate=estimate, options=options)
+        preview = Preview(self._series, prompt, rows=rows, seed=seed, out=out, options=options)
+        return preview.estimate() if estimate else preview.run()
 
-    def compare(self, prompt: str | PromptFunction, variants: Mapping[str, Mapping[str, Any]], **options: Any) -> Any:
+    @shows_options
+    async def apreview(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        rows: int = 20,
+        seed: int = 0,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Do what :meth:`preview` does on the caller's own event loop."""
+        from .trust.preview import Preview
+
+        return await Preview(self._series, prompt, rows=rows, seed=seed, out=out, options=options).arun()
+
+    @shows_options
+    def compare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        estimate: bool = False,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
         """Try several prompts, models or options on the same random values; see :meth:`ClaudeFrame.compare`."""
-        from .trust.compare import compare_frame
+        from .trust.compare import Comparing
 
-        own = ("rows", "labels", "gold", "column", "judge", "holdout", "seed", "estimate", "out")
-        chosen = {name: options.pop(name) for name in own if name in options}
-        return compare_frame(self._series, prompt, variants, options=options, **chosen)
+        comparing = Comparing(
+            self._series,
+            prompt,
+            variants,
+            rows=rows,
+            labels=labels,
+            gold=gold,
+            column=column,
+            judge=judge,
+            holdout=holdout,
+            seed=seed,
+            out=out,
+            options=options,
+        )
+        return comparing.estimates() if estimate else comparing.run()
+
+    @shows_options
+    async def acompare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Do what :meth:`compare` does on the caller's own event loop."""
+        from .trust.compare import Comparing
+
+        comparing = Comparing(
+            self._series,
+            prompt,
+            variants,
+            rows=rows,
+            labels=labels,
+            gold=gold,
+            column=column,
+            judge=judge,
+            holdout=holdout,
+            seed=seed,
+            out=out,
+            options=options,
+        )
+        return await comparing.arun()
+
+    def review(
+        self,
+        rows: int = 100,
+        *,
+        by: str | None = None,
+        blind: bool = False,
+        seed: int = 0,
+        journal: bool | str | Path = True,
+    ) -> Review:
+        """Label a random sample of these answers by hand; see :meth:`ClaudeFrame.review`.
+
+        Raises
+        ------
+        InputError
+            When the values that were asked are not known any more (after 20 other maps, or a restart): review a frame.
+        """
+        from .frames.retry import with_values
+        from .trust.review import review_frame
+
+        frame, value = with_values(self._series)
+        if value is None:
+            raise InputError("the values that were asked are not known any more; put values and answers into a frame")
+        answers = str(frame.columns[-1])
+        return review_frame(frame, rows, column=answers, by=by, show=value, blind=blind, seed=seed, journal=journal)
+
+    def audit(self, gold: Any, *, weights: Any = None) -> Audit:
+        """Say how far these answers can be believed; see :meth:`ClaudeFrame.audit`.
+
+        Parameters
+        ----------
+        gold : Series or review
+            The truth of some rows, on (some of) the index.
+        weights : Series or sequence, optional
+            As in :meth:`ClaudeFrame.audit`.
+        """
+        from .trust.audit import audit_frame
+
+        name = str(self._series.name or "response")
+        return audit_frame(self._series.to_frame(name), gold, name, weights)
 
     @shows_options
     async def amap(

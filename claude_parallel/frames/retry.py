@@ -89,6 +89,23 @@ def retry_series(
     return result
 
 
+def with_values(series: pd.Series[Any]) -> tuple[pd.DataFrame, str | None]:
+    """Return a frame of the values that were asked and their answers, and the name of the values' column.
+
+    Only the answers, and None, where the values are not known any more.
+    """
+    answers = str(series.name or "response")
+    ids = answer_runs(series)
+    call = call_of(ids[0]) if ids else None
+    if call is None or call.given is None:
+        return series.to_frame(answers), None
+    given = call.given
+    value = str(given.name or "value")
+    value = f"{value}_asked" if value == answers else value
+    places = places_of(series, call, len(given))
+    return pd.DataFrame({value: given.array[places], answers: series.array}, index=series.index), value
+
+
 def _good(masks: list[Mask]) -> frozenset[int]:
     """Return the positions, among the rows asked again, of the samples that are to stay as they are."""
     chosen = np.logical_or.reduce(masks)

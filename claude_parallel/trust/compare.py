@@ -17,62 +17,118 @@ from ..forecast.estimate import estimate_frame
 from ..statistics.intervals import FloatArray
 from .comparison import Comparison
 from .drawing import draw_rows
-from .judge import judged
+from .judge import Judging, judge_of
 from .scores import MEASURES, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
 from .subjects import find_gold
-from .variants import Tried, Variant, make_variants, try_together
+from .variants import Trial, Tried, Variant, make_variants
 
 MANY_VARIANTS = 4
 """From so many variants on, the best of them owes something to luck: with five equal ones, about one standard error."""
 
 
-def compare_frame(
-    frame: Any,
-    prompt: Any,
-    variants: Mapping[str, Mapping[str, Any]],
-    *,
-    rows: int = 100,
-    by: str | None = None,
-    labels: Sequence[str] | None = None,
-    gold: Any = None,
-    column: str | None = None,
-    judge: str | Mapping[str, Any] | None = None,
-    holdout: float = 0.0,
-    seed: int = 0,
-    estimate: bool = False,
-    out: str = "response",
-    options: Mapping[str, Any],
-) -> Comparison | pd.DataFrame:
-    """Return the comparison of some variants; see ``ClaudeFrame.compare``."""
-    made = make_variants(prompt, variants, options, labels)
-    positions, truth = _sample(frame, rows, by, gold, seed)
-    kept = round(len(positions) * _checked_share(holdout, gold))
-    held, positions = positions[:kept], positions[kept:]
-    sample = frame.iloc[positions]
-    if estimate:
-        return _estimates(sample, made, out)
-    tried = try_together(sample, made, out=out, column=column)
-    true = None if truth is None else [truth[position] for position in positions]
-    kind = kind_of(tried, true)
-    hits, judge_usd = _hits(tried, true, kind, judge, seed)
-    scores = [score(one, true, kind, None if hits is None else hits[place], seed) for place, one in enumerate(tried)]
-    pairs = pairs_of(tried, true, kind, hits, seed)
-    return Comparison(
-        sample=sample,
-        tried=tuple(tried),
-        scores=tuple(scores),
-        pairs=tuple(pairs),
-        gold=true,
-        kind=kind,
-        measure="judged right" if judge is not None and kind == "text" else MEASURES[kind],
-        warnings=tuple(_warnings(scores, pairs, kind, has_holdout=kept > 0)),
-        judge_usd=judge_usd,
-        _frame=frame,
-        _held=frame.iloc[held],
-        _held_gold=[] if truth is None else [truth[position] for position in held],
-        _out=out,
-        _column=column,
-    )
+class Comparing:
+    """A comparison on its way: the sample and the variants, checked; then what they answered, judged and counted.
+
+    Parameters
+    ----------
+    frame, prompt, variants, rows, by, labels, gold, column, judge, holdout, seed, out, options
+        As in ``ClaudeFrame.compare``.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        prompt: Any,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        by: str | None = None,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        out: str = "response",
+        options: Mapping[str, Any],
+    ) -> None:
+        self._frame, self._column, self._judge, self._seed, self._out = frame, column, judge, seed, out
+        self._variants = make_variants(prompt, variants, options, labels)
+        positions, truth = _sample(frame, rows, by, gold, seed)
+        kept = round(len(positions) * _checked_share(holdout, gold))
+        held, positions = positions[:kept], positions[kept:]
+        self._held = frame.iloc[held]
+        self._held_gold = [] if truth is None else [truth[position] for position in held]
+        self._sample = frame.iloc[positions]
+        self._gold = None if truth is None else [truth[position] for position in positions]
+        self._tries = 0
+
+    def estimates(self) -> pd.DataFrame:
+        """Return what each variant would cost on the sample."""
+        return _estimates(self._sample, self._variants, self._out)
+
+    def run(self) -> Comparison:
+        """Ask and judge, blocking."""
+        trial = self._trial()
+        tried = trial.run()
+        hits, judging = self._judging(trial, tried)
+        usd = judging.settle(judging.asked.run(), hits) if judging is not None and hits is not None else 0.0
+        return self._conclude(tried, hits, usd)
+
+    async def arun(self) -> Comparison:
+        """Ask and judge on the caller's own event loop."""
+        trial = self._trial()
+        tried = await trial.arun()
+        hits, judging = self._judging(trial, tried)
+        usd = judging.settle(await judging.asked.arun(), hits) if judging is not None and hits is not None else 0.0
+        return self._conclude(tried, hits, usd)
+
+    def _trial(self) -> Trial:
+        return Trial(self._sample, self._variants, out=self._out, column=self._column)
+
+    def _judging(self, trial: Trial, tried: Sequence[Tried]) -> tuple[list[FloatArray] | None, Judging | None]:
+        """Return which rows are right as far as words tell, and how a model is asked about the others."""
+        kind = kind_of(tried, self._gold)
+        if self._judge is not None and (self._gold is None or kind != "text"):
+            raise InputError("judge= compares texts with gold: it needs gold= and answers that are text")
+        if self._gold is None:
+            return None, None
+        self._tries = trial.note_gold(self._gold)
+        if kind == "numbers":
+            return None, None
+        hits = [hits_of(one, self._gold, kind) for one in tried]
+        judging = judge_of(tried, self._gold, hits, self._judge, self._seed) if self._judge is not None else None
+        return hits, judging
+
+    def _conclude(self, tried: Sequence[Tried], hits: list[FloatArray] | None, judge_usd: float) -> Comparison:
+        kind = kind_of(tried, self._gold)
+        scores = [
+            score(one, self._gold, kind, None if hits is None else hits[place], self._seed)
+            for place, one in enumerate(tried)
+        ]
+        pairs = pairs_of(tried, self._gold, kind, hits, self._seed)
+        warnings = _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held) > 0)
+        return Comparison(
+            sample=self._sample,
+            tried=tuple(tried),
+            scores=tuple(scores),
+            pairs=tuple(pairs),
+            gold=self._gold,
+            kind=kind,
+            measure="judged right" if self._judge is not None and kind == "text" else MEASURES[kind],
+            warnings=tuple(warnings),
+            judge_usd=judge_usd,
+            _frame=self._frame,
+            _held=self._held,
+            _held_gold=self._held_gold,
+            _out=self._out,
+            _column=self._column,
+        )
 
 
 def _sample(frame: Any, rows: int, by: str | None, gold: Any, seed: int) -> tuple[list[int], dict[int, Any] | None]:
@@ -107,19 +163,9 @@ def _estimates(sample: Any, variants: Sequence[Variant], out: str) -> pd.DataFra
     return table_
 
 
-def _hits(
-    tried: Sequence[Tried], gold: list[Any] | None, kind: Kind, judge: str | Mapping[str, Any] | None, seed: int
-) -> tuple[list[FloatArray] | None, float]:
-    """Return for each variant which rows are right, and what a judge cost."""
-    if judge is not None and (gold is None or kind != "text"):
-        raise InputError("judge= compares texts with gold: it needs gold= and answers that are text")
-    if gold is None or kind == "numbers":
-        return None, 0.0
-    hits = [hits_of(one, gold, kind) for one in tried]
-    return judged(tried, gold, hits, judge, seed) if judge is not None else (hits, 0.0)
-
-
-def _warnings(scores: Sequence[Score], pairs: Sequence[Pair], kind: Kind, *, has_holdout: bool) -> list[str]:
+def _warnings(
+    scores: Sequence[Score], pairs: Sequence[Pair], kind: Kind, *, tries: int, has_holdout: bool
+) -> list[str]:
     found: list[str] = []
     known = [one for one in scores if one.quality is not None and not math.isnan(one.quality.estimate)]
     if len(known) > 1:
@@ -132,10 +178,10 @@ def _warnings(scores: Sequence[Score], pairs: Sequence[Pair], kind: Kind, *, has
                 f"{ranked[0].name!r} and {ranked[1].name!r} differ by no more than chance explains (p = "
                 f"{lead.p_value:.2f}): choose by price ({cheap!r} is cheaper), or compare on more rows."
             )
-    if len(known) > MANY_VARIANTS and not has_holdout:
+    if tries > MANY_VARIANTS and not has_holdout:
         found.append(
-            f"{len(known)} variants were tried on the same gold rows, so the best one's figure is flattered by luck: "
-            "hold rows back with holdout=0.5, and report .confirm(name)."
+            f"{tries} ways of asking have been tried on these gold rows so far, so the best one's figure is flattered "
+            "by luck: hold rows back with holdout=0.5, and report .confirm(name)."
         )
     return found
 

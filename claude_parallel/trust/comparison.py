@@ -17,7 +17,7 @@ from ..frames.frame_map import FrameMap
 from ..text import elapsed
 from .page import Cell, notes, page, share_text, table
 from .scores import Kind, Pair, Score, hits_of, is_same, score
-from .variants import Tried, Variant, try_together
+from .variants import Trial, Tried, Variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +106,7 @@ class Comparison:
         """
         if not len(self._held_gold):
             raise InputError("no row was held back: compare(..., gold=, holdout=0.5)")
-        (tried,) = try_together(self._held, [self._variant(name)], out=self._out, column=self._column)
+        (tried,) = Trial(self._held, [self._variant(name)], out=self._out, column=self._column).run()
         hits = None if self.kind == "numbers" else hits_of(tried, self._held_gold, self.kind)
         return score(tried, self._held_gold, self.kind, hits)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -18,10 +19,27 @@ from .variants import Tried
 RUBRIC = "The two say the same if a careful reader would draw the same conclusion from both; wording does not matter."
 
 
-def judged(
+@dataclass(frozen=True, slots=True, eq=False)
+class Judging:
+    """Answers to be judged: the map that asks about them, and which row of which variant each one is."""
+
+    asked: FrameMap
+    places: tuple[tuple[int, int], ...]
+
+    def settle(self, out: pd.DataFrame, hits: list[FloatArray]) -> float:
+        """Write the verdicts into `hits`, and return what they cost in US dollars."""
+        for (number, row), verdict in zip(self.places, out["same"], strict=True):
+            hits[number][row] = float(not pd.isna(verdict) and bool(verdict))  # missing where the judge failed
+        return float(out["same_cost"].sum())
+
+
+def judge_of(
     tried: Sequence[Tried], gold: list[Any], hits: list[FloatArray], judge: str | Mapping[str, Any], seed: int
-) -> tuple[list[FloatArray], float]:
-    """Ask a model about answers that are not the gold word for word; which one comes first is left to chance."""
+) -> Judging | None:
+    """Return how a model is asked about answers that are not the gold word for word; None where there are none.
+
+    Which of the two texts comes first is left to chance.
+    """
     asked = {"model": judge} if isinstance(judge, str) else dict(judge)
     rubric = str(asked.pop("rubric", RUBRIC))
     rng = random.Random(seed)
@@ -35,13 +53,10 @@ def judged(
                 places.append((number, row))
                 records.append({"first": pair[0], "second": pair[1]})
     if not records:
-        return hits, 0.0
+        return None
     shared = {
         name: value for name, value in tried[0].variant.options.items() if name in ("journal", "progress", "client")
     }
     options = {**shared, "schema": bool, "system": f"You compare two answers. {rubric}", **asked}
     prompt = "First answer:\n{first}\n\nSecond answer:\n{second}\n\nDo they say the same?"
-    out = FrameMap(pd.DataFrame(records), prompt, "same", options).run()
-    for (number, row), verdict in zip(places, out["same"], strict=True):
-        hits[number][row] = float(verdict is True or verdict == True)  # noqa: E712  # NumPy's own, or missing
-    return hits, float(out["same_cost"].sum())
+    return Judging(FrameMap(pd.DataFrame(records), prompt, "same", options), tuple(places))

@@ -5,6 +5,7 @@ The sample is mapped like any frame, so the whole run has its answers for nothin
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping
@@ -22,29 +23,57 @@ from .drawing import draw_rows
 from .variants import rows_used
 
 
-def preview_frame(
-    frame: Any,
-    prompt: Any,
-    *,
-    rows: int = 20,
-    by: str | None = None,
-    seed: int = 0,
-    out: str = "response",
-    estimate: bool = False,
-    options: Mapping[str, Any],
-) -> Any:
-    """Return a mapped sample whose run says what the whole would cost; see ``ClaudeFrame.preview``."""
-    sample = frame.iloc[sorted(draw_rows(frame, rows, by, seed))]
-    prepared = FrameMap(sample, prompt, out, options)
-    if estimate:
-        return estimate_frame(prepared)
-    result = prepared.run()
-    if len(sample) == 0 or prepared.last_session is None:
+class Preview:
+    """A sample to be mapped, whose run then says what the whole would cost.
+
+    Parameters
+    ----------
+    frame, prompt, rows, by, seed, out, options
+        As in ``ClaudeFrame.preview``.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        prompt: Any,
+        *,
+        rows: int = 20,
+        by: str | None = None,
+        seed: int = 0,
+        out: str = "response",
+        options: Mapping[str, Any],
+    ) -> None:
+        sample = frame.iloc[sorted(draw_rows(frame, rows, by, seed))]
+        self._prepared = FrameMap(sample, prompt, out, options)
+        self._whole = FrameMap(frame, prompt, out, options)
+        self._is_even = by is None
+
+    def estimate(self) -> Estimate:
+        """Return what the sample itself would cost."""
+        return estimate_frame(self._prepared)
+
+    def run(self) -> Any:
+        """Map the sample, blocking."""
+        result = self._prepared.run()
+        self._project()
         return result
-    session = prepared.last_session
-    whole = estimate_frame(FrameMap(frame, prompt, out, options))
-    _keep(session, project(prepared, len(frame), whole, is_even=by is None))
-    return result
+
+    async def arun(self) -> Any:
+        """Map the sample on the caller's own event loop."""
+        result = await self._prepared.arun()
+        await asyncio.to_thread(self._project)  # it counts tokens and rehearses the rest, which would hold up the loop
+        return result
+
+    def _project(self) -> None:
+        session = self._prepared.last_session
+        if session is not None:
+            whole = estimate_frame(self._whole)
+            _keep(session, project(self._prepared, len(self._whole.frame), whole, is_even=self._is_even))
 
 
 def project(prepared: FrameMap, rows: int, whole: Estimate, *, is_even: bool = True) -> dict[str, Any]:

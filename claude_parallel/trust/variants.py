@@ -22,7 +22,9 @@ from ..frames.frame_map import FrameMap
 from ..frames.tasks import classification
 from ..frames.votes import elect
 from ..records import Outcome
+from ..store.gold_uses import GoldUses
 from ..store.journal import Journal
+from ..store.labels import row_key
 
 _USED = "SELECT request_id, ended - started, input_tokens, output_tokens, cost FROM attempts WHERE kind IS NULL"
 _CHUNK = 500
@@ -113,28 +115,82 @@ def make_variants(
     return found
 
 
-def try_together(frame: Any, variants: Sequence[Variant], *, out: str, column: str | None = None) -> list[Tried]:
-    """Run the variants over the same rows as one run, and return what became of each.
+class Trial:
+    """Variants over the same rows, to be run as one run; variants that ask the very same are asked once.
 
-    Variants that ask the very same are asked once. The first variant's budget, bar and bridge count for all.
+    The first variant's budget, bar, bridge and journal count for all.
+
+    Parameters
+    ----------
+    frame : DataFrame or Series
+        The rows.
+    variants : sequence of Variant
+        At least one.
+    out : str
+        Names the answers.
+    column : str, optional
+        With a schema of several fields: the one that is compared.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
     """
-    prepared = [variant.prepare(frame, out) for variant in variants]
-    places = [_place(one, column) for one in prepared]
-    control, budget = Control(), Budget(cap=prepared[0].settings.budget)
-    sessions: list[Session] = []
-    of_variant: list[int] = []
-    for number, variant in enumerate(variants):
-        same = next((n for n in range(number) if _asks_the_same(variants[n], variant)), None)
-        if same is None:
-            of_variant.append(len(sessions))
-            sessions.append(prepared[number].session(control=control, budget=budget))
-        else:
-            of_variant.append(of_variant[same])
-    SessionGroup(sessions).run()
-    return [
-        _tried(variant, one, sessions[session], place)
-        for variant, one, session, place in zip(variants, prepared, of_variant, places, strict=True)
-    ]
+
+    def __init__(self, frame: Any, variants: Sequence[Variant], *, out: str, column: str | None = None) -> None:
+        self._variants = tuple(variants)
+        self._prepared = [variant.prepare(frame, out) for variant in variants]
+        self._places = [_place(one, column) for one in self._prepared]
+        control, budget = Control(), Budget(cap=self._prepared[0].settings.budget)
+        self._sessions: list[Session] = []
+        self._session_of: list[int] = []
+        for number, variant in enumerate(variants):
+            same = next((n for n in range(number) if _asks_the_same(variants[n], variant)), None)
+            if same is None:
+                self._session_of.append(len(self._sessions))
+                self._sessions.append(self._prepared[number].session(control=control, budget=budget))
+            else:
+                self._session_of.append(self._session_of[same])
+
+    def run(self) -> list[Tried]:
+        """Run to the end, blocking, and return what became of each variant."""
+        SessionGroup(self._sessions).run()
+        return self._tried()
+
+    async def arun(self) -> list[Tried]:
+        """Run to the end on the caller's own event loop."""
+        await SessionGroup(self._sessions).arun()
+        return self._tried()
+
+    def note_gold(self, gold: Sequence[Any]) -> int:
+        """Keep in the journal that these gold rows have judged these variants; return how many each has judged so far.
+
+        A run without a journal knows of this comparison only.
+        """
+        texts = self._prepared[0].rows.own_texts()
+        rows = [row_key([repr(true), one.text]) for one, true in zip(texts, gold, strict=True)]
+        samples = [self._prepared[number].columns.samples for number in range(len(self._prepared))]
+        uses = {
+            (row, asked)
+            for number, session in enumerate(self._session_of)
+            for row, asked in zip(rows, self._sessions[session].results.fingerprints[:: samples[number]], strict=True)
+            if asked is not None
+        }
+        journal = self._sessions[0].journal
+        if journal.path is None:
+            return max((sum(1 for known, _asked in uses if known == row) for row in {*rows}), default=0)
+        with closing(Journal.open(journal.path)) as opened:
+            book = GoldUses(opened)
+            book.note(uses)
+            return book.most(sorted({*rows}))
+
+    def _tried(self) -> list[Tried]:
+        return [
+            _tried(variant, one, self._sessions[session], place)
+            for variant, one, session, place in zip(
+                self._variants, self._prepared, self._session_of, self._places, strict=True
+            )
+        ]
 
 
 def _asks_the_same(one: Variant, other: Variant) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,3 +284,86 @@ def test_a_preview_can_be_estimated(sim: Simulator) -> None:
     """Nothing is sent."""
     assert reviews(50).claude.preview("{text}", rows=5, estimate=True).to_frame()["rows"].tolist() == [5] * 4
     assert sim.ledger.requests == 0
+
+
+# -- a session of comparisons ----------------------------------------------------------------------------------------
+
+
+def test_the_uses_of_gold_are_counted_over_all_comparisons(sim: Simulator) -> None:
+    """Three times two prompts on the same rows are six, whatever was asked before; the same ones again are no more."""
+    frame = reviews(60)
+
+    def tried(number: int, **options: Any) -> bool:
+        variants: dict[str, dict[str, Any]] = {
+            f"{n}": {"prompt": f"Prompt {n}: {{text}}"} for n in range(number - 1, number + 1)
+        }
+        return any("ways of asking" in warning for warning in compare(frame, variants, rows=30, **options).warnings)
+
+    assert not tried(1)
+    assert not tried(3)
+    assert not tried(3)
+    assert tried(5)
+    assert not tried(5, holdout=0.5)
+    assert any("6 ways of asking" in line for line in compare(frame, {"a": {"prompt": "Prompt 5: {text}"}}).warnings)
+    other = reviews(60).assign(text=lambda rows: "other " + rows["text"])
+    assert not any("ways of asking" in line for line in compare(other, rows=30).warnings)
+
+
+def test_without_a_journal_a_comparison_counts_itself(sim: Simulator) -> None:
+    """Five variants in one go are five."""
+    variants: dict[str, dict[str, Any]] = {f"{n}": {"prompt": f"Prompt {n}: {{text}}"} for n in range(5)}
+    assert any("5 ways of asking" in line for line in compare(reviews(40), variants, rows=20, journal=False).warnings)
+    assert not compare(reviews(40), VARIANTS, rows=20, journal=False).table.empty
+
+
+def test_preview_and_comparison_on_the_callers_own_loop(sim: Simulator) -> None:
+    """The same figures as the blocking ones, and nothing is paid twice."""
+    frame = reviews(100)
+
+    async def both() -> tuple[Any, Any]:
+        few = await frame.claude.apreview("{text}", rows=10, schema=str)
+        return few, await frame.claude.acompare("{text}", VARIANTS, rows=30, labels=LABELS, gold="truth")
+
+    few, found = asyncio.run(both())
+    paid = sim.ledger.requests
+    assert paid == 10 + 60
+    assert "all 100 rows" in repr(few.claude.run)
+    again = frame.claude.compare("{text}", VARIANTS, rows=30, labels=LABELS, gold="truth")
+    assert sim.ledger.requests == paid
+    assert again.table["accuracy"].tolist() == found.table["accuracy"].tolist()
+
+
+def test_a_judge_on_the_callers_own_loop(sim: Simulator) -> None:
+    """It is asked as in a blocking comparison; a verdict that fails is none, and the comparison goes on."""
+    frame = reviews(12).assign(truth=[f"a long answer number {n}" for n in range(12)])
+    options = {"rows": 12, "gold": "truth", "judge": "claude-opus-5-5"}
+    found = asyncio.run(frame.claude.acompare("{text}", {"haiku": {}}, **options))
+    assert found.measure == "judged right"
+    assert found.judge_usd > 0
+    assert (
+        found.table.to_dict()
+        == frame.claude.compare("{text}", {"haiku": {}}, **options)
+        .table.assign(paid_usd=found.table["paid_usd"])
+        .to_dict()
+    )
+
+
+def test_a_series_has_the_same_verbs(sim: Simulator) -> None:
+    """Preview, compare, review and audit, blocking and not."""
+    frame = reviews(80)
+    texts, truth = frame["text"], frame["truth"]
+    options = {"rows": 20, "labels": LABELS, "gold": truth}
+    assert texts.claude.compare("{}", VARIANTS, **options).table.loc["opus", "accuracy"] == 1.0
+    assert len(asyncio.run(texts.claude.apreview("{}", rows=5))) == 5
+    assert asyncio.run(texts.claude.acompare("{}", VARIANTS, **options)).kind == "classes"
+
+    answers = texts.claude.classify(LABELS)
+    panel = answers.claude.review(rows=10)
+    assert [name for name, _text in panel.items[0].texts] == ["text"]
+    assert panel.choices == ("good", "bad")
+    for item in panel.items:
+        panel.give(truth.iloc[item.position])
+    assert answers.claude.audit(panel).gold_rows == 10
+    assert answers.claude.audit(truth).accuracy.estimate == pytest.approx((answers.astype(str) == truth).mean())
+    part = answers.sort_values().iloc[:40]
+    assert part.claude.review(rows=3).items[0].texts[0][1].startswith("review ")
