@@ -84,21 +84,23 @@ class MessagesTransport:
     async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
         """Send one Messages request, streamed, to know when its answer begins; the answer is the same.
 
-        Where streams are not known (some gateways refuse the field), the same request goes unstreamed: a refusal costs
-        nothing.
+        Where streams are refused, the same request goes plainly: a refusal costs nothing. Where one breaks, this run
+        streams no more: something on the way may not let streams through, and an end that is waited for is no loss.
         """
         if not self._streams:
             return await self.send(body)
         stream = MessageStream(on_begin)
         result = await self._post("/v1/messages", {**body, "stream": True}, stream.feed)
-        if isinstance(result, Failure):
-            answer: Reply | Failure = result
-        elif result.status_code == 200 and is_stream(result.headers):
-            return stream.result(result.headers)
-        else:
-            answer = read_response(*result)
-        if isinstance(answer, Failure) and answer.status in _CANNOT_STREAM:
-            return await self.send(body)
+        if not isinstance(result, Failure) and is_stream(result.headers) and result.status_code == 200:
+            answer = stream.result(result.headers)
+            self._streams = isinstance(answer, Reply)
+            return answer
+        answer = result if isinstance(result, Failure) else read_response(*result)
+        if isinstance(answer, Failure):
+            status = answer.status or 0
+            self._streams = status >= 400 and status not in _CANNOT_STREAM
+            if status in _CANNOT_STREAM:
+                return await self.send(body)
         return answer
 
     async def count_tokens(self, body: Body) -> int | Failure:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import anthropic
+import pandas as pd
 import pytest
 
+import claude_parallel as cp
 from claude_parallel.api.account import open_account
 from claude_parallel.api.messages import MessagesTransport
 from claude_parallel.records import Failure, Reply
@@ -18,7 +22,7 @@ from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 from claude_parallel.simulation.streaming import first_event, later_events
 
-from ..nasty.server import NastyServer, Saying, good, nasty_server
+from ..nasty.server import NastyServer, Saying, good, message, nasty_server
 
 BODY = {
     "model": "claude-haiku-5-5",
@@ -126,14 +130,14 @@ def test_a_stream_that_falls_silent_is_a_timeout(way: Way) -> None:
 @ways
 def test_a_stream_that_comes_packed_is_unpacked(way: Way) -> None:
     """Some gateways pack whatever they pass on, though nobody asked for it."""
-    message = json.loads(good("packed").raw)
-    events = (first_event(message) + "".join(later_events(message))).encode()
+    said = message("packed")
+    events = (first_event(said) + "".join(later_events(said))).encode()
     headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
     with nasty_server({}) as api:
         api.saying_to = lambda _body: Saying(gzip.compress(events), headers=headers)  # type: ignore[method-assign]
         result, begun = call(api.url, way)
     assert isinstance(result, Reply)
-    assert (result.message, len(begun)) == (message, 1)
+    assert (result.message, len(begun)) == (said, 1)
 
 
 @ways
@@ -161,3 +165,45 @@ def test_middleware_of_the_users_client_sees_the_streamed_call_as_well() -> None
         result, begun = call(api.url, "auto", client=client)
     assert isinstance(result, Reply)
     assert (seen, len(begun)) == ([True], 1)
+
+
+BROKEN = {
+    "nothing": "",
+    "a page": "<html>",
+    "only a start": first_event(message()),
+    "an error": 'data: {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}\n\n',
+    "an error of no kind": 'data: {"type": "error", "error": null}\n\n',
+}
+ODD = {
+    "an end without a beginning of text": first_event(message()) + 'data: {"type": "message_stop"}\n\n',
+    "a block that never began": first_event(message())
+    + 'data: {"type": "content_block_delta", "index": 5, "delta": {"type": "text_delta", "text": "x"}}\n\n'
+    + 'data: {"type": "message_stop"}\n\n',
+    "a block nested 5,000 deep": first_event(message())
+    + 'data: {"type": "content_block_start", "index": 0, "content_block": ' + "[" * 5_000 + "]" * 5_000 + "}\n\n"
+    + 'data: {"type": "message_stop"}\n\n',
+}  # fmt: skip
+
+
+@ways
+@pytest.mark.parametrize("name", [*BROKEN, *ODD])
+def test_a_run_gets_by_where_streams_break(way: Way, name: str, tmp_path: Path) -> None:
+    """It streams once and no more: a broken stream is asked again plainly, an odd one is its row's error."""
+    heard: list[bool] = []
+
+    def say(body: Mapping[str, Any]) -> Saying:
+        heard.append(bool(body.get("stream")))
+        raw = {**BROKEN, **ODD}[name]
+        return Saying(raw, headers={"content-type": "text/event-stream"}) if heard[-1] else good()
+
+    with nasty_server({}) as api:
+        api.saying_to = say  # type: ignore[method-assign]
+        cp.configure(base_url=api.url, api_key="any", progress=False, wire=way)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no price is known|prompt caching was asked for")
+            out = pd.DataFrame({"t": list("abcd")}).claude.map(
+                "{t}", system="A rule that everybody shares. " * 400, journal=tmp_path / "j.sqlite3"
+            )
+    assert sum(heard) == 1
+    assert out["response_error"].notna().sum() == (name in ODD)
+    assert (out["response"] == "fine").sum() == 4 - (name in ODD)
