@@ -178,7 +178,7 @@ def _limits(axis: Axes, line: Timeline, uses: Sequence[LimitUse], palette: Palet
         for use in known:
             label = f"{use.words} ({use.limit:,.0f} a minute)"
             _steps(axis, line, 100.0 * use.share, color=colors[use.name], label=label, linestyle=_DASHES[use.name])
-        axis.set_ylim(0, 135)  # room for the legend above the curves
+        axis.set_ylim(0, 160)  # room for the legend above the curves
         axis.set_yticks(range(0, 101, 25))
         axis.legend(frameon=False, fontsize=9, loc="upper left")
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shutil
 import textwrap
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -31,9 +32,9 @@ class ShownFrame(pd.DataFrame):
         return ShownFrame
 
     def __repr__(self) -> str:
-        width = shutil.get_terminal_size().columns
-        table = _as_text(self, width) if 0 < len(self) <= _MOST_ROWS else None
-        return repr(pd.DataFrame(self)) if table is None else table
+        if not 0 < len(self) <= _MOST_ROWS:
+            return repr(pd.DataFrame(self))
+        return _as_text(self, shutil.get_terminal_size().columns)
 
     def _repr_html_(self) -> str | None:
         """Return a table whose dollar signs no notebook typesets as mathematics."""
@@ -63,24 +64,39 @@ def _tag(name: str, text: str, *, is_left: bool) -> str:
     return f'<{name} style="{style}">{escaped(text, _LONGEST_CELL)}</{name}>'
 
 
-def _as_text(frame: pd.DataFrame, width: int) -> str | None:
-    """Return the table in lines of at most `width` letters; None where it is too wide for any."""
+def _as_text(frame: pd.DataFrame, width: int) -> str:
+    """Return the table in lines of at most `width` letters: columns that do not fit stand below the others."""
     heads, rows, is_text = _heads(frame), _rows(frame), _text_columns(frame)
     columns = list(zip(heads, *rows, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
+    keys = range(frame.index.nlevels)
+    least = [
+        min(natural, _LEAST_TEXT) if may_wrap else natural
+        for natural, may_wrap in zip((max(map(len, column)) for column in columns), _may_wrap(frame), strict=True)
+    ]
+    blocks: list[list[int]] = [[*keys]]
+    for place in range(len(keys), len(columns)):
+        if len(blocks[-1]) > len(keys) and sum(least[at] + 1 for at in (*blocks[-1], place)) - 1 > width:
+            blocks.append([*keys])
+        blocks[-1].append(place)
+    drawn = [
+        _block([columns[at] for at in block], [is_text[at] for at in block], [least[at] for at in block], width)
+        for block in blocks
+    ]
+    return "\n\n".join(drawn)
+
+
+def _block(columns: list[tuple[str, ...]], is_text: list[bool], least: list[int], width: int) -> str:
+    """Return some columns side by side; texts are wrapped as far as that is needed."""
+    widths = [max(map(len, column)) for column in columns]
     gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= width else 1
     room = width - gap * (len(widths) - 1)
-    texts = [place for place, left in enumerate(is_text) if left]
-    while sum(widths) > room:
-        widest = max(texts, key=lambda place: widths[place], default=None)
-        if widest is None or widths[widest] <= _LEAST_TEXT:
-            return None
-        widths[widest] -= 1
-    lines = [line for row in (heads, *rows) for line in _lines(row, widths, is_text, " " * gap)]
-    return "\n".join(lines)
+    while sum(widths) > room and (wide := [place for place in range(len(widths)) if widths[place] > least[place]]):
+        widths[max(wide, key=lambda place: widths[place])] -= 1
+    rows = zip(*columns, strict=True)
+    return "\n".join(line for row in rows for line in _lines(row, widths, is_text, " " * gap))
 
 
-def _lines(row: list[str], widths: list[int], is_text: list[bool], gap: str) -> list[str]:
+def _lines(row: Sequence[str], widths: list[int], is_text: list[bool], gap: str) -> list[str]:
     wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
     lines = []
     for parts in zip_longest(*wrapped, fillvalue=""):
@@ -97,9 +113,15 @@ def _heads(frame: pd.DataFrame) -> list[str]:
 
 
 def _text_columns(frame: pd.DataFrame) -> list[bool]:
-    """Say for each level of the index and each column whether it is set left and may be wrapped."""
+    """Say for each level of the index and each column whether it is set left."""
     levels = [frame.index.get_level_values(level).dtype for level in range(frame.index.nlevels)]
     return [not pd.api.types.is_numeric_dtype(dtype) for dtype in (*levels, *frame.dtypes)]
+
+
+def _may_wrap(frame: pd.DataFrame) -> list[bool]:
+    """Say the same for what may be broken: texts; no name of a row, which one copies, no number and no time."""
+    texts = [pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes]
+    return [*[False] * frame.index.nlevels, *texts]
 
 
 def _rows(frame: pd.DataFrame) -> list[list[str]]:

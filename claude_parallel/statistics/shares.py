@@ -42,8 +42,8 @@ class Share:
 
     @property
     def is_known(self) -> bool:
-        """False where there are too few gold rows to tell."""
-        return self.gold_rows >= FEWEST_GOLD_ROWS
+        """False where there are too few gold rows to tell; where every row is one, nothing is left to tell."""
+        return self.gold_rows >= FEWEST_GOLD_ROWS or self.corrected.width == 0.0
 
 
 def corrected_shares(

@@ -19,7 +19,7 @@ from ..statistics.intervals import Interval
 from ..statistics.pairs import holm
 from ..statistics.quantiles import normal_tail
 from ..statistics.shares import FEWEST_GOLD_ROWS, Share, corrected_shares, rows_to_halve
-from .page import interval_text, notes, page, share_text, table
+from .page import interval_text, notes, page, share_text, table, wrapped
 from .subjects import Gold, answer_column, classes_of, find_gold
 
 _SUSPICION = 0.001
@@ -125,7 +125,7 @@ class Audit:
             f"    {label!s:<{width}}  {_words(share)}   (counted: {share_text(share.plain)})"
             for label, share in self.estimates.items()
         ]
-        return "\n".join([*lines, *(f"  ! {line}" for line in self.warnings), *(f"  {line}" for line in self._notes())])
+        return "\n".join([*lines, *wrapped(self.warnings, "  ! "), *wrapped(self._notes(), "  ")])
 
     def _repr_html_(self) -> str:
         rows = [

@@ -15,7 +15,7 @@ import pandas as pd
 from ..errors import InputError
 from ..frames.frame_map import FrameMap
 from ..text import elapsed
-from .page import Cell, notes, page, share_text, table
+from .page import Cell, notes, page, share_text, table, wrapped
 from .scores import Kind, Pair, Score, hits_of, is_same, score
 from .variants import Trial, Tried, Variant
 
@@ -129,7 +129,7 @@ class Comparison:
         text = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         ]
-        return "\n".join([self._title(), *text, *(f"! {line}" for line in self.warnings), *self._notes()])
+        return "\n".join([self._title(), *text, *wrapped(self.warnings, "! "), *wrapped(self._notes())])
 
     def _repr_html_(self) -> str:
         heads, rows = self._shown()
@@ -180,9 +180,10 @@ class Comparison:
 
     def _notes(self) -> list[str]:
         paid = sum({one.run_id: float(one.paid) for one in self.tried}.values())
-        lines = [f"This comparison paid ${paid:,.4f}; .run(name) pays only for the rest of the frame."]
+        kind = " simulated" if any(one.is_simulated for one in self.tried) else ""
+        lines = [f"This comparison paid ${paid:,.4f}{kind}; .run(name) pays only for the rest of the frame."]
         if self.judge_usd:
-            lines.append(f"The judge cost ${self.judge_usd:,.4f}.")
+            lines.append(f"The judge cost ${self.judge_usd:,.4f}{kind}.")
         return lines
 
 

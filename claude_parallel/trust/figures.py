@@ -45,6 +45,7 @@ def plot_comparison(comparison: Comparison) -> Any:
     axis.set_xlabel("US dollars per 1,000 rows")
     axis.set_ylabel(f"{comparison.measure} (95 % interval)")
     axis.margins(x=0.2, y=0.15)
+    axis.set_xlim(left=0)
     return finish_figure(
         plt, figure, f"{len(comparison.scores)} variants on {len(comparison.sample):,} rows", is_from_zero=False
     )

@@ -6,6 +6,8 @@ Formats only; the figures come from whoever shows them.
 from __future__ import annotations
 
 import math
+import shutil
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from ..statistics.intervals import Interval
@@ -64,6 +66,14 @@ def notes(lines: Iterable[str], *, is_warning: bool = False) -> str:
     """Return sentences below a table; warnings have a coloured edge."""
     edge = f"border-left:3px solid {_ORANGE};padding-left:.6em" if is_warning else "opacity:.75"
     return "".join(f'<div style="{edge};margin:.25em 0">{escaped(line, 1_000)}</div>' for line in lines)
+
+
+def wrapped(lines: Iterable[str], begin: str = "") -> list[str]:
+    """Return sentences in lines that fit the terminal, each beginning with `begin`."""
+    width, indent = shutil.get_terminal_size().columns, " " * len(begin)
+    return [
+        part for line in lines for part in textwrap.wrap(line, width, initial_indent=begin, subsequent_indent=indent)
+    ]
 
 
 def _cell(cell: Cell, place: int, mark: float | None) -> str:

@@ -73,6 +73,8 @@ class Tried:
         US dollars that this comparison paid for it.
     run_id : str
         Its record.
+    is_simulated : bool
+        True where a simulator answered, so that the dollars are not real.
     """
 
     variant: Variant
@@ -82,6 +84,7 @@ class Tried:
     used: list[Used | None]
     paid: Decimal
     run_id: str
+    is_simulated: bool = False
 
     @property
     def errors(self) -> dict[str, int]:
@@ -223,6 +226,7 @@ def _tried(variant: Variant, prepared: FrameMap, session: Session, place: int | 
         used=rows_used(session, prepared),
         paid=session.stats.cost,
         run_id=session.run_id,
+        is_simulated=session.stats.is_simulated,
     )
 
 

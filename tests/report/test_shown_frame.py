@@ -43,11 +43,18 @@ def test_text_wraps_in_a_notebook_and_dollars_are_no_formulas() -> None:
     assert "tex2jax_ignore mathjax_ignore" in shown
 
 
-def test_what_is_too_wide_or_too_long_is_shown_as_pandas_does(narrow: None) -> None:
-    """With its own way of breaking and leaving out."""
-    wide = ShownFrame({f"column_number_{n}": [n] for n in range(12)})
+def test_columns_that_do_not_fit_stand_below_the_others(narrow: None) -> None:
+    """None is left out, as pandas does in a terminal; the index stands before each block."""
+    wide = ShownFrame({f"column_number_{n}": [n] for n in range(12)}, index=pd.Index(["r-1"], name="run"))
+    lines = repr(wide).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(f"column_number_{n}" in repr(wide) for n in range(12))
+    assert sum(line.startswith("r-1") for line in lines) == 3
+
+
+def test_what_is_too_long_is_shown_as_pandas_does(narrow: None) -> None:
+    """With its own way of leaving out."""
     long = ShownFrame({"n": range(100)})
-    assert repr(wide) == repr(pd.DataFrame(wide))
     assert repr(long) == repr(pd.DataFrame(long))
     assert "mathjax_ignore" in str(long._repr_html_())
     assert repr(ShownFrame()) == repr(pd.DataFrame())

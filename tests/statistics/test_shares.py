@@ -83,6 +83,8 @@ def test_rare_classes_are_told_by_their_gold_rows() -> None:
     assert first.is_known
     assert not second.is_known
     assert second.gold_rows == 4
+    everything = corrected_shares(answers, truth, np.array([24, 0]))
+    assert all(share.is_known for share in everything)
 
 
 def test_how_many_more_rows_halve_an_interval() -> None:
