@@ -1,0 +1,105 @@
+"""kill -9 and Ctrl-C for real, over HTTP, while files are mapped: the next run goes on, and the result is the same."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.server import SimulatorServer
+
+ROWS = 120
+CHUNK_ROWS = 10
+IN_FLIGHT = 15
+
+SCRIPT = """
+import sys
+import claude_parallel as cp
+
+cp.configure(api_key="any", base_url=sys.argv[1])
+cp.map_file(sys.argv[2], sys.argv[3], "Say {t}", journal=sys.argv[4], progress=False, max_concurrency=15, chunk_rows=10)
+"""
+
+
+def start(url: str, source: Path, target: str, journal: Path) -> subprocess.Popen[bytes]:
+    """Map in a process of its own."""
+    arguments = [url, str(source), target, str(journal)]
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], stderr=subprocess.PIPE)
+
+
+def stopped(server: Any, begin: Callable[[], subprocess.Popen[bytes]], answers: int, how: signal.Signals) -> int:
+    """Run until so many answers more were sent, end it, and return what may have been lost with it."""
+    wanted = server.ledger.answered + answers
+    process = begin()
+    while server.ledger.answered < wanted and process.poll() is None:
+        time.sleep(0.002)
+    in_flight = int(server.ledger.in_flight) + 2  # and answers on the wire, or not yet committed
+    assert process.poll() is None, "it ended before it was stopped"
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert how is signal.SIGKILL or b"KeyboardInterrupt" in errors
+    return in_flight if how is signal.SIGKILL else 0
+
+
+def finished(server: Any, begin: Callable[[], subprocess.Popen[bytes]]) -> None:
+    """Run to the end."""
+    process = begin()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors.decode()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is not known here")
+@pytest.mark.parametrize(
+    ("target", "ends"), [("out/", [signal.SIGKILL, signal.SIGINT]), ("out.parquet", [signal.SIGKILL])]
+)
+def test_a_file_run_survives(tmp_path: Path, target: str, ends: list[signal.Signals]) -> None:
+    """Finished parts are untouched, and nothing is paid twice but calls that were in flight at the kill."""
+    source, journal, place = tmp_path / "in.parquet", tmp_path / "journal.sqlite", f"{tmp_path}/{target}"
+    given = {"t": [f"row {number}" for number in range(ROWS)], "n": list(range(ROWS))}
+    pq.write_table(pa.table(given), source)
+    lost = 0
+    kept: list[dict[str, int]] = []
+    with SimulatorServer(Profile(latency_seconds=0.15, jitter_sigma=0.5)) as server:
+
+        def begin() -> subprocess.Popen[bytes]:
+            return start(server.url, source, place, journal)
+
+        for end in ends:
+            lost += stopped(server, begin, 40, end)
+            kept.append(parts(tmp_path / "out"))
+        finished(server, begin)
+        bodies = Counter(paid.digest for paid in server.ledger.paid)
+
+    kept.append(parts(tmp_path / "out"))
+    for earlier, later in pairwise(kept):
+        assert earlier.items() <= later.items()
+    if target == "out/":
+        assert 0 < len(kept[0]) < len(kept[-1]) == ROWS // CHUNK_ROWS
+    assert len(bodies) == ROWS
+    assert sum(count - 1 for count in bodies.values()) <= lost
+    found = pq.read_table(place).to_pydict()
+    assert {name: found[name] for name in given} == given
+    assert found["response"] == [f"Simulated: Say {text}" for text in given["t"]]
+    assert found["response_error"] == [None] * ROWS
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def parts(folder: Path) -> dict[str, int]:
+    """Return the parts that are whole, with the times at which they were written."""
+    manifest = folder / "_claude_parallel.json"
+    known = json.loads(manifest.read_text())["parts"] if manifest.exists() else {}
+    whole = [name for name, tally in known.items() if "cancelled" not in tally["kinds"]]
+    return {name: (folder / name).stat().st_mtime_ns for name in whole}
