@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError, RowFailed, RunStopped
-from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.profile import Profile, tier_limits
 from claude_parallel.tables import stream
 from claude_parallel.tables.arrow_source import ArrowSource
 from claude_parallel.tables.target import Tally
@@ -243,3 +243,17 @@ def test_the_first_rows_only(tmp_path: Path) -> None:
 
     assert result.rows == 12
     assert (tmp_path / "out.csv").read_text().count("\n") == 13
+
+
+def test_a_file_takes_no_longer_than_its_frame(tmp_path: Path) -> None:
+    """Chunks do not end in tails: the makespan is at most 1.03 times that of the frame in memory."""
+    profile = Profile(
+        latency_seconds=2.0, jitter_sigma=0.5, limits=tier_limits("start"), faults={"overloaded": 0.02, "slow": 0.01}
+    )
+    frame = frame_of(1_500, text="row {}")
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    in_memory, from_file = world(profile), world(profile)
+    in_memory.map(frame, "Say {t}", out="said")
+    map_file(from_file, tmp_path / "in.csv", tmp_path / "out.csv", chunk_rows=100)
+
+    assert from_file.clock.seconds <= 1.03 * in_memory.clock.seconds
