@@ -57,8 +57,8 @@ class Accounting:
         True for ``on_error="raise"``.
     prefix_bytes : int
         Size of the text that all requests share, in bytes of UTF-8.
-    not_answered : callable
-        Told the key of a request that this run will not answer.
+    settled : callable
+        Told the key of a request that this run has nothing on its way for any more, answered or not.
     """
 
     run_id: str
@@ -75,7 +75,7 @@ class Accounting:
     stops_at_error: bool = False
     prefix_bytes: int = 0
     go_on: Callable[[Pending, Mapping[str, Any]], Request | None] = lambda _pending, _message: None
-    not_answered: Callable[[bytes], None] = lambda _fingerprint: None
+    settled: Callable[[bytes], None] = lambda _fingerprint: None
 
     # -- money set aside ---------------------------------------------------------------------------------------------
 
@@ -155,7 +155,6 @@ class Accounting:
     ) -> None:
         """Deliver a row's final error; `hint` replaces what the kind advises."""
         self.release(pending, perhaps_billed=perhaps_billed)
-        self.not_answered(pending.fingerprint)
         self._deliver(pending, Verdict(kind, row_error(kind, message, hint)), "none", request_id)
 
     # -- one answer --------------------------------------------------------------------------------------------------
@@ -210,6 +209,7 @@ class Accounting:
             attempts=pending.attempts,
             request_id=request_id,
         )
+        self.settled(pending.fingerprint)
         self.deliver(pending.position, outcome)
         if self.stops_at_error and verdict.kind is not None and source != "journal":
             self.control.stop_sending()

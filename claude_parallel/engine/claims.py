@@ -53,7 +53,10 @@ class Claims:
         return granted
 
     def release(self, fingerprint: bytes) -> None:
-        """Give a claim up: the request will not be answered by this run. Told to the others within seconds."""
+        """Give a claim up: the answer is in the journal, or will not come from this run. Told to others within seconds.
+
+        Claims that were kept to the end of a run would cost it memory for every row, and each new claim a longer look.
+        """
         if fingerprint in self._held:
             self._held.discard(fingerprint)
             self._given_up.append(fingerprint)

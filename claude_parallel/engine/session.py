@@ -210,7 +210,7 @@ class Session:
             control=self.control,
             stops_at_error=settings.on_error == "raise",
             prefix_bytes=self.plan.shared.prefix_bytes,
-            not_answered=claims.release,
+            settled=claims.release,
         )
 
     # -- afterwards ----------------------------------------------------------------------------------------------

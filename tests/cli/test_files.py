@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import claude_parallel as cp
@@ -108,6 +109,46 @@ def test_every_option_reaches_the_run(tmp_path: Path) -> None:
     parts = sorted((tmp_path / "out").glob("part*"))
     assert [len(pd.read_csv(part)) for part in parts] == [4, 3]
     assert list(pd.read_csv(parts[0]).columns[:2]) == ["n", "x"]
+
+
+def test_files_and_labels_of_the_first_rows(tmp_path: Path) -> None:
+    """Images and documents are attached, labels are the only answers; another result is replaced on demand only."""
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (8, 8)).save(photo)
+    (tmp_path / "note.txt").write_text("a note")
+    frame = FRAME.assign(photo=str(photo), note=str(tmp_path / "note.txt"))
+    frame.loc[2, "photo"] = str(tmp_path / "missing.png")
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    target = tmp_path / "out.csv"
+    target.write_text("something else")
+    asked = ["map", str(tmp_path / "in.csv"), "-p", "Which one?", "-o", str(target), "--simulate", "--limit", "4"]
+    asked += ["--images", "photo", "--documents", "note", "--labels", "yes, no", "--max-concurrency", "2"]
+    refused = CliRunner().invoke(app, asked)
+    done = CliRunner().invoke(app, [*asked, "--overwrite", "--out", "label"])
+
+    assert isinstance(refused.exception, cp.InputError)
+    assert "--overwrite" in str(refused.exception)
+    assert done.exit_code == 0, done.output
+    assert "4 rows, 1 errors" in done.output
+    assert "invalid 1" in done.output
+    found = pd.read_csv(target)
+    assert found["t"].tolist() == FRAME["t"][:4].tolist()
+    assert set(found["label"].dropna()) <= {"yes", "no"}
+    assert found["label"].isna().tolist() == [False, False, True, False]
+
+
+def test_a_batch_within_a_budget(tmp_path: Path) -> None:
+    """At half the price, and no more than that."""
+    source = _write(tmp_path / "in.parquet")
+    asked = ["map", str(source), "-p", "Say {t}", "--simulate", "--tier", "build", "--max-tokens", "100"]
+    live = CliRunner().invoke(app, [*asked, "-o", str(tmp_path / "live.jsonl")])
+    batch = CliRunner().invoke(app, [*asked, "-o", str(tmp_path / "batch.arrow"), "--batch", "--budget", "1"])
+
+    assert live.exit_code == batch.exit_code == 0, live.output + batch.output
+    costs = [
+        frame["response_cost"].sum() for frame in (_read(tmp_path / "live.jsonl"), _read(tmp_path / "batch.arrow"))
+    ]
+    assert costs[1] == pytest.approx(costs[0] / 2)
 
 
 def test_the_version_is_told() -> None:

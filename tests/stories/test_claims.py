@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -150,3 +153,20 @@ def test_rows_in_an_open_batch_are_not_asked_live(tmp_path: Path) -> None:
     assert collected["response_error"].isna().all()
     assert live.result(session)["response_error"].isna().all()
     assert len(here.brain.ledger.paid) == 40
+
+
+def test_claims_end_with_their_answers(tmp_path: Path) -> None:
+    """A long run holds claims on what is on its way, not on all that it has asked."""
+    journal = tmp_path / "j.sqlite3"
+    claims: list[int] = []
+
+    def ask(row: Any) -> str:
+        with closing(sqlite3.connect(journal)) as connection, suppress(sqlite3.OperationalError):  # not made yet
+            claims.append(connection.execute("SELECT count(*) FROM claims").fetchone()[0])
+        return f"Say {row['t']}"
+
+    here = world(Profile(latency_seconds=5.0))
+    here.map(frame_of(300), ask, journal=journal, max_concurrency=10)
+
+    assert len(here.brain.ledger.paid) == 300
+    assert 0 < max(claims) < 100

@@ -13,14 +13,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.tables.formats import format_of
 from claude_parallel.tables.places import find_files
+from claude_parallel.tables.rendering import texts
 from claude_parallel.tables.source import open_source
 from claude_parallel.tables.target import Output, Tally, open_target
 from claude_parallel.tables.writers import Layout
+from tests.tables.tables_world import map_file
+from tests.worlds import world
 
 NEW = pa.schema([("said", pa.string()), ("said_error", pa.string()), ("said_cost", pa.float64())])
 quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -277,3 +280,56 @@ def test_columns_that_are_not_kept_go(tmp_path: Path, ending: str) -> None:
         assert found == [["said", "a", "c", "said_error", "said_cost"], ["", "1", "3", "", "0.5"]]
     else:
         assert found == [{"said": None, "a": "1", "c": "3", "said_error": None, "said_cost": 0.5}]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), rows=st.integers(1, 13), into_folder=st.booleans())
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "jsonl"])
+def test_a_mapped_file_is_the_same_table_and_the_answers(ending: str, data: Any, rows: int, into_folder: bool) -> None:
+    """The law of ``map_file``, whatever the table and the cut: all rows, in order, changed in nothing."""
+    table = data.draw(tables())
+    assume(len(table) or ending != "jsonl")  # without a line nobody knows its columns, and the template names one
+    asked = pa.array([data.draw(st.sampled_from(["one", "two", "", None])) for _ in range(len(table))], pa.string())
+    table = table.append_column("said", asked) if data.draw(st.booleans()) else table
+    table = table.append_column("text to ask", asked)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, f"in.{ending}")
+        _write(source, table, ending)
+        target = f"{folder}/out/" if into_folder else f"{folder}/out.{ending}"
+        result = map_file(world(), source, target, "Say {text to ask}", chunk_rows=rows, out="answer")
+        made = sorted(Path(target).glob("part*")) if into_folder else [Path(target)]
+        before, after = _read(source, ending), [row for path in made for row in _read(path, ending)]
+
+    new = ("answer", "answer_error", "answer_cost")
+    assert result.rows == len(table) == len(after)
+    assert [{name: cell for name, cell in row.items() if name not in new} for row in after] == before
+    for row, text in zip(after, asked.to_pylist(), strict=True):
+        assert (row["answer"] or None) == (f"Simulated: Say {text}" if text else None)
+
+
+def _write(path: Path, table: Any, ending: str) -> None:
+    if ending == "parquet":
+        pq.write_table(table, path, row_group_size=5)
+    elif ending == "arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=5)
+    else:
+        names, columns = table.schema.names, [texts(column) for column in table.columns]
+        cells = [["" if cell is None else cell for cell in row] for row in zip(*columns, strict=True)]
+        if ending == "csv":
+            _write_csv(path, [names, *cells], ",")
+        else:
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _read(path: Path, ending: str) -> list[dict[str, Any]]:
+    if ending == "parquet":
+        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return found
+    if ending == "arrow":
+        return list(_read_arrow(path).to_pylist())
+    if ending == "csv":
+        names, *rows = _read_csv(path, ",")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
