@@ -20,6 +20,7 @@ NAMES = (
     "shares",
     "outages",
     "soak",
+    "cluster",
 )
 
 

@@ -66,14 +66,49 @@ def test_the_verbs_are_there() -> None:
     assert FRAME.claude.classify("{t}", ["x", "y"], progress=False).schema["label"] == pl.Enum(["x", "y"])
     assert "n" in FRAME.claude.extract("{t}", {"n": int}, progress=False).columns
     assert FRAME.claude.estimate("Say {t}").workload.rows == 4
-    answers = FRAME["t"].claude.map("Say {}", progress=False)
+    answers = cp.map(FRAME["t"], "Say {}", progress=False)
     assert answers.columns == ["response", "response_error", "response_cost"]
-    by_function = FRAME["t"].claude.map(lambda value: f"Say {value}", progress=False)
-    assert by_function["response"].to_list() == answers["response"].to_list()
     assert cp.map(FRAME, "Say {t}", progress=False)["response"].to_list() == answers["response"].to_list()
     arrow = cp.map(FRAME.to_arrow(), "Say {t}", progress=False)
     assert arrow.column("response").to_pylist() == answers["response"].to_list()
+    few = FRAME.claude.preview("Say {t}", rows=2, progress=False)
+    assert few.height == 2
+    assert set(few["t"]) <= set(FRAME["t"])
     assert arrow.select(FRAME.columns).equals(FRAME.to_arrow())
+
+
+def test_a_series_gives_a_series() -> None:
+    """Of the answers; what failed is missing, and the result says why."""
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}):
+        with pytest.warns(UserWarning, match="of 4 rows 2 failed"):
+            answers = FRAME["t"].claude.map("Say {}", out="said", progress=False, max_concurrency=1)
+        by_function = FRAME["t"].claude.map(lambda value: f"Say it: {value}", progress=False)
+        labels = FRAME["t"].claude.classify(["x", "y"], progress=False)
+        fields = FRAME["t"].claude.extract({"n": int}, progress=False)
+
+        assert isinstance(answers, pl.Series) and isinstance(labels, pl.Series)
+        assert answers.name == "said"
+        assert [value is None for value in answers] == [True, True, False, True]
+        assert answers.claude.details().columns == ["said", "said_error", "said_cost"]
+        assert answers.claude.errors["kind"].sort().to_list() == ["refusal", "skipped"]
+        assert answers.claude.cost["failed"].to_list() == [2]
+        assert answers.claude.run.id
+        assert by_function[2].endswith("three")
+        assert labels.dtype == pl.Enum(["x", "y"])
+        assert fields.columns == ["n", "response_error", "response_cost"]
+        assert FRAME["t"].claude.estimate("Say {}").workload.rows == 4
+
+
+def test_a_lazy_frame_has_the_verbs(tmp_path: Path) -> None:
+    """Labels and fields, in memory or into a folder."""
+    lazy = FRAME.lazy()
+    labels = lazy.claude.classify("{t}", ["x", "y"], progress=False)
+    fields = lazy.claude.extract("{t}", {"n": int}, into=tmp_path / "out", progress=False)
+
+    assert labels.schema["label"] == pl.Enum(["x", "y"])
+    assert labels.select(FRAME.columns).equals(FRAME)
+    assert fields.collect_schema()["n"] == pl.Int64
+    assert fields.collect().height == 4
 
 
 def test_a_lazy_frame_is_streamed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..engine.results import Results
-from ..errors import count_fates
+from ..errors import FateCounts, count_fates
 from ..records import Outcome
 from ..schema.schema import Schema
 from .columns import AnswerColumns, Columns
@@ -95,19 +95,24 @@ def answer_series(answer: AnswerColumns, arrays: Mapping[str, Any], index: pd.In
     return series
 
 
-def warn_of_missing(results: Results) -> None:
+def warn_of_missing(fates: FateCounts) -> None:
     """Say how many answers are missing in a series, which has no column for the reason; skipped ones were to be."""
-    kinds = Counter(outcome.kind for outcome in results.outcomes if outcome is not None and outcome.kind is not None)
-    fates = count_fates(kinds, len(results.outcomes))
     if fates.failed or fates.cancelled:
         words = [f"{fates.failed:,} failed" if fates.failed else "", f"{fates.cancelled:,} were cancelled"]
         what = " and ".join(filter(None, words if fates.cancelled else words[:1]))
+        rows = fates.answered + fates.failed + fates.skipped + fates.cancelled
         warnings.warn(
-            f"of {len(results.outcomes):,} rows {what} and are missing in the series; .claude.errors and "
+            f"of {rows:,} rows {what} and are missing in the series; .claude.errors and "
             ".claude.details() of the result say why",
             UserWarning,
             stacklevel=5,
         )
+
+
+def fates_of(results: Results) -> FateCounts:
+    """Return what the rows of a run came to."""
+    kinds = Counter(outcome.kind for outcome in results.outcomes if outcome is not None and outcome.kind is not None)
+    return count_fates(kinds, len(results.outcomes))
 
 
 def text_array(values: list[str | None]) -> Any:

@@ -7,8 +7,7 @@ in ``tables``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
@@ -16,12 +15,13 @@ import polars as pl
 from ..errors import InputError
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
-from .frames import counts, empty, from_arrow, has_failed, made_of, prepare, query, sign, typed, with_columns
+from .frames import cost_table, drawn, error_table, has_failed, made_of, prepare, sign, typed, with_columns
+from .lazy import ClaudePolarsLazyFrame
+from .series import ClaudePolarsSeries
 
 if TYPE_CHECKING:
     from ..forecast.estimate import Estimate
     from ..report.run import Run
-    from ..tables.memory import MemoryMap
 
 
 class ClaudePolarsFrame:
@@ -136,143 +136,40 @@ class ClaudePolarsFrame:
     @property
     def errors(self) -> pl.DataFrame:
         """The kinds of error of this frame's map, with how many rows and an example each."""
-        columns = pl.concat([self._frame[name].alias("example") for name in made_of(self._frame).errors])
-        kinds = columns.drop_nulls().to_frame().with_columns(kind=pl.col("example").str.split(":").list.first())
-        return (
-            kinds.group_by("kind").agg(rows=pl.len(), example=pl.col("example").first()).sort("rows", descending=True)
-        )
+        return error_table(self._frame, made_of(self._frame).errors)
 
     @property
     def cost(self) -> pl.DataFrame:
         """Rows by what they came to, and dollars, for each answer of this frame's map."""
-        made = made_of(self._frame)
-        pairs = zip(made.errors, made.costs, strict=True)
-        return pl.DataFrame([counts(self._frame, error, cost) for error, cost in pairs])
+        return cost_table(self._frame, made_of(self._frame))
+
+    def preview(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        rows: int = 20,
+        seed: int = 0,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> pl.DataFrame:
+        """Map a few random rows first, in the frame's order; the whole map has their answers for nothing."""
+        return ClaudePolarsFrame(drawn(self._frame, rows, seed)).map(prompt, out=out, **options)
 
     def _run(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> pl.DataFrame:
         prepared = prepare(self._frame, prompt, out, options)
         return with_columns(self._frame, prepared, prepared.run(), (prompt, out, options))
 
 
-class ClaudePolarsLazyFrame:
-    """Ask Claude about every row of a Polars LazyFrame; reached as ``lf.claude``.
-
-    The query is streamed: no more than a window of its rows lies in memory. A paid call is never lazy, so a map runs at
-    once.
-    """
-
-    def __init__(self, frame: pl.LazyFrame) -> None:
-        self._frame = frame
-
-    def __repr__(self) -> str:
-        return "<claude namespace of a lazy frame; see lf.claude.map?>"
-
-    def map(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        into: str | Path | None = None,
-        overwrite: bool = False,
-        **options: Unpack[MapOptions],
-    ) -> pl.DataFrame | pl.LazyFrame:
-        """Ask Claude once per row of the query's result.
-
-        Parameters
-        ----------
-        prompt, out, **options
-            As in :meth:`ClaudePolarsFrame.map`.
-        into : path, optional
-            A folder for the result, one Parquet file per chunk, for what is larger than memory. A part that is
-            complete is never written again: run it again, and it goes on.
-        overwrite : bool, default False
-            Replace what another map has left in that folder.
-
-        Returns
-        -------
-        DataFrame or LazyFrame
-            The rows with their new columns; with `into`, a scan of that folder.
-        """
-        source = query(self._frame)
-        if into is None:
-            from ..tables.memory import MemoryMap
-
-            prepared = MemoryMap(source, prompt, out, options, keeps_rows=True)
-            new = prepared.run()
-            rows = prepared.target.rows
-            frame = pl.concat([from_arrow(table) for table in rows]) if rows else empty(self._frame)
-            frame = frame.cast(self._frame.collect_schema())
-            return with_columns(frame, prepared, new.slice(0, frame.height), (prompt, out, options))
-        from ..tables.memory import map_into
-
-        map_into(source, prompt, out, options, into, overwrite=overwrite)
-        return pl.scan_parquet(f"{str(into).rstrip('/')}/*.parquet")
-
-    def estimate(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        likely_output_tokens: float | None = None,
-        latency_seconds: float | None = None,
-        **options: Unpack[MapOptions],
-    ) -> Estimate:
-        """Say what :meth:`map` would cost and how long it would take; streams the query once."""
-        from ..forecast.estimate import estimate_frame
-        from ..tables.table_map import TableMap
-
-        return estimate_frame(TableMap(query(self._frame), prompt, out, options), likely_output_tokens, latency_seconds)
-
-
-class ClaudePolarsSeries:
-    """Ask Claude about every value of a Polars Series; reached as ``series.claude``."""
-
-    def __init__(self, series: pl.Series) -> None:
-        self._series = series
-
-    def __repr__(self) -> str:
-        return f"<claude namespace of a series with {len(self._series):,} values; see series.claude.map?>"
-
-    def map(
-        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pl.DataFrame:
-        """Ask Claude once per value: ``{}`` stands for it.
-
-        Returns
-        -------
-        DataFrame
-            The new columns: answer, error and cost of each value.
-        """
-        prepared = self._prepared(prompt, out, options)
-        return with_columns(None, prepared, prepared.run(), (prompt, out, options))
-
-    async def amap(
-        self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
-    ) -> pl.DataFrame:
-        """Do what :meth:`map` does on the caller's own event loop."""
-        prepared = self._prepared(prompt, out, options)
-        return with_columns(None, prepared, await prepared.arun(), (prompt, out, options))
-
-    def _prepared(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> MemoryMap:
-        name = self._series.name or "value"
-        function = prompt if callable(prompt) else None
-        asked: Any = prompt if function is None else lambda row: function(row[name]) if row[name] is not None else None
-        return prepare(self._series.alias(name).to_frame(), asked, out, options, is_series=True)
-
-
 def map_polars(
     items: Any, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]
 ) -> pl.DataFrame | pl.LazyFrame:
-    """Map whatever Polars object it is; see ``claude_parallel.map``."""
-    kinds: Mapping[type, Callable[[Any], Any]] = {
-        pl.DataFrame: ClaudePolarsFrame,
-        pl.LazyFrame: ClaudePolarsLazyFrame,
-        pl.Series: ClaudePolarsSeries,
-    }
-    for kind, namespace in kinds.items():
-        if isinstance(items, kind):
-            found: pl.DataFrame | pl.LazyFrame = namespace(items).map(prompt, out=out, **options)
-            return found
+    """Map whatever Polars object it is; see ``claude_parallel.map``. Of a series, as of a list, a frame."""
+    if isinstance(items, pl.Series):
+        return ClaudePolarsSeries(items).as_frame(prompt, out, options)
+    if isinstance(items, pl.LazyFrame):
+        return ClaudePolarsLazyFrame(items).map(prompt, out=out, **options)
+    if isinstance(items, pl.DataFrame):
+        return ClaudePolarsFrame(items).map(prompt, out=out, **options)
     raise InputError(f"{type(items).__name__} is no frame or series of Polars")
 
 

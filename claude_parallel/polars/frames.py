@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from ..errors import InputError, count_fates, fate_of
+from ..errors import FateCounts, InputError, count_fates, fate_of
+from ..frames.outputs import warn_of_missing
 from ..prompt.template import PromptFunction
 
 if TYPE_CHECKING:
@@ -19,12 +22,17 @@ ATTRIBUTE = "_claude_parallel_made"
 """Attribute of a frame that a map returned: Polars has no ``attrs``, and no operation copies it."""
 
 
-class Made:
-    """What a map has made of a frame."""
+Call = tuple[Any, str, Mapping[str, Any]]
+"""Prompt, name and options, as the user gave them."""
 
-    def __init__(self, prepared: MemoryMap, call: tuple[Any, str, Mapping[str, Any]]) -> None:
+
+class Made:
+    """What a map has made of a frame or a series; `details` are the new columns of a series."""
+
+    def __init__(self, prepared: MemoryMap, call: Call, details: pl.DataFrame | None = None) -> None:
         answers = prepared.table_map.columns.answers
         self.call = call
+        self.details = details
         self.errors = [answer.error for answer in answers]
         self.costs = [answer.cost for answer in answers]
         self.run_id = (prepared.result and prepared.result.run_id) or ""
@@ -72,13 +80,27 @@ def empty(frame: pl.LazyFrame) -> pl.DataFrame:
     return pl.DataFrame(schema=frame.collect_schema())
 
 
-def with_columns(
-    frame: pl.DataFrame | None, prepared: MemoryMap, new: Any, call: tuple[Any, str, Mapping[str, Any]]
-) -> pl.DataFrame:
+def with_columns(frame: pl.DataFrame | None, prepared: MemoryMap, new: Any, call: Call) -> pl.DataFrame:
     """Return a frame with the new columns of a map; of a series there are no others."""
     columns = typed(prepared, new)
     result = pl.DataFrame(columns) if frame is None else frame.with_columns(columns)
     return sign(result, prepared, call)
+
+
+def answers_of(prepared: MemoryMap, new: Any, call: Call) -> pl.Series | pl.DataFrame:
+    """Return what a map made of a series: a series where one column holds all that was answered, else a frame.
+
+    Where something went wrong the value of a series is missing, and one warning counts them.
+    """
+    frame = with_columns(None, prepared, new, call)
+    columns = prepared.table_map.columns
+    if not columns.is_one_answer:
+        return frame
+    answer = columns.answers[0]
+    warn_of_missing(fates(frame, answer.error))
+    series = frame.select(pl.when(pl.col(answer.error).is_null()).then(pl.col(columns.out))).to_series()
+    setattr(series, ATTRIBUTE, Made(prepared, call, frame))
+    return series.alias(columns.out) if series.name != columns.out else series
 
 
 def typed(prepared: MemoryMap, new: Any) -> list[pl.Series]:
@@ -102,25 +124,25 @@ def from_arrow(table: Any) -> pl.DataFrame:
     return found
 
 
-def sign(frame: pl.DataFrame, prepared: MemoryMap, call: tuple[Any, str, Mapping[str, Any]]) -> pl.DataFrame:
+def sign(frame: pl.DataFrame, prepared: MemoryMap, call: Call) -> pl.DataFrame:
     """Let a frame know its map."""
     setattr(frame, ATTRIBUTE, Made(prepared, call))
     return frame
 
 
-def made_of(frame: pl.DataFrame) -> Made:
-    """Return the map that made a frame.
+def made_of(made: pl.DataFrame | pl.Series) -> Made:
+    """Return the map that made a frame or a series.
 
     Raises
     ------
     InputError
-        When the frame does not know it.
+        When it does not know its map.
     """
-    found = getattr(frame, ATTRIBUTE, None)
+    found = getattr(made, ATTRIBUTE, None)
     if not isinstance(found, Made):
         raise InputError(
-            "this frame does not know its map: it is not what df.claude.map returned, or an operation made a new frame "
-            "of it. Use the frame that map returned; cp.runs() lists all runs"
+            "this frame or series does not know its map: it is not what map returned, or an operation made a new one "
+            "of it. Use what map returned; cp.runs() lists all runs"
         )
     return found
 
@@ -130,17 +152,32 @@ def has_failed(name: str) -> pl.Expr:
     return pl.col(name).is_not_null() & ~pl.col(name).str.starts_with("skipped:")
 
 
-def counts(frame: pl.DataFrame, error: str, cost: str) -> dict[str, Any]:
-    """Return rows by what they came to, and dollars, of one answer."""
+def error_table(frame: pl.DataFrame, errors: Sequence[str]) -> pl.DataFrame:
+    """Return the kinds of error in some columns, with how many rows and an example each."""
+    found = pl.concat([frame[name].alias("example") for name in errors])
+    kinds = found.drop_nulls().to_frame().with_columns(kind=pl.col("example").str.split(":").list.first())
+    return kinds.group_by("kind").agg(rows=pl.len(), example=pl.col("example").first()).sort("rows", descending=True)
+
+
+def cost_table(frame: pl.DataFrame, made: Made) -> pl.DataFrame:
+    """Return rows by what they came to, and dollars, for each answer."""
+    pairs = zip(made.errors, made.costs, strict=True)
+    return pl.DataFrame([_counts(frame, error, cost) for error, cost in pairs])
+
+
+def fates(frame: pl.DataFrame, error: str) -> FateCounts:
+    """Return what the rows of one answer came to."""
     kinds = frame[error].drop_nulls().str.split(":").list.first().value_counts()
     counts = {str(kind): int(count) for kind, count in kinds.iter_rows() if fate_of(kind)}
-    fates = count_fates(counts, frame.height)
-    return {
-        "column": error.removesuffix("_error"),
-        "rows": frame.height,
-        "answered": fates.answered,
-        "failed": fates.failed,
-        "skipped": fates.skipped,
-        "cancelled": fates.cancelled,
-        "total_usd": frame[cost].sum(),
-    }
+    return count_fates(counts, frame.height)
+
+
+def _counts(frame: pl.DataFrame, error: str, cost: str) -> dict[str, Any]:
+    column = {"column": error.removesuffix("_error"), "rows": frame.height}
+    return {**column, **asdict(fates(frame, error)), "total_usd": frame[cost].sum()}
+
+
+def drawn(frame: pl.DataFrame, rows: int, seed: int) -> pl.DataFrame:
+    """Return some random rows in their order; the same seed draws the same, and more rows contain the fewer ones."""
+    order = np.random.default_rng(seed).permutation(frame.height)
+    return frame[sorted(order[:rows].tolist())]

@@ -1,0 +1,125 @@
+"""``lf.claude``: maps over queries, streamed; documentation and delegation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import polars as pl
+
+from ..options import MapOptions
+from ..prompt.template import PromptFunction
+from .frames import empty, from_arrow, query, with_columns
+
+if TYPE_CHECKING:
+    from ..forecast.estimate import Estimate
+
+
+class ClaudePolarsLazyFrame:
+    """Ask Claude about every row of a Polars LazyFrame; reached as ``lf.claude``.
+
+    The query is streamed: no more than a window of its rows lies in memory. A paid call is never lazy, so a map runs at
+    once.
+    """
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        self._frame = frame
+
+    def __repr__(self) -> str:
+        return "<claude namespace of a lazy frame; see lf.claude.map?>"
+
+    def map(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Ask Claude once per row of the query's result.
+
+        Parameters
+        ----------
+        prompt, out, **options
+            As in :meth:`ClaudePolarsFrame.map`.
+        into : path, optional
+            A folder for the result, one Parquet file per chunk, for what is larger than memory. A part that is
+            complete is never written again: run it again, and it goes on.
+        overwrite : bool, default False
+            Replace what another map has left in that folder.
+
+        Returns
+        -------
+        DataFrame or LazyFrame
+            The rows with their new columns; with `into`, a scan of that folder.
+        """
+        return self._run(prompt, out, options, into, overwrite)
+
+    def classify(
+        self,
+        prompt: str | PromptFunction,
+        labels: Sequence[str],
+        *,
+        multiple: bool = False,
+        out: str = "label",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Put every row into one of several classes; returns as :meth:`map` does."""
+        from ..frames.tasks import classification
+
+        return self._run(prompt, out, classification(labels, options, multiple=multiple), into, overwrite)
+
+    def extract(
+        self,
+        prompt: str | PromptFunction,
+        schema: Any,
+        *,
+        out: str = "response",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Pull typed fields out of every row; returns as :meth:`map` does."""
+        from ..frames.tasks import extraction
+
+        return self._run(prompt, out, extraction(schema, options), into, overwrite)
+
+    def _run(
+        self,
+        prompt: str | PromptFunction,
+        out: str,
+        options: Mapping[str, Any],
+        into: str | Path | None,
+        overwrite: bool,
+    ) -> pl.DataFrame | pl.LazyFrame:
+        from ..tables.memory import MemoryMap, map_into
+
+        source = query(self._frame)
+        if into is not None:
+            map_into(source, prompt, out, options, into, overwrite=overwrite)
+            return pl.scan_parquet(f"{str(into).rstrip('/')}/*.parquet")
+        prepared = MemoryMap(source, prompt, out, options, keeps_rows=True)
+        new = prepared.run()
+        rows = prepared.target.rows
+        frame = pl.concat([from_arrow(table) for table in rows]) if rows else empty(self._frame)
+        frame = frame.cast(self._frame.collect_schema())
+        return with_columns(frame, prepared, new.slice(0, frame.height), (prompt, out, options))
+
+    def estimate(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
+        **options: Unpack[MapOptions],
+    ) -> Estimate:
+        """Say what :meth:`map` would cost and how long it would take; streams the query once."""
+        from ..forecast.estimate import estimate_frame
+        from ..tables.table_map import TableMap
+
+        return estimate_frame(TableMap(query(self._frame), prompt, out, options), likely_output_tokens, latency_seconds)
