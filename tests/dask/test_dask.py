@@ -238,3 +238,19 @@ def test_answers_are_not_put_beside_other_rows(change: Any) -> None:
     assert made.index.equals(part.index)
     with pytest.raises(ValueError, match="not the ones that were asked"):
         on_workers.with_answers(change(part), [0], known, new)
+
+
+def test_batches_samples_and_functions_of_rows(cluster: Any) -> None:
+    """Everything of ``map`` works on partitions: a question that repeats is paid once, and rows are read again."""
+    frame = frame_of(40).assign(t=[f"row {row % 30}" for row in range(40)])
+    frames = dd.from_pandas(frame, npartitions=5)
+    with cp.simulator(None, latency_seconds=0, batch_seconds=1) as simulator:
+        batched = frames.claude.map("Say {t}", batch=True, progress=False).compute()
+        paid = len(simulator.ledger.paid)
+        drawn = frames.claude.map(lambda row: f"Say {row['t']} {row.n}", sample=2, progress=False).compute()
+
+    assert paid == simulator.ledger.batch_rows == 30
+    assert batched["response"].tolist() == [f"Simulated: Say {text}" for text in frame["t"]]
+    assert (batched["response_cost"] > 0).sum() == 30
+    assert drawn["response_2"].notna().all()
+    assert drawn["n"].tolist() == frame["n"].tolist()
