@@ -36,6 +36,9 @@ the first written for 1.25 and each other one paid 0.905 on average add up to le
 _CRUMBS = Decimal("0.04")
 """The last part of a budget, as what is below one worst case, would go in ever smaller batches of an hour each."""
 
+_LITTLE, _MOST_MORE_BATCHES = Decimal("0.1"), 50
+"""Nor is a tenth of a budget worth its time, where the rest of the rows would take more than so many batches."""
+
 
 @dataclass(slots=True)
 class PackedBatch:
@@ -202,7 +205,9 @@ class Packer:
         mean_worst = sum((item.worst for item in self.fresh), ZERO) / waiting
         most, self.share = budget.afford(waiting, mean_worst)
         self.is_out_of_budget = most < waiting
-        if self.is_out_of_budget and budget.answers and budget.room < max(budget.cap * _CRUMBS, mean_worst):
+        is_little = budget.room < budget.cap * _LITTLE and most * _MOST_MORE_BATCHES < waiting
+        is_crumbs = budget.room < max(budget.cap * _CRUMBS, mean_worst)
+        if self.is_out_of_budget and budget.shares and (is_crumbs or is_little):
             self.run.state.halt("budget", "what is left of the budget is too little for another batch")
         return most
 

@@ -7,7 +7,8 @@ what others like them have cost, as :meth:`Budget.afford` says.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ..records import ZERO
@@ -15,6 +16,10 @@ from ..records import ZERO
 _RISK = 1e-3
 """How often more calls than were reserved in full may be dear: once in a thousand batches, and then the cap is passed
 by the price of some calls. A tenth of it would make the batches a third smaller."""
+
+
+_MOST_SHARES = 10_000
+"""Of so many answers, the dearest say as much as those of all."""
 
 
 @dataclass(slots=True)
@@ -33,10 +38,8 @@ class Budget:
         Tokens of the prefix that all requests share, once an answer has told them.
     perhaps : Decimal
         Worst case of calls whose answer was lost on the way: they may have been billed, so they count as spent here.
-    answers : int
-        How many answers have told their real cost.
-    dearest : Decimal
-        The highest cost of these, as a share of the call's worst case.
+    shares : list of float
+        What the first answers have cost, each as a share of its call's worst case.
     """
 
     cap: Decimal | None = None
@@ -44,8 +47,7 @@ class Budget:
     reserved: Decimal = ZERO
     perhaps: Decimal = ZERO
     prefix_tokens: int | None = None
-    answers: int = 0
-    dearest: Decimal = ZERO
+    shares: list[float] = field(default_factory=list)
 
     @property
     def room(self) -> Decimal:
@@ -54,16 +56,15 @@ class Budget:
 
     def learn(self, worst: Decimal, cost: Decimal) -> None:
         """Take note of what an answer has cost, whose call could have cost `worst`."""
-        if worst > 0:
-            self.answers += 1
-            self.dearest = max(self.dearest, min(cost / worst, Decimal(1)))
+        if worst > 0 and len(self.shares) < _MOST_SHARES:
+            self.shares.append(min(1.0, float(cost / worst)))
 
     def afford(self, calls: int, mean_worst: Decimal) -> tuple[int, Decimal]:
         """Return how many of `calls` may go at once, and what to reserve of each, as a share of its worst case.
 
         Nothing can stop a batch, so what is sent at once has to fit whatever it costs. With no answer yet, the worst
-        case of each call does. Later each call is reserved as the dearest so far, and as many in full as may be dearer
-        still (see :func:`dear_calls`): 6 to 11 batches where worst cases alone would make 25 to 140.
+        case of each call does. Later each call is reserved as one of the dearest so far, and as many in full as may be
+        dearer still (see :func:`dear_calls`): 6 to 11 batches where worst cases alone would make 25 to 140.
 
         Parameters
         ----------
@@ -72,18 +73,15 @@ class Budget:
         mean_worst : Decimal
             Mean of their worst cases, US dollars.
         """
+        dearest = sorted(self.shares, reverse=True)
         low, high = 1, calls
         while low < high:
             middle = (low + high + 1) // 2
-            if middle * self._share(middle) * mean_worst <= self.room:
+            if middle * _share(dearest, middle) * mean_worst <= self.room:
                 low = middle
             else:
                 high = middle - 1
-        return low, self._share(low)
-
-    def _share(self, calls: int) -> Decimal:
-        in_full = Decimal(dear_calls(self.answers, calls)) / calls
-        return in_full + (1 - in_full) * self.dearest
+        return low, _share(dearest, low)
 
     def reserve(self, worst: Decimal) -> bool:
         """Set `worst` aside for a call about to be sent; False when the cap could be passed."""
@@ -104,12 +102,50 @@ class Budget:
             self.perhaps += worst
 
 
-def dear_calls(seen: int, calls: int) -> int:
-    """Return how many of `calls` may be dearer than the dearest of `seen`, but for one time in a thousand.
+def _share(dearest: Sequence[float], calls: int) -> Decimal:
+    """Return what to reserve of each of `calls`, by the rank among the shares so far that makes it least.
 
-    In an order that says nothing about prices, the j dearest of all are among the new ones with a chance below
-    ``(calls / (seen + calls)) ** j``, however prices are distributed.
+    The dearest of all is not always the best: one answer cut at ``max_tokens`` would make every call a worst case.
     """
-    if seen == 0:
+    least, rank = 1.0, 1
+    while rank <= len(dearest):
+        in_full = dear_calls(len(dearest), calls, rank) / calls
+        least = min(least, in_full + (1 - in_full) * dearest[rank - 1])
+        rank *= 2
+    return Decimal(repr(least))
+
+
+def dear_calls(seen: int, calls: int, rank: int = 1) -> int:
+    """Return how many of `calls` may be dearer than the `rank`-th dearest of `seen`, but for one time in a thousand.
+
+    In an order that says nothing about prices, more than j of the new ones are that dear only where, of the
+    ``j + rank`` dearest of all, fewer than `rank` are old ones. Each is an old one with the chance
+    ``seen / (seen + calls)``, however prices are distributed (they are drawn without replacement, so the binomial used
+    here is on the safe side).
+    """
+    if seen < rank:
         return calls
-    return min(calls, math.ceil(math.log(_RISK) / math.log(calls / (seen + calls))) - 1)
+    old = seen / (seen + calls)
+    low, high = 0, calls
+    while low < high:
+        middle = (low + high) // 2
+        if _chance_of_fewer(rank, middle + rank, old) <= _RISK:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _chance_of_fewer(most: int, draws: int, chance: float) -> float:
+    """Return the chance of fewer than `most` hits in so many draws."""
+    ways = math.lgamma(draws + 1)
+    return math.fsum(
+        math.exp(
+            ways
+            - math.lgamma(hits + 1)
+            - math.lgamma(draws - hits + 1)
+            + hits * math.log(chance)
+            + (draws - hits) * math.log1p(-chance)
+        )
+        for hits in range(most)
+    )
