@@ -177,11 +177,11 @@ def test_a_cached_prefix_and_100_in_flight(cap: float | None, is_tight: bool) ->
     account = world(Profile(latency_seconds=2.0, output_tokens=100, limits=tier_limits("scale")))
     system = "A rule that everybody shares. " * 800
     out = account.map(frame_of(1_500), "Say {t}", system=system, max_tokens=200, budget=cap, max_concurrency=100)
-    assert account.brain.ledger.max_in_flight == 100
     if is_tight:
         assert out["response_error"].notna().any()
         assert Decimal("0.096") <= billed(account.brain.ledger) <= Decimal("0.1")
     else:
+        assert account.brain.ledger.max_in_flight == 100
         assert account.clock.seconds < 36
 
 
