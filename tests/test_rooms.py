@@ -32,7 +32,7 @@ ARROWS: dict[str, str] = {
     "progress": "bridge",
     "options": "limits synonyms",
     "config": "api options",
-    "store": "api bridge config",
+    "store": "api bridge config limits",
     "engine": "api bridge config limits options pricing progress prompt schema store",
     "batch": "api bridge config engine options pricing progress store",
     "report": "config pricing progress store",

@@ -34,7 +34,7 @@ GRACE_SECONDS = 30.0
 """How long calls in flight may still land after the first interrupt."""
 
 _SHARED_POLL_SECONDS = 0.5
-"""How soon to look again while other runs hold the gate: a call of theirs may have ended just before we subscribed."""
+"""How soon to look again while the gate holds us back: another run's call may have ended just before we subscribed."""
 
 
 class Dispatcher:
@@ -162,7 +162,8 @@ class Dispatcher:
         unsubscribe = None
         if by_gate and gate.status(started).in_flight > len(self._workers):
             unsubscribe = gate.subscribe(self._waker(loop))
-            seconds = min(seconds, _SHARED_POLL_SECONDS)
+        if by_gate:
+            seconds = min(seconds, _SHARED_POLL_SECONDS)  # our share of the account may have grown meanwhile
         if self._stopped_at is not None:
             seconds = min(seconds, GRACE_SECONDS)
         timer = loop.call_later(seconds, self._wake.set) if seconds != math.inf else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -20,15 +21,19 @@ from ..limits.gate import Gate, model_group
 from ..limits.window import CEILING
 from ..options import Settings
 from ..records import Transport
+from ..store.leases import LeaseBook
+from .neighbours import Neighbours
 
 _lock = threading.Lock()
-_gates: dict[tuple[str, str], Gate] = {}
+_gates: dict[str, tuple[Gate, Neighbours]] = {}
+_process = secrets.token_hex(6)
+"""Name of this process among its neighbours; its number could be another process's by tomorrow."""
 
 
 def _forget_gates() -> None:
     """A forked child has limits of its own to learn, and must not wait for a lock that no thread holds any more."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _process
+    _lock, _process = threading.Lock(), secrets.token_hex(6)
     _gates.clear()
 
 
@@ -58,6 +63,8 @@ class Environment:
         What list prices are multiplied by on the account's platform.
     prices_model_asked : bool
         True where the model asked for is priced, and not the one that an answer names.
+    neighbours : Neighbours or None
+        The part of the account that other processes leave us; None where nobody else is asked.
     """
 
     host: str
@@ -69,6 +76,7 @@ class Environment:
     most_in_flight: int = CEILING
     price_factor: Decimal = Decimal(1)
     prices_model_asked: bool = False
+    neighbours: Neighbours | None = None
 
 
 def live_environment(settings: Settings) -> Environment:
@@ -99,9 +107,12 @@ def observing_environment(settings: Settings) -> Environment:
             account, max_connections=max_connections, timeout_seconds=timeout_seconds, wire=settings.wire
         )
 
-    key = (f"{account.host} {account.owner}", model_group(settings.model))
+    key = f"{account.owner} {model_group(settings.model)}"  # the owner is a digest of host and key
     with _lock:
-        gate = _gates.setdefault(key, Gate())
+        if key not in _gates:
+            gate = Gate()
+            _gates[key] = gate, Neighbours(LeaseBook(key, _process), gate)
+        gate, neighbours = _gates[key]
     return Environment(
         account.host,
         open_transport,
@@ -109,6 +120,7 @@ def observing_environment(settings: Settings) -> Environment:
         most_in_flight=system_limit(),
         price_factor=account.price_factor,
         prices_model_asked=account.platform == "bedrock",
+        neighbours=neighbours,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from ..limits.load import LoadEstimator
 from ..prompt.cache_breakpoints import SECONDS
 from .cache_warmup import Prefixes
@@ -39,6 +41,7 @@ class LiveCarrier:
         """Send the requests of a source."""
         cap = max_in_flight(plan.settings, self.environment)
         transport = self.environment.open_transport(cap, plan.settings.timeout)
+        neighbours = self.environment.neighbours
         calls = LiveCalls(
             transport=transport,
             gate=self.environment.gate,
@@ -46,8 +49,11 @@ class LiveCarrier:
             prefixes=Prefixes(SECONDS[plan.ttl]) if plan.ttl else None,
             max_in_flight=cap,
             is_searching=plan.settings.max_concurrency == "auto",
+            told={} if neighbours is None else neighbours.told,
         )
+        divided = nullcontext() if neighbours is None else neighbours.divided(context, plan.settings.limits)
         try:
-            await Dispatcher(context, calls, source).run()
+            async with divided:
+                await Dispatcher(context, calls, source).run()
         finally:
             await transport.aclose()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..limits.gate import Gate
 from ..limits.load import LoadEstimator
-from ..records import Body, Failure, Reply, TellingTransport, Transport
+from ..records import Body, Dimension, Failure, Reply, TellingTransport, Transport
 from .cache_warmup import Prefixes
 
 
@@ -29,6 +29,8 @@ class LiveCalls:
         The most calls of this run under way at once.
     is_searching : bool
         Whether the gate may allow fewer, as its window grows; False where the user named a number.
+    told : dict of str to float
+        The account's limits per minute, as the answers tell them; shared with whoever divides the account.
     """
 
     transport: Transport
@@ -37,9 +39,14 @@ class LiveCalls:
     prefixes: Prefixes | None
     max_in_flight: int
     is_searching: bool = True
+    told: dict[Dimension, float] = field(default_factory=dict)
 
     async def send(self, body: Body, on_begin: Callable[[], object] | None) -> Reply | Failure:
         """Send a request; `on_begin` is called once its answer has begun, where the transport can tell."""
         if on_begin is not None and isinstance(self.transport, TellingTransport):
-            return await self.transport.send_and_tell(body, on_begin)
-        return await self.transport.send(body)
+            result = await self.transport.send_and_tell(body, on_begin)
+        else:
+            result = await self.transport.send(body)
+        for dimension, status in (result.rate_limits or {}).items():
+            self.told[dimension] = status.limit
+        return result

@@ -1,0 +1,154 @@
+"""A process's share of an account, renewed while its runs send: neighbours on one machine do not refuse each other.
+
+It asks the file of leases about every second, beside the event loop, and keeps the gate below its share of the limits
+that the answers tell. How large that is stands in ``limits.leases``; a process that is alone always has the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from math import inf
+
+from ..bridge import off_loop
+from ..limits.gate import Gate, Limits
+from ..limits.leases import (
+    JOIN_SECONDS,
+    LEASE_SECONDS,
+    LEAST_SHARE,
+    RENEW_SECONDS,
+    YOUNG_SECONDS,
+    Grant,
+    demanded,
+)
+from ..progress.waits import WaitReason
+from ..records import DIMENSIONS, Dimension
+from ..store.leases import LeaseBook
+from .context import RunContext
+
+FIRST_SECONDS = 0.1
+"""When a run first asks: one that is over by then has sent a handful of calls and troubles nobody."""
+
+LEAST_FIRST = 0.5
+"""Of our share, the first time, at least. What went before the parts were known has to come out of one: then the limits
+are less by that. A moment later the rate is the whole, while the gate's bucket stays so much emptier."""
+
+_FRESH_SECONDS = 0.8 * JOIN_SECONDS
+"""Several runs of a process share its lease: what one has just asked, the others need not."""
+
+_BY_LIMITS = (WaitReason.REQUESTS, WaitReason.INPUT_TOKENS, WaitReason.OUTPUT_TOKENS, WaitReason.PACE)
+"""What a larger share would shorten."""
+
+_ALONE = Grant(1.0, 1.0)
+
+
+class Neighbours:
+    """The lease of this process on one account.
+
+    Parameters
+    ----------
+    book : LeaseBook
+        The file that all processes of this user ask.
+    gate : Gate
+        Kept below our share.
+
+    Attributes
+    ----------
+    told : dict of str to float
+        The account's limits per minute, as the answers tell them.
+    """
+
+    def __init__(self, book: LeaseBook, gate: Gate) -> None:
+        self.told: dict[Dimension, float] = {}
+        self._book = book
+        self._gate = gate
+        self._runs = 0
+        self._file_lock = threading.Lock()
+        self._granted = _ALONE
+        self._renewed_at = -inf
+        self._lent: Limits | None = None
+
+    def __repr__(self) -> str:
+        return f"<Neighbours: {self._granted.share:.0%} is ours>"
+
+    @contextlib.asynccontextmanager
+    async def divided(self, context: RunContext, limits: Limits | None) -> AsyncIterator[None]:
+        """Hold a lease for the length of a block, and give it back with the last run that holds it.
+
+        Parameters
+        ----------
+        context : RunContext
+            The run: its clocks, and what it waits for.
+        limits : Limits or None
+            The user's own, which hold in any case.
+        """
+        self._runs += 1
+        task = asyncio.ensure_future(self._keep(context, limits))
+        try:
+            yield
+        finally:
+            task.cancel()
+            self._runs -= 1
+            if not self._runs and self._renewed_at != -inf:
+                await off_loop(self._release)
+                self._apply(limits)
+
+    async def _keep(self, context: RunContext, limits: Limits | None) -> None:
+        began, seconds, waited = context.clock(), FIRST_SECONDS, 0.0
+        while True:
+            await asyncio.sleep(seconds)
+            now, before = context.clock(), waited
+            waited = sum(context.state.waited.get(reason, 0.0) for reason in _BY_LIMITS)
+            if now - self._renewed_at >= _FRESH_SECONDS:
+                is_held = waited > before or not self.told
+                await self._renew(demanded(self._granted.share, is_held=is_held), now, context.wall_clock())
+            age = context.clock() - began
+            if not self._granted.is_waiting or age > RENEW_SECONDS + JOIN_SECONDS:
+                self._apply(
+                    limits, _sent(context)
+                )  # not before the others had time to make room: a bucket made small stays so empty
+            is_quiet = self._granted.fair >= 1.0 and age >= YOUNG_SECONDS
+            seconds = RENEW_SECONDS if is_quiet else JOIN_SECONDS
+
+    async def _renew(self, demand: float, now: float, wall: float) -> None:
+        granted = await off_loop(lambda: self._ask(demand, wall))
+        if granted is not None:
+            self._granted, self._renewed_at = granted, now
+        elif now - self._renewed_at > LEASE_SECONDS:
+            self._granted = _ALONE
+
+    def _apply(self, limits: Limits | None, sent: int = 0) -> None:
+        """Keep the gate below our share of what the answers tell, and below what the user gave."""
+        share = max(LEAST_SHARE, self._granted.share)
+        is_first = self._lent is None and share < 1.0
+        if is_first and "requests" in self.told:
+            share = max(LEAST_FIRST * share, share - sent / self.told["requests"])
+        lent = limits if share >= 1.0 else _below(limits, self.told, share)
+        if lent != self._lent:
+            self._lent = None if share >= 1.0 or not self.told else lent
+            self._gate.restrict(lent)
+
+    def _ask(self, demand: float, wall: float) -> Grant | None:
+        with self._file_lock:
+            return self._book.renew(demand, wall) if self._runs else None
+
+    def _release(self) -> None:
+        with self._file_lock:
+            if not self._runs:
+                self._book.release()
+                self._granted, self._renewed_at = _ALONE, -inf
+
+
+def _sent(context: RunContext) -> int:
+    """Return how many calls a run has sent, retries left out."""
+    stats = context.stats
+    return max(0, stats.done - stats.from_journal - stats.duplicates) + stats.in_flight
+
+
+def _below(limits: Limits | None, told: dict[Dimension, float], share: float) -> Limits:
+    """Return the limits that keep a share of what was told, and what the user gave."""
+    given = limits.by_dimension() if limits else {}
+    lent = [min(given.get(at, inf), share * told.get(at, inf)) for at in DIMENSIONS]
+    return Limits(*(None if limit == inf else limit for limit in lent))
