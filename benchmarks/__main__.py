@@ -19,6 +19,7 @@ NAMES = (
     "batches",
     "shares",
     "outages",
+    "neighbours",
     "soak",
     "cluster",
 )
