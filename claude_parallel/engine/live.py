@@ -42,16 +42,21 @@ class LiveCarrier:
         cap = max_in_flight(plan.settings, self.environment)
         transport = self.environment.open_transport(cap, plan.settings.timeout)
         neighbours = self.environment.neighbours
+        is_searching = plan.settings.max_concurrency == "auto"
         calls = LiveCalls(
             transport=transport,
             gate=self.environment.gate,
             estimator=LoadEstimator(),
             prefixes=Prefixes(SECONDS[plan.ttl]) if plan.ttl else None,
             max_in_flight=cap,
-            is_searching=plan.settings.max_concurrency == "auto",
+            is_searching=is_searching,
             told={} if neighbours is None else neighbours.told,
         )
-        divided = nullcontext() if neighbours is None else neighbours.divided(context, plan.settings.limits)
+        divided = (
+            nullcontext()
+            if neighbours is None
+            else neighbours.divided(context, plan.settings.limits, is_searching=is_searching)
+        )
         try:
             async with divided:
                 await Dispatcher(context, calls, source).run()

@@ -74,7 +74,7 @@ class Neighbours:
         return f"<Neighbours: {self._granted.share:.0%} is ours>"
 
     @contextlib.asynccontextmanager
-    async def divided(self, context: RunContext, limits: Limits | None) -> AsyncIterator[None]:
+    async def divided(self, context: RunContext, limits: Limits | None, *, is_searching: bool) -> AsyncIterator[None]:
         """Hold a lease for the length of a block, and give it back with the last run that holds it.
 
         Parameters
@@ -83,9 +83,11 @@ class Neighbours:
             The run: its clocks, and what it waits for.
         limits : Limits or None
             The user's own, which hold in any case.
+        is_searching : bool
+            False where the user named how many calls may be in flight: such a run may be unable to use more.
         """
         self._runs += 1
-        task = asyncio.ensure_future(self._keep(context, limits))
+        task = asyncio.ensure_future(self._keep(context, limits, is_searching=is_searching))
         try:
             yield
         finally:
@@ -95,14 +97,14 @@ class Neighbours:
                 await off_loop(self._release)
                 self._apply(limits)
 
-    async def _keep(self, context: RunContext, limits: Limits | None) -> None:
+    async def _keep(self, context: RunContext, limits: Limits | None, *, is_searching: bool) -> None:
         began, seconds, waited = context.clock(), FIRST_SECONDS, 0.0
         while True:
             await asyncio.sleep(seconds)
             now, before = context.clock(), waited
             waited = sum(context.state.waited.get(reason, 0.0) for reason in _BY_LIMITS)
             if now - self._renewed_at >= _FRESH_SECONDS:
-                is_held = waited > before or not self.told
+                is_held = waited > before or not self.told or (is_searching and _has_more(context))
                 await self._renew(demanded(self._granted.share, is_held=is_held), now, context.wall_clock())
             age = context.clock() - began
             if not self._granted.is_waiting or age > RENEW_SECONDS + JOIN_SECONDS:
@@ -139,6 +141,11 @@ class Neighbours:
             if not self._runs:
                 self._book.release()
                 self._granted, self._renewed_at = _ALONE, -inf
+
+
+def _has_more(context: RunContext) -> bool:
+    """Say whether a run has rows that are not sent yet."""
+    return context.stats.done + context.stats.in_flight < context.stats.total
 
 
 def _sent(context: RunContext) -> int:
