@@ -157,8 +157,8 @@ def play(fault: str | None, client: Client) -> tuple[float, int, dict[str, int]]
         server.stdin.flush()
         return seconds, sum(answer is None for answer in answers), json.loads(server.stdout.readline())
     finally:
-        server.stdin.close()
-        server.wait(timeout=30)
+        server.kill()  # calls that hang would hold up a polite end
+        server.wait()
 
 
 def run() -> None:
