@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -130,6 +130,19 @@ class World:
         if self.policy.output_counted == "reserved":
             longest = max(longest, self._reserved_seconds(rows * tokens_out))
         return max(longest, self._ramp_seconds(rows)) + self.latency
+
+    def bound_after_fall(self, sent: float, landed: float, held: Sequence[float]) -> float:
+        """Return the bound of a run that had sent, and got, so many rows when the limits fell, and `held` was left.
+
+        A latency that was lost before would count tenfold after it, and nobody can know of the fall.
+        """
+        at, factor, tokens = self.policy.changes[0].at, self.policy.changes[0].factor, self.sizes
+        left = (self.rows - sent, (self.rows - sent) * tokens[0], (self.rows - landed) * tokens[1])
+        seconds = [
+            used / (limit * factor / 60) - min(self.capacity, kept / (limit * factor / 60))
+            for limit, used, kept in zip(self.limits, left, held, strict=True)
+        ]
+        return at + max(0.0, *seconds) + self.latency
 
     def _refilled(self, limit: float, used: float) -> float:
         """Return when a bucket that begins full has given `used`, through every change of its limit."""

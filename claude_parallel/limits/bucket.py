@@ -1,65 +1,40 @@
-"""One token bucket: how much of one limit is left, and when the next request fits.
+"""One limit: what we owe to the bucket that keeps it, and when the next request may go.
 
-A bucket refills continuously at ``limit / 60`` a second up to one minute's worth, as the API's own does (source: rate
-limits, "token bucket algorithm"). What is charged when, and what a refusal means, is decided in ``limits``.
+Facts are the limit that a header told or the user gave, our own sends, and refusals; beliefs stand in ``burst``,
+``share`` and ``guess``. What we owe is one moment, `full_at`: when the bucket would be full again if nobody else used
+it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
-
-PACE_TOLERANCE_SECONDS = 0.05
-"""How far sends may run ahead of the pace: hides timer jitter, stays below any burst window seen (0.2 s)."""
-
-UNPACED = 64.0
-"""From this multiple of the refill rate on the pace no longer binds: a whole minute's worth within a second."""
+from .burst import FIRST_SECONDS, MINUTE, PATIENCE, Burst
+from .guess import BURST_SECONDS, Guess
+from .share import MEASURED_SECONDS, Share
+from .sight import Sight
 
 SHORTEST_WAIT_SECONDS = 1e-6
 """A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
 
-_LEAST_SHARE = 0.1
-"""Whatever others seem to take, a tenth of the limit is ours: an estimate that is wrong must not end a run."""
+ALONE = 1.5
+"""A call that was refused while little more than itself was owed: somebody else has used the bucket, or it is so small
+that only one call fits, and this one came a little early."""
 
-_EXTERNAL_SECONDS = 3.0
-"""Two readings are compared over at least so long; over less, requests that overtake look like others' use."""
+SLACK_STEP, MOST_SLACK = 0.02, 0.04
+"""What the latter adds to the wait for a full bucket, and how much at most, as a share of the call's refill: jitter is
+small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
 
-_EXTERNAL_WEIGHT = 0.5
-"""Of a new reading of others' use: two of them, six seconds, follow a neighbour that comes or goes."""
+PROVEN_SHARE, CHECKED_SHARE = 0.98, 1.02
+"""A refusal below this share of what was accepted lately is not explained by our own use."""
 
-_EXTERNAL_NOISE = 0.03
-"""Use below this share of the limit is not told from noise: readings are stale by about one latency."""
+ACCEPTED_SECONDS = 300.0
+"""What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
-_FORGET_SECONDS = 120.0
-"""Others' use fades when nothing confirms it: two minutes, twice the time in which a full bucket refills."""
-
-# A refusal although something was left means that short bursts are policed (``burst_seconds`` of the cases).
-
-_CAUTION_SECONDS = 0.1
-"""Of refill that stays in the bucket beyond what a refusal showed: below the smallest burst seen (0.2 s), so that one
-refusal is nearly always enough."""
-
-_CAUTION_SHARE = 0.03
-"""Of the limit, taken off the pace when a policed bucket refuses again although it was paced."""
-
-_MOST_CAUTION_SECONDS = 2.0
-"""Of refill: a reserve above that is a policed bucket, not caution, and grows by what refusals show alone."""
-
-_POLICED_FILL = 0.5
-"""Of a policed burst, the part that output on its way may fill: the server's bucket is neither empty, which is refused,
-nor full, which is lost."""
-
-_CATCH_UP = 1.25
-"""Pace of policed output against the refill rate: calls shorter than expected leave room, which is filled slowly."""
-
-_CHECK_SECONDS = 1.0
-"""The level is corrected by the smallest error that this much time has shown; one reading proves little."""
-
-_LOW_SHARE, _LOW_SPEED = 0.05, 3.0
-"""Below this share of a minute's worth the sends are spread to this multiple of the refill rate, so that a bucket runs
-dry softly and not in a row of refusals."""
+AGAIN_SECONDS = 10.0
+"""A second refusal within so many seconds that our own use does not explain is not chance."""
 
 
 def settled(seconds: float) -> float:
@@ -69,262 +44,305 @@ def settled(seconds: float) -> float:
 
 @dataclass(slots=True)
 class Bucket:
-    """The client's account of one limit.
-
-    Requests and input tokens are counted by the server as a call arrives, output tokens as they are written (source:
-    rate limits, "OTPM"). We charge all three when we send, so that calls in flight are never forgotten.
+    """One limit that is charged when a request arrives.
 
     Attributes
     ----------
     dimension : str
         What is limited.
     rounding : float
-        Half a step of the server's `remaining` (the API rounds tokens to 1,000).
-    counts_at_end : bool
-        True where the server counts at the end of a call (output).
-    limit : float
-        Requests or tokens per minute; infinite while unknown.
-    server_limit : float
-        The limit as the server tells it.
-    user_limit : float
-        The limit as the user gave it.
-    level : float
-        What is left once everything in flight has landed; below zero after an underestimate.
-    updated_at : float
-        When `level` was last brought up to date, in seconds of the gate's clock.
-    reserved : float
-        Charged by us, not yet counted by the server; always 0 unless it counts at the end.
-    counted : float
-        Everything that the server has counted of ours; differences of it tell what it counted meanwhile.
-    reserve : float
-        What must stay in the bucket, learnt from refusals: most of it where short bursts are policed.
-    lag : float
-        Seconds between charge and count, where they differ: the latency of an answer.
-    external_use : float
-        What others seem to take, per second: another process, or a server slower than it says.
-    pace_at : float
-        When the next request is due if requests are spread evenly.
-    synced_at : float
-        When a refusal told the level exactly, without whatever was then still on its way to be refused.
-    anchor : tuple of float or None
-        An earlier rate_limit: when its request was sent, what remained, and `counted` then.
-    gap, excess : float
-        By how much the level is too low, or too high, at least, according to all rate_limits since `checked_at`.
-    checked_at : float
-        When the level was last corrected by rate_limits.
+        Half a step of the server's ``remaining``, or a whole one where it is rounded down.
+    server_limit, user_limit, limit : float
+        Per minute: as the server tells it, as the user gave it, and the tighter of both; infinite while unknown.
+    told_at : float
+        When the request was sent whose answer told the limit last.
+    known_at : float
+        Since when there is a limit.
+    rate : float
+        What comes back per second.
+    room : float
+        How much may be owed for certain, in seconds.
+    full_at : float
+        When the bucket is full again, by our own use.
+    idle_at : float
+        When it last was.
+    used : float
+        All that the server has counted of ours.
+    began_at : float or None
+        When we first used it.
+    call : float
+        What the last call took.
+    accepted : float
+        The most that was owed lately when a call was accepted, in seconds.
+    slack : float
+        Seconds to wait longer for a bucket that has to be full.
+    refused_at, used_then : float
+        When the last episode of refusals began, and `used` then.
     """
 
     dimension: Dimension
     rounding: float = 0.0
-    counts_at_end: bool = False
-    limit: float = math.inf
     server_limit: float = math.inf
     user_limit: float = math.inf
-    level: float = math.inf
-    updated_at: float = 0.0
-    reserved: float = 0.0
-    counted: float = 0.0
-    reserve: float = 0.0
-    lag: float = 0.0
-    external_use: float = 0.0
-    pace_at: float = -math.inf
-    synced_at: float = -math.inf
-    anchor: tuple[float, float, float] | None = None
-    gap: float = math.inf
-    excess: float = math.inf
-    checked_at: float = -math.inf
+    limit: float = math.inf
+    told_at: float = -math.inf
+    known_at: float = -math.inf
+    first_known_at: float = -math.inf
+    rate: float = math.inf
+    room: float = 0.0
+    full_at: float = -math.inf
+    idle_at: float = -math.inf
+    used: float = 0.0
+    began_at: float | None = None
+    call: float = 1.0
+    accepted: float = 0.0
+    accepted_at: float = -math.inf
+    slack: float = 0.0
+    refused_at: float = -math.inf
+    unexplained_at: float = -math.inf
+    used_then: float = 0.0
+    burst: Burst = field(default_factory=Burst)
+    share: Share = field(default_factory=Share)
+    guess: Guess = field(default_factory=Guess)
+    sight: Sight = field(default_factory=Sight)
+
+    @property
+    def lends_calls(self) -> float:
+        """How many calls may go at once beyond what comes back."""
+        return self.burst.allowed * self.rate / max(self.call, 1e-9)
 
     @property
     def is_known(self) -> bool:
-        """True once there is a limit to keep."""
-        return self.limit != math.inf
+        """True once there is a limit to keep, told, given or guessed."""
+        return self.rate != math.inf
 
-    @property
-    def is_policed(self) -> bool:
-        """True where the server has refused although much was left: short bursts are policed."""
-        return self.reserve > self.limit / 2
+    def restrict(self, user_limit: float, now: float) -> None:
+        """Keep below a limit of the user's; infinite = none."""
+        self.user_limit = user_limit
+        self._set_limit(now)
 
-    @property
-    def rate(self) -> float:
-        """What comes back per second, for us."""
-        nominal = self.limit / 60
-        return max(nominal - self.external_use, _LEAST_SHARE * nominal)
-
-    def set_limit(self, now: float) -> None:
-        """Keep the tighter of what was told and given; a bucket that was not known begins full."""
+    def _set_limit(self, now: float) -> None:
         limit = min(self.server_limit, self.user_limit)
         if limit == self.limit:
             return
-        if not self.is_known:
-            self.level, self.updated_at = limit - self.reserved, now
-        self.limit = limit
-        self.level = min(self.level, limit)
-        self.reserve = _CAUTION_SECONDS * limit / 60 if self.is_known else 0.0
+        was_known, before, self.limit, self.known_at = self.is_known, self.rate, limit, now
+        self.rate = limit / MINUTE if limit != math.inf else self.guess.rate
+        if was_known and self.is_known:
+            # What was left of the bucket is left of it under another limit, too.
+            left = (self.burst.allowed - self.debt(now)) * before / self.rate
+            self.full_at = now + max(0.0, self.burst.allowed - left)
+        elif self.is_known:
+            self.first_known_at = now
+        if not was_known and self.is_known and self.began_at is not None:
+            self.full_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
+            if self.dimension == "requests":  # the only ones whose weight is known before the answer
+                self.burst.prove(self.debt(now))
 
-    def refill(self, now: float) -> None:
-        """Bring the level up to `now`."""
-        seconds = now - self.updated_at
-        if seconds > 0.0:
-            full, level = self.limit - self.reserved, self.level + seconds * self.rate
-            self.level = level if level < full else full
-            if self.external_use:
-                self.external_use *= max(0.0, 1.0 - seconds / _FORGET_SECONDS)
-            self.updated_at = now
+    def debt(self, now: float) -> float:
+        """Return what we owe to the bucket, in seconds of refill."""
+        return self.full_at - now if self.full_at > now else 0.0
 
-    def is_ready(self, amount: float, now: float) -> bool:
-        """Say at little cost that `amount` may surely go; False means: ask for the waits."""
-        self.refill(now)
-        if self.counts_at_end:
-            return self.level >= amount and self.level > self.reserve + 1.0 and self.pace_at <= now
-        return self.level >= amount + self.reserve and self.pace_at <= now
+    # -- sending ---------------------------------------------------------------------------------------------------
 
-    def level_wait(self, amount: float) -> float:
-        """Return the seconds until `amount` is there; call :meth:`refill` first.
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until `amount` may go; 0 when it may."""
+        if self.rate == math.inf:
+            return 0.0
+        if self.limit == math.inf:
+            self.rate = self.guess.at(now)
+        elif self.full_at - now + amount / self.rate < self.room and not self.share.lost:
+            return 0.0
+        return self._slow_wait(amount, now)
 
-        A request larger than the whole bucket goes when the bucket is full, and leaves it in debt.
-        """
-        if self.counts_at_end:
-            landed = min(1.0 + self.reserve, self.limit) - self.level - self.reserved
-            missing = max(landed, self._least_position(amount) - self.level)
-        else:
-            missing = min(amount + self.reserve, self.limit) - self.level
-        return settled(missing / self.rate) if missing > 0.0 else 0.0
+    def _slow_wait(self, amount: float, now: float) -> float:
+        """Return the same, after a closer look."""
+        seconds = self._missing(amount, now)
+        if seconds <= SHORTEST_WAIT_SECONDS:
+            return 0.0
+        if not self.share.lost:
+            self.burst.hold(seconds, self.debt(now), self.rate / max(amount, 1e-9), now)
+            self._refresh()
+            seconds = self._missing(amount, now)
+        return settled(seconds)
 
-    def _least_position(self, amount: float) -> float:
-        """Return the level below which no more output may be on its way.
+    def _refresh(self) -> None:
+        """Keep at hand what a quick look needs."""
+        self.room = self.burst.allowed
 
-        Where bursts are policed, as much is under way as comes back in one latency, and half a burst beside it: then
-        the server's bucket is neither empty, which is refused, nor full, which is lost.
-        """
-        full = self.limit - self.reserved
-        if not self.is_policed:
-            return min(amount, full)
-        room = _POLICED_FILL * (self.limit - self.reserve) + self.lag * self.rate
-        return self.limit + amount - room if amount < room else full
+    def _missing(self, amount: float, now: float) -> float:
+        """Return the seconds that are missing; a call that is larger than the burst waits for a full bucket."""
+        cost, allowed = amount / self.rate, self.burst.allowed
+        owed = self.full_at - now
+        missing = owed + cost - allowed if cost < allowed else owed + self.slack
+        return max(missing, self.share.wait(now))
 
-    def pace_wait(self, now: float) -> float:
-        """Return the seconds until the pace lets the next request go."""
-        return settled(self.pace_at - PACE_TOLERANCE_SECONDS - now)
+    def take(self, amount: float, now: float) -> float:
+        """Charge `amount` as it is sent, and return what is owed then, in seconds."""
+        self.call = amount
+        if self.share.lost:
+            self.share.sent(amount / self.rate, now)
+            # What we do not owe by now, others have taken: it is not there to be sent at once when the share is back.
+            self.burst.seconds = min(self.burst.seconds, self.debt(now) + FIRST_SECONDS)
+        self._charge(amount, now)
+        return self.full_at - now if self.full_at > now else 0.0
 
-    def take(self, amount: float, now: float, speed: float) -> None:
-        """Charge `amount` as it is sent, and move the pace on at `speed` times the refill rate."""
-        self.level -= amount
-        if self.counts_at_end:
-            self.reserved += amount
-        else:
-            self.counted += amount
-        if not self.is_known:
-            return
-        if self.counts_at_end and self.is_policed:
-            speed = _CATCH_UP
-        elif self.level < _LOW_SHARE * self.limit:
-            speed = min(speed, _LOW_SPEED)
-        if speed < UNPACED:
-            self.pace_at = max(self.pace_at, now) + amount / (self.rate * speed)
+    def _charge(self, amount: float, now: float) -> None:
+        if self.began_at is None:
+            self.began_at = now
+        self.used += amount
+        if self.rate != math.inf:
+            if self.full_at <= now:
+                self.full_at = self.idle_at = now
+            self.full_at += amount / self.rate
 
-    def land(self, charged: float, real: float) -> None:
-        """Correct a charge once its real weight is known."""
-        self.level += charged - real
-        if self.counts_at_end:
-            self.reserved = max(0.0, self.reserved - charged)
-            self.counted += real
+    def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
+        """Correct a charge once its real weight is known; a bucket that was full since has forgotten it."""
+        self.used += real - charged
+        if sent_at >= self.idle_at and self.rate != math.inf:
+            self.full_at += (real - charged) / self.rate
 
-    def cancel(self, charged: float, sent_at: float) -> None:
-        """Give a charge back: the server refused, and counted nothing."""
-        if sent_at > self.synced_at:
-            self.level += charged
-        if self.counts_at_end:
-            self.reserved = max(0.0, self.reserved - charged)
-        else:
-            self.counted -= charged
+    def cancel(self, charged: float, sent_at: float, now: float) -> None:
+        """Give a charge back: the server has counted nothing."""
+        self.land(charged, 0.0, sent_at, now)
 
-    def learn(self, rate_limit: RateLimitStatus, sent_at: float, counted_then: float, now: float) -> None:
-        """Correct limit, level and external use by what a response's headers say.
+    # -- learning --------------------------------------------------------------------------------------------------
+
+    def accept(self, owed_then: float, sent_at: float, now: float) -> None:
+        """Take note that a call was accepted while so much was owed."""
+        if sent_at >= self.known_at:
+            self.accepted, self.accepted_at = max(self._accepted(now), owed_then), now
+            self.burst.prove(owed_then)
+            self._refresh()
+
+    def learn(self, status: RateLimitStatus, owed_then: float, sent_at: float, now: float) -> None:
+        """Correct limit and beliefs by what a response's headers say.
 
         Parameters
         ----------
-        rate_limit : RateLimitStatus
+        status : RateLimitStatus
             Limit and remaining, true at some moment between `sent_at` and `now`.
+        owed_then : float
+            What was owed when that request was sent, itself included.
         sent_at : float
-            When that request was sent.
-        counted_then : float
-            `counted` just after that request was charged.
+            When that was.
         now : float
             The present, same clock.
-
-        Notes
-        -----
-        The server's level now is at least ``remaining - counted since`` and at most that plus the refill since
-        `sent_at`. A level outside of this interval is wrong and moves to its edge; one inside may be right and stays.
         """
-        is_new = not self.is_known
-        self.server_limit = rate_limit.limit
-        self.set_limit(now)
-        if rate_limit.remaining is None or self._is_too_coarse():
+        if sent_at >= self.told_at:
+            self.told_at = sent_at
+            if status.limit != self.server_limit:
+                if self.server_limit != math.inf:
+                    self.burst.forget_hint()
+                self.server_limit = status.limit
+                self._set_limit(now)
+        if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
             return
-        self.refill(now)
-        self._watch(rate_limit.remaining, sent_at, counted_then)
-        lowest = rate_limit.remaining - self.rounding - (self.counted - counted_then) - self.reserved
-        highest = lowest + 2 * self.rounding + (now - sent_at) * self.rate
-        if is_new:
-            self.level = min(highest - 2 * self.rounding, self.limit - self.reserved)
-        else:
-            self._correct(lowest - self.level, self.level - highest, now)
-
-    def _correct(self, gap: float, excess: float, now: float) -> None:
-        """Move the level by the smallest error that a second of rate_limits has shown.
-
-        One rate_limit proves little: requests overtake each other on their way, and are counted in another order.
-        """
-        self.gap, self.excess = min(self.gap, gap), min(self.excess, excess)
-        if now - self.checked_at < _CHECK_SECONDS:
-            return
-        if self.excess > 0.0:
-            self.level -= self.excess
-        elif self.gap > 0.0 and self.user_limit >= self.server_limit:
-            self.level = min(self.level + self.gap, self.limit - self.reserved)
-        self.gap, self.excess, self.checked_at = math.inf, math.inf, now
-
-    def _is_too_coarse(self) -> bool:
-        """Say whether the server's rounding hides what matters: a burst that is smaller than a step."""
-        return self.is_policed and self.limit - self.reserve < 2 * self.rounding
-
-    def _watch(self, remaining: float, sent_at: float, counted_then: float) -> None:
-        """Compare two rate_limits: what is missing beyond our own use, others have taken.
-
-        A full bucket tells nothing, since refill is lost there.
-        """
-        nominal = self.limit / 60
-        if remaining > 0.95 * self.limit or self.is_policed or self.user_limit < self.server_limit:
-            self.anchor = None
-            return
-        if self.anchor is None:
-            self.anchor = (sent_at, remaining, counted_then)
-            return
-        then, remained, counted = self.anchor
-        seconds = sent_at - then
-        if seconds < max(_EXTERNAL_SECONDS, 2 * self.rounding / (_EXTERNAL_NOISE * nominal)):
-            return
-        self.anchor = (sent_at, remaining, counted_then)
-        refilled = (remaining - remained + counted_then - counted) / seconds
-        seen = max(0.0, min((1 - _EXTERNAL_NOISE) * nominal - refilled, (1 - _LEAST_SHARE) * nominal))
-        self.external_use += _EXTERNAL_WEIGHT * (seen - self.external_use)
+        owed, rate = self.debt(now), self.server_limit / MINUTE
+        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate)
+        most = high + self.rounding / rate
+        # A bucket in debt says 0 as well: only what is above its rounding is a lower bound. And while others use the
+        # account, what is left now will be theirs.
+        is_clipped = status.remaining <= self.rounding or self._is_shared(now)
+        least = -math.inf if is_clipped else low - self.rounding / rate
+        self.burst.hint(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
+        self._refresh()
 
     def refused(
-        self, rate_limit: RateLimitStatus | None, amount: float, retry_after: float, now: float, *, is_new_episode: bool
+        self,
+        status: RateLimitStatus | None,
+        needed: float,
+        owed_then: float,
+        retry_after: float | None,
+        pause_seconds: float,
+        sent_at: float,
+        now: float,
+        *,
+        is_new_episode: bool,
     ) -> None:
-        """Learn from a refusal of `amount`, which is said to fit `retry_after` seconds from `now`.
+        """Learn from a refusal.
 
-        What was left by the server's own count was not enough: so much has to stay in the bucket from now on.
+        Parameters
+        ----------
+        status : RateLimitStatus or None
+            What the refusal's headers say.
+        needed : float
+            What was missing at most.
+        owed_then : float
+            What was owed when the request was sent, itself included, in seconds.
+        retry_after : float or None
+            When it would fit, in seconds.
+        pause_seconds : float
+            How long nobody sends.
+        sent_at, now : float
+            When it was sent; the present.
+        is_new_episode : bool
+            Whether it was sent after the last refusals were known; the others teach nothing about rates.
         """
-        needed = 1.0 if self.counts_at_end else amount
-        nominal = self.limit / 60
-        left = 0.0 if rate_limit is None or rate_limit.remaining is None else rate_limit.remaining
-        if is_new_episode and self.is_policed and left - needed <= self.reserve:
-            self.external_use = min(self.external_use + _CAUTION_SHARE * nominal, (1 - _LEAST_SHARE) * nominal)
-        self.reserve = max(self.reserve, left - needed)
-        if is_new_episode and (self.is_policed or self.reserve < _MOST_CAUTION_SECONDS * nominal):
-            self.reserve += _CAUTION_SECONDS * min(nominal, self.limit - self.reserve)
-        self.reserve = min(self.reserve, self.limit - 1.0)
-        self.level = min(self.level, needed + self.reserve - self.reserved - retry_after * nominal)
-        self.synced_at = now
+        if self.limit == math.inf:
+            if is_new_episode:
+                self._guess(pause_seconds, now)
+            return
+        if status is not None and status.remaining is not None:
+            rate = self.server_limit / MINUTE
+            least, most = status.remaining - self.rounding - needed, status.remaining + self.rounding
+            self.burst.learn_offset(least / rate, most / rate)
+        if sent_at < self.known_at:
+            if self.known_at > self.first_known_at:
+                return
+            owed_then = self.debt(now) + needed / self.rate  # it went before the limit was known
+            if self.known_at == now:
+                self.burst.prove(owed_then)
+        fits = owed_then - _lacking(retry_after, needed / self.rate)
+        is_explained = fits > 0.0 and self.explains(owed_then, now)
+        if is_new_episode:
+            call_seconds = needed / self.rate
+            if owed_then <= ALONE * call_seconds and call_seconds >= self.burst.allowed:
+                is_explained = False
+                if call_seconds > FIRST_SECONDS and self.slack < MOST_SLACK * call_seconds:
+                    self.slack += SLACK_STEP * call_seconds
+                    return
+            if not is_explained:
+                self._unexplained(pause_seconds, now)
+            self.refused_at, self.used_then = now, self.used
+        if is_explained:
+            self.burst.refused(fits, is_new_episode=is_new_episode)
+        self._refresh()
+
+    def explains(self, owed: float, now: float) -> bool:
+        """Say whether a call may have been refused because `owed` seconds were owed: more than was accepted lately."""
+        return owed > self._accepted(now) * (CHECKED_SHARE if self.burst.is_checked else PROVEN_SHARE)
+
+    def _is_shared(self, now: float) -> bool:
+        """Say whether somebody else seems to use the account, or did a moment ago."""
+        return bool(self.share.lost) or now - self.unexplained_at < AGAIN_SECONDS
+
+    def _accepted(self, now: float) -> float:
+        return self.accepted * max(0.0, 1.0 - (now - self.accepted_at) / ACCEPTED_SECONDS)
+
+    def _unexplained(self, pause_seconds: float, now: float) -> None:
+        """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
+        self.full_at = max(self.full_at, now + pause_seconds + self.burst.seconds - self.call / self.rate)
+        if now - self.unexplained_at < AGAIN_SECONDS:
+            self._cut_share(now)
+        self.unexplained_at = now
+
+    def _cut_share(self, now: float) -> None:
+        seconds = now - self.refused_at
+        is_measured = MEASURED_SECONDS < seconds < math.inf
+        measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
+        self.share.cut(measured, self.call / self.rate, now)
+
+    def _guess(self, pause_seconds: float, now: float) -> None:
+        is_first = self.refused_at == -math.inf
+        began = (now if self.began_at is None else self.began_at) if is_first else self.refused_at
+        self.guess.refused(self.used - self.used_then, now - began, self.call, now, is_first=is_first)
+        # During a pause the bucket fills up, and part of that may be lost: half of it counts.
+        self.refused_at, self.used_then, self.rate = now + pause_seconds / 2, self.used, self.guess.rate
+        self.burst.seconds, self.burst.eagerness = BURST_SECONDS, PATIENCE
+
+
+def _lacking(retry_after: float | None, call_seconds: float) -> float:
+    """Return the seconds that were missing: as the server says, or a call's worth where it rounds or says nothing."""
+    if retry_after is None:
+        return call_seconds
+    return min(retry_after, call_seconds) if retry_after == int(retry_after) else retry_after

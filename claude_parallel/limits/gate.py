@@ -1,8 +1,8 @@
 """The gate: may one more request go now, and if not, when.
 
-One gate serves one account and model group, and is shared by all runs of the process. It keeps a token bucket for
-requests, input and output tokens, a window of calls in flight, and the pause that a 429 asks for; it learns from
-every response. It knows no network and no clock: callers bring the time (seconds, monotonic).
+One gate serves one account and model group, and is shared by all runs of the process. It asks the parts of this room,
+in this order: the pause that a 429 asks for, the circuit of an outage, the window, and the buckets. It knows no network
+and no clock: callers bring the time (seconds, monotonic).
 """
 
 from __future__ import annotations
@@ -13,33 +13,32 @@ import threading
 from collections.abc import Callable
 
 from ..progress.waits import OUTAGES, WaitReason
-from ..records import Dimension, Failure, Load, RateLimitStatuses
+from ..records import DIMENSIONS, Failure, Load, RateLimitStatuses
+from .blame import REASONS, blamed_limit, told_limits
+from .blind import BlindStart
 from .bucket import Bucket, settled
 from .circuit import Circuit
-from .pacing import Pace, Pause
+from .output import OutputAccount, OutputBucket
+from .pause import Pause
+from .ramp import Ramp
 from .tickets import Amounts, GateStatus, Ticket, Wait
 from .tiers import TIERS, Limits, model_group, resolve_limits
-from .window import Window
+from .window import CEILING, START, Window
 
 __all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
 
-_NAMES: dict[Dimension, WaitReason] = {
-    "requests": WaitReason.REQUESTS,
-    "input": WaitReason.INPUT_TOKENS,
-    "output": WaitReason.OUTPUT_TOKENS,
-}
-_BLIND_PER_SECOND, _BLIND_WINDOW = 30.0, 200
-"""Calls a second, and in flight at most, before the first answer has told the limits: a tier of 50 a minute refuses a
-few of them, one of 10,000 loses a second."""
-
-_LATENCY_WEIGHT = 0.05
+LATENCY_WEIGHT = 0.05
 """Of an answer in the moving average of latencies: twenty answers are remembered."""
 
-_LEARN_EVERY_SECONDS = 0.01
-"""Headers are read at most so often: a hundred readings a second tell all that there is, and cost 0.1 % of a core."""
+LEARN_EVERY_SECONDS = 0.01
+"""Headers are read so often at most: a hundred times a second shows all that there is, at less cost."""
 
-_RESUME_STEP_SECONDS = 0.05
-"""How soon to look again while sending resumes after an outage: the level grows for two seconds."""
+TOKEN_ROUNDING = 500.0
+"""Half a step of the ``remaining`` of tokens (source: rate limits, "rounded to the nearest thousand")."""
+
+
+RESUME_STEP_SECONDS = 0.05
+"""How soon to ask again while sending resumes after an outage."""
 
 
 class Gate:
@@ -50,42 +49,42 @@ class Gate:
     limits : Limits, optional
         Limits to keep below whatever the headers say; None = learn them from the responses.
     rng : random.Random, optional
-        Jitter of the probes in an outage.
+        Source of the jitter of probes.
     """
 
-    def __init__(self, limits: Limits | None = None, rng: random.Random | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, rng: random.Random | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests = Bucket("requests")
-        self._input = Bucket("input", rounding=500.0)
-        self._output = Bucket("output", rounding=500.0, counts_at_end=True)
-        self._buckets = (self._requests, self._input, self._output)
+        self._requests = Bucket("requests", rounding=1.0)  # rounded down to whole requests
+        self._input = Bucket("input", rounding=TOKEN_ROUNDING)
+        self._output = OutputBucket("output", rounding=TOKEN_ROUNDING)
+        self._reserved = Bucket("output", rounding=TOKEN_ROUNDING)
+        self._buckets: tuple[Bucket, ...] = (self._requests, self._input, self._output, self._reserved)
+        self._outputs = OutputAccount(self._output, self._reserved)
         self._window = Window()
-        self._in_flight = 0
-        self._has_answer = False
-        self._latency = 1.0
-        self._blind_since: float | None = None
-        self._blind_at = 0.0
-        self._learnt_at = -math.inf
-        self._pace = Pace()
         self._pause = Pause()
         self._circuit = Circuit(rng or random.Random())
+        self._ramp = Ramp()
         self._sent = 0
+        self._in_flight = 0
+        self._has_answer = False
+        self._blind = BlindStart()
+        self._most = self._needed = START
+        self._latency = 1.0
+        self._learnt_at = -math.inf
+        self._refused_at = -math.inf
         self._listeners: set[Callable[[], None]] = set()
         self.restrict(limits)
 
     def __repr__(self) -> str:
-        limits = ", ".join(
-            f"{bucket.limit:,.0f} {_NAMES[bucket.dimension]}" for bucket in self._buckets if bucket.is_known
-        )
-        return f"<Gate: {self._in_flight} of {int(self._window.size)} in flight, {limits or 'no limits known'}>"
+        limits = ", ".join(f"{bucket.limit:,.0f} {REASONS[bucket.dimension]}" for bucket in self._known())
+        return f"<Gate: {self._in_flight} of {self._most} in flight, {limits or 'no limits known'}>"
 
     def restrict(self, limits: Limits | None) -> None:
         """Keep below `limits` from now on; None lifts what was given before."""
         given = limits.by_dimension() if limits else {}
         with self._lock:
             for bucket in self._buckets:
-                bucket.user_limit = given.get(bucket.dimension, math.inf)
-                bucket.set_limit(bucket.updated_at)
+                bucket.restrict(given.get(bucket.dimension, math.inf), bucket.told_at)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""
@@ -116,9 +115,9 @@ class Gate:
             seconds, reason = self.pause(now)
             opened_at = self._circuit.opened_at
             return GateStatus(
-                window=int(self._window.size),
+                window=self._most,
                 in_flight=self._in_flight,
-                limits={bucket.dimension: bucket.limit for bucket in self._buckets if bucket.is_known},
+                limits={bucket.dimension: bucket.limit for bucket in self._known()},
                 pause_seconds=seconds,
                 pause_reason=reason,
                 outage_seconds=None if opened_at is None else now - opened_at,
@@ -130,16 +129,16 @@ class Gate:
         Parameters
         ----------
         load : Load
-            What the request will weigh.
+            What it is expected to weigh.
         now : float
             The present, in seconds.
         is_searching : bool
-            False where the user named how many calls may be in flight: then the gate's own window does not hold, once
-            the first answer has shown that the account answers. Pauses, outages and limits hold for both.
+            Whether the gate decides how many calls are in flight; False where the user named a number, which the
+            caller keeps.
         """
-        amounts = (1.0, load.input_tokens, load.output_tokens)
+        amounts = (1.0, load.input_tokens, load.output_tokens, load.max_output_tokens)
         with self._lock:
-            return self._wait(amounts, now, is_searching=is_searching) or self._take(amounts, now)
+            return self._wait(amounts, now, is_searching) or self._take(amounts, now)
 
     def settle(self, ticket: Ticket, real: Load, rate_limits: RateLimitStatuses, now: float) -> None:
         """Hand back a ticket after an answer: real weight for estimate, limits from the headers.
@@ -155,23 +154,23 @@ class Gate:
         now : float
             The present, same clock as in :meth:`admit`.
         """
-        weight = (1.0, real.input_tokens, real.output_tokens)
         with self._lock:
-            if not self._has_answer:
-                self._window.size = max(self._window.size, float(self._in_flight))
-                self._has_answer = True
-                self._latency = now - ticket.sent_at
-                self._pace.faster_at = now
-            self._latency += _LATENCY_WEIGHT * (now - ticket.sent_at - self._latency)
-            self._output.lag = self._latency
+            self._note_latency(now - ticket.sent_at)
             self._pause.answered()
             self._circuit.succeeded(ticket.number, now)
-            self._window.good(self._in_flight)
+            self._window.good(now - ticket.sent_at, now)
             self._in_flight -= 1
-            for bucket, charged, weighed in zip(self._buckets, ticket.amounts, weight, strict=True):
-                bucket.land(charged, weighed)
-            if now - self._learnt_at >= _LEARN_EVERY_SECONDS:
+            _, tokens_in, tokens_out, reserved = ticket.amounts  # a request weighs what it was charged
+            self._input.land(tokens_in, real.input_tokens, ticket.sent_at, now)
+            self._output.land(tokens_out, real.output_tokens, ticket.sent_at, now)
+            self._reserved.land(reserved, real.output_tokens, ticket.sent_at, now)
+            if now - self._learnt_at >= LEARN_EVERY_SECONDS:
                 self._learn(rate_limits, ticket, now)
+                for bucket, owed in zip(self._buckets, ticket.owed, strict=True):
+                    bucket.accept(owed, ticket.sent_at, now)
+                self._needed = self._allowed()
+            # One by one: after a limit has fallen, calls that went under the old one hold nobody back.
+            self._most = max(self._needed, self._most - 1)
         self._tell()
 
     def fail(self, ticket: Ticket, failure: Failure, now: float) -> None:
@@ -184,152 +183,151 @@ class Gate:
         with self._lock:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
-                if is_uncounted or bucket.counts_at_end:
-                    bucket.cancel(charged, ticket.sent_at)
+                if is_uncounted or bucket.dimension == "output":
+                    bucket.cancel(charged, ticket.sent_at, now)
             if failure.status is not None:
-                self._learn(failure.rate_limits or {}, ticket, now)
-            if failure.kind == "rate_limit":
-                self._refused(ticket, failure, now)
-            self._note_outage(ticket, failure, now)
+                self._learn(told_limits(failure), ticket, now)
+            self._judge(ticket, failure, now)
         self._tell()
 
-    def _note_outage(self, ticket: Ticket, failure: Failure, now: float) -> None:
-        """Let circuit and window learn from a failure; in an outage the window keeps its width for afterwards."""
-        if failure.kind not in OUTAGES:
-            self._circuit.dropped(ticket.number, now)
-            return
-        self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
-        if not self._circuit.is_open:
-            self._window.bad(ticket.sent_at, now)
+    def abandon(self, ticket: Ticket) -> None:
+        """Hand back a ticket of a call that was cancelled; what it used up is unknown and stays charged."""
+        with self._lock:
+            self._in_flight -= 1
+            self._output.land(ticket.amounts[2], ticket.amounts[2], ticket.sent_at, ticket.sent_at)
+            self._circuit.dropped(ticket.number, ticket.sent_at)
+        self._tell()
 
     def is_outage(self, since: float) -> bool:
         """Say whether a call that failed and was sent at `since` fell into an outage: that is not its row's fault."""
         with self._lock:
             return self._circuit.covers(since)
 
-    def abandon(self, ticket: Ticket) -> None:
-        """Hand back a ticket of a call that was cancelled; what it used up is unknown and stays charged."""
-        with self._lock:
-            self._in_flight -= 1
-            self._output.land(ticket.amounts[2], ticket.amounts[2])
-            self._circuit.dropped(ticket.number, ticket.sent_at)
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._listeners:
-            for listener in tuple(self._listeners):
-                listener()
-
     # -- admitting -------------------------------------------------------------------------------------------------
 
-    def _wait(self, amounts: Amounts, now: float, *, is_searching: bool) -> Wait | None:
+    def _known(self) -> list[Bucket]:
+        return [bucket for bucket in self._buckets[:3] if bucket.limit != math.inf]
+
+    def _allowed(self) -> int:
+        """Return how many calls may be in flight: what the limits and the latency need, or what a search found."""
+        allowed = math.inf
+        for bucket in self._buckets[:3]:
+            if bucket.limit != math.inf and bucket.call:
+                lent = bucket.lends_calls
+                allowed = min(allowed, lent + self._window.allowed(bucket.rate / bucket.call, self._latency))
+        return int(self._window.size if allowed == math.inf else min(allowed, CEILING))
+
+    def _wait(self, amounts: Amounts, now: float, is_searching: bool) -> Wait | None:
         seconds = self._pause.seconds(now)
         if seconds:
             return Wait(seconds, self._pause.reason)
-        outage = self._outage_wait(now)
-        if outage is not None:
-            return outage
-        if not self._has_answer:
-            wait = self._blind_wait(now)
-            if wait is not None:
-                return wait
-        elif is_searching and self._in_flight >= int(self._window.size):
+        wait = self._outage_wait(now)
+        if wait is not None:
+            return wait
+        if not self._blind.is_over:
+            seconds = settled(self._blind.wait(self._in_flight, now))
+            if seconds:
+                return Wait(seconds, WaitReason.FIRST_ANSWERS)
+        elif is_searching and self._in_flight >= self._most:
             self._window.refuse()
             return Wait(math.inf, WaitReason.ANSWERS)
+        longest, reason = settled(self._ramp.wait(now)), WaitReason.GROWTH
+        idle = self._outputs.idle(now)
         for bucket, amount in zip(self._buckets, amounts, strict=True):
-            if bucket.limit != math.inf and not bucket.is_ready(amount, now):
-                return self._bucket_wait(amounts, now)
-        return None
+            if bucket is not idle:
+                seconds = bucket.wait(amount, now)
+                if seconds > longest:
+                    longest, reason = seconds, REASONS[bucket.dimension]
+        return Wait(longest, reason) if longest else None
 
     def _outage_wait(self, now: float) -> Wait | None:
         seconds = self._circuit.wait(now)
         if seconds:
             return Wait(seconds, self._circuit.reason)
         if self._in_flight >= self._circuit.most_in_flight(now):
-            return Wait(_RESUME_STEP_SECONDS, self._circuit.reason)
-        return None
-
-    def _bucket_wait(self, amounts: Amounts, now: float) -> Wait | None:
-        longest, reason = 0.0, WaitReason.PACE
-        for bucket, amount in zip(self._buckets, amounts, strict=True):
-            if bucket.is_known:
-                bucket.refill(now)
-                seconds = bucket.level_wait(amount)
-                if seconds > longest:
-                    longest, reason = seconds, _NAMES[bucket.dimension]
-        if longest:
-            return Wait(longest, reason)
-        seconds = self._pace.wait(self._buckets, now, self._latency)
-        return Wait(seconds, WaitReason.PACE) if seconds else None
-
-    def _blind_wait(self, now: float) -> Wait | None:
-        """Before the first answer little is known: begin gently, so that no answer can be a storm of 429s."""
-        since = self._blind_since if self._blind_since is not None else now
-        allowed = min(_BLIND_WINDOW, self._window.size + _BLIND_PER_SECOND * (now - since))
-        if self._in_flight >= allowed:
-            return Wait(1.0 / _BLIND_PER_SECOND, WaitReason.FIRST_ANSWERS)
-        if settled(self._blind_at - now):
-            return Wait(self._blind_at - now, WaitReason.FIRST_ANSWERS)
+            return Wait(RESUME_STEP_SECONDS, self._circuit.reason)
         return None
 
     def _take(self, amounts: Amounts, now: float) -> Ticket:
-        if self._blind_since is None:
-            self._blind_since = now
-            self._pace.faster_at = now
-        self._blind_at = now + 1.0 / _BLIND_PER_SECOND
+        if not self._blind.is_over:
+            self._blind.sent(self._in_flight, now)
         self._in_flight += 1
         self._sent += 1
         self._circuit.sent(self._sent, now)
-        for bucket, amount in zip(self._buckets, amounts, strict=True):
-            bucket.take(amount, now, self._pace.speed)
-        counted = (self._requests.counted, self._input.counted, self._output.counted)
-        return Ticket(number=self._sent, sent_at=now, amounts=amounts, counted=counted)
+        self._ramp.sent(now)
+        requests, tokens_in, tokens_out, reserved = amounts
+        owed = (
+            self._requests.take(requests, now),
+            self._input.take(tokens_in, now),
+            self._output.take(tokens_out, now),
+            self._reserved.take(reserved, now),
+        )
+        return Ticket(self._sent, now, amounts, owed)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
+    def _tell(self) -> None:
+        if self._listeners:
+            for listener in tuple(self._listeners):
+                listener()
+
+    def _note_latency(self, seconds: float) -> None:
+        if not self._has_answer:
+            self._has_answer = self._blind.is_over = True
+            self._latency = seconds
+            self._window.size = max(self._window.size, float(self._in_flight))
+        self._latency += LATENCY_WEIGHT * (seconds - self._latency)
+        self._output.latency = max(self._latency, 1e-3)
+
     def _learn(self, rate_limits: RateLimitStatuses, ticket: Ticket, now: float) -> None:
         self._learnt_at = now
-        for bucket, counted_then in zip(self._buckets, ticket.counted, strict=True):
-            rate_limit = rate_limits.get(bucket.dimension)
-            if rate_limit is not None:
-                bucket.learn(rate_limit, ticket.sent_at, counted_then, now)
+        for bucket, owed in zip(self._buckets, ticket.owed, strict=True):
+            status = rate_limits.get(bucket.dimension)
+            if status is not None:
+                bucket.learn(status, owed, ticket.sent_at, now)
+
+    def _judge(self, ticket: Ticket, failure: Failure, now: float) -> None:
+        """Let the part that a failure is about learn from it."""
+        if failure.kind == "rate_limit":
+            self._circuit.dropped(ticket.number, now)
+            self._refused(ticket, failure, now)
+        elif failure.kind in OUTAGES:
+            self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
+            if not self._circuit.is_open:
+                self._window.bad(ticket.sent_at, now, self._in_flight)
+        elif failure.status is not None:
+            self._circuit.succeeded(ticket.number, now)
+        else:
+            self._circuit.dropped(ticket.number, now)
 
     def _refused(self, ticket: Ticket, failure: Failure, now: float) -> None:
         """Pause everyone for as long as the server says, and learn why it refused."""
-        bucket = self._blamed(failure)
-        is_new_episode = ticket.sent_at > self._pace.refused_at
+        dimension = blamed_limit(failure)
         is_ramp = failure.error_code == "ramp_limit_exceeded"
-        seconds = self._pause.begin(now, failure.retry_after, _reason(failure, bucket), is_new_episode=is_new_episode)
-        for each in self._buckets:
-            each.pace_at = max(each.pace_at, now + seconds)
-        if bucket is not None:
-            rate_limit = (failure.rate_limits or {}).get(bucket.dimension)
-            amount = ticket.amounts[self._buckets.index(bucket)]
-            bucket.refused(rate_limit, amount, seconds, now, is_new_episode=is_new_episode)
-        elif is_ramp and failure.retry_after is not None:
-            self._window.is_slow_start = False
-        else:
-            self._window.cut(ticket.sent_at, now)
+        reason = WaitReason.GROWTH if is_ramp else WaitReason.RATE_LIMIT
+        if dimension is not None and not is_ramp:
+            reason = REASONS[dimension]
+        is_new_episode = ticket.sent_at > self._refused_at
+        seconds = self._pause.begin(now, failure.retry_after, reason, is_new_episode=is_new_episode)
+        self._ramp.take_back()
+        if is_ramp:
+            if is_new_episode:
+                self._ramp.refused(now, self._pause.until)
+        elif failure.error_code is None:
+            at = 0 if dimension is None else DIMENSIONS.index(dimension)
+            if at == 2:
+                at = self._outputs.blamed(ticket, now)
+            status = (failure.rate_limits or {}).get(self._buckets[at].dimension)
+            needed = 1.0 if at == 2 else ticket.amounts[at]
+            self._buckets[at].refused(
+                status,
+                needed,
+                ticket.owed[at],
+                failure.retry_after,
+                seconds,
+                ticket.sent_at,
+                now,
+                is_new_episode=is_new_episode,
+            )
         if is_new_episode:
-            self._pace.refused(now, is_ramp=is_ramp)
-
-    def _blamed(self, failure: Failure) -> Bucket | None:
-        """Return the bucket that a 429 is about: the one that its message names, else the emptiest."""
-        text = failure.message.lower()
-        if failure.error_code is not None:
-            return None
-        for bucket, words in (
-            (self._input, "input token"),
-            (self._output, "output token"),
-            (self._requests, "requests per"),
-        ):
-            if words in text and bucket.is_known:
-                return bucket
-        left = {d: r.remaining / r.limit for d, r in (failure.rate_limits or {}).items() if r.remaining is not None}
-        return min((b for b in self._buckets if b.dimension in left), key=lambda b: left[b.dimension], default=None)
-
-
-def _reason(failure: Failure, bucket: Bucket | None) -> WaitReason:
-    if failure.error_code == "ramp_limit_exceeded":
-        return WaitReason.GROWTH
-    return WaitReason.RATE_LIMIT if bucket is None else _NAMES[bucket.dimension]
+            self._refused_at = now

@@ -1,4 +1,4 @@
-"""What the gate gives to those who ask: leave to send, a wait, or what it knows."""
+"""What the gate says: go, wait, and how things stand. Frozen values without behaviour."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..progress.waits import WaitReason
 from ..records import Dimension
 
-Amounts = tuple[float, float, float]
-"""Requests, input tokens, output tokens."""
+Amounts = tuple[float, float, float, float]
+"""Requests, input tokens, output tokens, and the output tokens that a server may reserve for a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,19 @@ class Ticket:
     Attributes
     ----------
     number : int
-        1 for the first call of the gate.
+        Counts the calls of this gate from 1.
     sent_at : float
         When it was given, in seconds of the gate's clock.
     amounts : tuple of float
         What was charged.
-    counted : tuple of float
-        What the server had counted of ours by then, this request included.
+    owed : tuple of float
+        What was owed to each bucket by then, in seconds of refill, this request included.
     """
 
     number: int
     sent_at: float
     amounts: Amounts
-    counted: Amounts
+    owed: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class GateStatus:
     limits : mapping of str to float
         Limits per minute in force by dimension.
     pause_seconds : float
-        Seconds until the pause ends; 0 without a pause.
+        Seconds until the pause ends, or until the next probe of an outage; 0 without either.
     pause_reason : WaitReason
-        Why it pauses, or paused last.
+        Why it pauses.
     outage_seconds : float or None
-        How long an outage has lasted; None without one.
+        For how long the API has been out; None while it is not.
     """
 
     window: int

@@ -1,88 +1,171 @@
-"""How many calls may be in flight at once when nobody says so: the self-adjusting window.
+"""How many calls may be in flight at once when nobody says so: what the rate needs, and no more.
 
-It opens while it is what holds the run back, and closes once per bad episode (overload, server errors, timeouts).
-Limits per minute are the business of ``limits``; this is only about how wide the road is.
+Where limits are known, Little's law says it: calls a second times seconds of an answer. Where none are, the window is
+searched as BBR does at its start: it opens while that brings more answers a second, and ends at what they needed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 START = 20
-"""Calls in flight to begin with."""
+"""Calls in flight to begin with: a storm of refusals costs no more than these."""
 
-CEILING = 1_000
-"""The most that one process keeps in flight; more sockets than this bring nothing but trouble."""
+CEILING = 10_000
+"""The most that a search ends at; the open files of the system allow less nearly everywhere (see ``environment``)."""
 
-_FLOOR = 4
+FLOOR = 4
 """The window never closes further: fewer calls would take minutes to show that all is well again."""
 
-_SLOW_START = 2.0
-"""Every good answer opens the window by so much before the first cut, which triples it per round trip."""
+SLOW_START = 2.0
+"""What a good answer opens the window by while it is searched: it triples per round trip."""
 
-_CUT = 0.7
-"""What a bad episode leaves of the window, between TCP's half and CUBIC's 0.7."""
+REOPENING = 0.5
+"""The same after a cut: half as much again per round trip, until it is as wide as it was."""
 
-_BAD_SHARE = 0.25
+CUT = 0.7
+"""What a bad episode leaves of the window (CUBIC's factor, RFC 9438)."""
+
+BAD_SHARE = 0.25
 """Of the latest answers, before the window closes: with 12 % random faults it stays open."""
 
-_SATURATED = 0.8
-"""Of the window must have been in use for a good answer to open it: a narrow run teaches nothing about a wide road."""
+MARGIN = 2.0
+"""In flight beyond what the mean needs: latencies vary, and the window must never be what holds the rate back."""
+
+SEARCHED_MARGIN = 1.5
+"""The same where the rate was found by a search: what is more only waits in a queue of the server's or of ours."""
+
+PAYS = 1.1
+"""A round has to bring so many times the answers of the best before, or wider is only more risk."""
+
+ROUNDS_WITHOUT = 2
+"""Rounds in a row that did not pay before the search ends: one may be chance."""
+
+LEAST_ROUND_SECONDS = 0.3
+"""It triples no sooner than that: a refusal has to be heard first (sweep: no headers, answers of 0.1 s)."""
+
+ROUND_LATENCIES = 2.0
+"""A round ends with a window full of answers, or after so many latencies: in a queue the former takes ever longer."""
+
+AGAIN_SECONDS = 15.0
+"""When to search again: the server may have become quicker, or the answers shorter."""
 
 
 @dataclass(slots=True)
 class Window:
-    """Additive increase, multiplicative decrease, with a slow start.
+    """Calls that may be in flight.
 
     Attributes
     ----------
     size : float
-        Calls that may be in flight.
+        How many, as far as is found out.
+    is_searching : bool
+        True while good answers open it.
+    is_cut, before_cut : bool, float
+        True after a bad episode, until it is as wide as it was, or as needed.
+    wanted : float
+        Answers that may still open it because a call had to wait for it; answers that come back all at once leave
+        nothing in flight, and still tell that the window was full.
+    best : float
+        The most answers a second that any round brought.
+    needed : float
+        Calls in flight that this took, by Little's law.
+    fruitless : int
+        Rounds in a row that did not bring more.
+    quickest : float
+        The least mean latency of a round: what answers take while nothing queues.
+    round_at, round_size, answers, seconds : float
+        When the round began, and how wide the window was then; its answers, and the sum of their latencies.
     bad_share : float
         Moving average of the share of bad answers; a few stray errors teach nothing, a bad episode does.
-    last_cut : float
-        When the window was last cut; answers to calls sent before that belong to the old episode.
-    is_slow_start : bool
-        True until the first cut: every good answer opens the window by two, which triples it per round trip.
-    wanted : float
-        Answers that may still open the window because a call had to wait for it; answers that come back all at once
-        leave nothing in flight, and still tell that the window was full.
+    changed_at : float
+        When it was last cut, or its search ended; answers to calls sent before a cut belong to the old episode.
     """
 
     size: float = START
-    bad_share: float = 0.0
-    last_cut: float = float("-inf")
-    is_slow_start: bool = True
+    is_searching: bool = True
+    is_cut: bool = False
+    before_cut: float = 0.0
     wanted: float = 0.0
+    best: float = 0.0
+    needed: float = START
+    fruitless: int = 0
+    quickest: float = math.inf
+    round_at: float = -math.inf
+    round_size: float = START
+    answers: int = 0
+    seconds: float = 0.0
+    bad_share: float = 0.0
+    changed_at: float = -math.inf
+
+    def allowed(self, calls_per_second: float, latency: float) -> float:
+        """Return how many calls may be in flight."""
+        needed = START + MARGIN * calls_per_second * latency
+        if self.is_cut and self.size < needed:
+            return self.size
+        self.is_cut = False
+        return min(CEILING, needed)
 
     def refuse(self) -> None:
         """Take note that a call had to wait for the window: as many answers as it is wide may open it."""
         self.wanted = self.size
 
-    def good(self, in_flight: int) -> None:
-        """Take note of a good answer; `in_flight` counts the calls that were under way until now."""
-        self._note(0.0)
-        if in_flight >= _SATURATED * self.size or self.wanted >= 1.0:
+    def good(self, latency: float, now: float) -> None:
+        """Take note of a good answer after `latency` seconds."""
+        if self.bad_share:
+            self._note(0.0)
+        self.answers += 1
+        self.seconds += latency
+        if self.wanted >= 1.0:
             self.wanted -= 1.0
-            self.size = min(CEILING, self.size + (_SLOW_START if self.is_slow_start else 1.0 / self.size))
+            if self.is_cut:
+                self.size = min(CEILING, self.size + REOPENING)
+                self.is_cut = self.size < self.before_cut
+            elif self.is_searching and not self.fruitless:
+                self.size = min(CEILING, self.round_size * (1.0 + SLOW_START), self.size + SLOW_START)
+        if self.round_at == -math.inf:
+            self.round_at = now
+        elif now - self.round_at >= LEAST_ROUND_SECONDS and (
+            self.answers >= self.round_size
+            or (self.answers >= START and now - self.round_at >= ROUND_LATENCIES * self.quickest)
+        ):
+            self._end_round(now)
 
-    def bad(self, sent_at: float, now: float) -> None:
-        """Take note of an overload, a server error, a timeout or a lost connection."""
-        if sent_at <= self.last_cut:
+    def _end_round(self, now: float) -> None:
+        """Compare what a window full of answers brought with the best before."""
+        # Never more than a window full per latency: the first answers of a run come in a bunch.
+        if self.is_cut:
+            self.round_at, self.answers, self.seconds, self.round_size = now, 0, 0.0, self.size
             return
-        self._note(1.0)
-        if self.bad_share > _BAD_SHARE:
+        rate = self.answers / max(now - self.round_at, self.seconds / self.answers, 1e-3)
+        self.quickest = min(self.quickest, self.seconds / self.answers)
+        if rate > PAYS * self.best:
+            self.best, self.fruitless, self.needed = rate, 0, rate * self.seconds / self.answers
+        elif self.is_searching and self.wanted > 0.0:
+            self.fruitless += 1
+            if self.fruitless >= ROUNDS_WITHOUT:
+                self.is_searching, self.changed_at = False, now
+                self.size = max(START, SEARCHED_MARGIN * self.needed)
+        elif not self.is_searching and now - self.changed_at > AGAIN_SECONDS:
+            self.is_searching, self.fruitless, self.best = True, 0, rate
+        self.round_at, self.answers, self.seconds, self.round_size = now, 0, 0.0, self.size
+
+    def bad(self, sent_at: float, now: float, in_flight: int = 0) -> None:
+        """Take note of an overload, a server error, a timeout or a lost connection; failures come back sooner."""
+        if sent_at <= self.changed_at:
+            return
+        self._note(1.0, in_flight)
+        if self.bad_share > BAD_SHARE:
             self.cut(sent_at, now)
 
     def cut(self, sent_at: float, now: float) -> None:
         """Close the window by a step, once per episode, and open it slowly from then on."""
-        if sent_at <= self.last_cut:
+        if sent_at <= self.changed_at:
             return
-        self.size = max(_FLOOR, self.size * _CUT)
-        self.bad_share = 0.0
-        self.last_cut = now
-        self.is_slow_start = False
+        self.before_cut, self.size = self.size, max(FLOOR, self.size * CUT)
+        self.bad_share, self.changed_at, self.is_searching, self.is_cut = 0.0, now, False, True
 
-    def _note(self, bad: float) -> None:
-        weight = 1.0 / max(10.0, self.size / 2)
+    def _note(self, bad: float, in_flight: int = 0) -> None:
+        weight = 1.0 / max(10.0, self.size / 2, in_flight / 2)
         self.bad_share += weight * (bad - self.bad_share)

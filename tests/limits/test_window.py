@@ -1,79 +1,85 @@
-"""The window of calls in flight: opens while it holds us back, closes once per bad episode."""
+"""The window of calls in flight: what the rate needs, and no more."""
 
 from __future__ import annotations
+
+import heapq
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.limits.window import CEILING, START, Window
+from claude_parallel.limits.window import CEILING, FLOOR, MARGIN, START, Window
 
 
-def after_bad(count: int, good_between: int, window: Window) -> Window:
-    """Return the window after `count` bad answers, each followed by some good ones of calls sent meanwhile."""
-    for number in range(count):
-        window.bad(sent_at=float(number), now=number + 0.5)
-        for _ in range(good_between):
-            window.good(in_flight=1)
+def searched(capacity: float, latency: float, seconds: float = 30.0) -> Window:
+    """Return the window after some seconds against a server of `capacity` answers a second at most."""
+    window, now, free_at = Window(), 0.0, 0.0
+    flying: list[tuple[float, float]] = []
+    while now < seconds:
+        while len(flying) < int(window.size):
+            free_at = max(free_at, now) + 1 / capacity
+            heapq.heappush(flying, (max(free_at, now + latency), now))
+        window.refuse()
+        end, sent_at = heapq.heappop(flying)
+        now = end
+        window.good(now - sent_at, now)
     return window
 
 
-def test_a_saturated_window_triples_in_a_round_trip_at_first() -> None:
-    """Every good answer opens it by two until the first bad episode."""
-    window = Window()
-    for _ in range(START):
-        window.good(in_flight=int(window.size))
-    assert window.size == 3 * START
+@pytest.mark.parametrize(("capacity", "latency"), [(1_000.0, 0.2), (200.0, 1.0), (500.0, 0.05)])
+def test_a_search_ends_near_what_the_rate_needs(capacity: float, latency: float) -> None:
+    """Little's law: rate times latency, with a margin; more in flight would only be more to lose."""
+    window = searched(capacity, latency)
+    assert 0.8 * capacity * latency <= window.size <= max(3 * START, 3 * MARGIN * capacity * latency)
+
+
+def test_a_server_without_end_is_searched_far() -> None:
+    """Where more always brings more, the search goes on."""
+    assert searched(1e9, 1.0, seconds=8.0).size > 1_000
 
 
 def test_a_window_that_is_not_used_stays_as_it_is() -> None:
     """What did not hold the run back needs no opening."""
     window = Window()
-    for _ in range(1_000):
-        window.good(in_flight=START // 2)
+    for number in range(1_000):
+        window.good(0.1, 0.1 * number)
     assert window.size == START
 
 
-def test_after_a_cut_it_opens_by_about_one_in_a_round_trip() -> None:
-    """Additive increase, once it is known where trouble begins."""
+@given(st.floats(1, 1_000), st.floats(0.01, 60))
+def test_a_known_rate_needs_rate_times_latency(rate: float, latency: float) -> None:
+    """And a margin."""
+    assert Window().allowed(rate, latency) == pytest.approx(min(CEILING, START + MARGIN * rate * latency))
+
+
+def test_isolated_failures_do_not_close_it() -> None:
+    """Two in a hundred are noise."""
+    window = Window()
+    for number in range(2_000):
+        if number % 50 == 0:
+            window.bad(sent_at=float(number), now=float(number))
+        else:
+            window.good(0.1, float(number))
+    assert window.size >= START
+
+
+def test_a_bad_episode_closes_it_once() -> None:
+    """Fifty failures of calls that were under way together count as one episode."""
     window = Window(size=100.0)
-    window.cut(sent_at=1.0, now=2.0)
-    before = window.size
-    for _ in range(int(before)):
-        window.good(in_flight=int(window.size))
-    assert before + 0.9 < window.size < before + 1.1
-
-
-def test_a_few_stray_errors_teach_nothing() -> None:
-    """Two percent of random 529s must not close the window."""
-    assert after_bad(40, 49, Window(size=50.0)).size == 50.0
-
-
-def test_an_episode_of_errors_cuts_once() -> None:
-    """All calls that were under way when it was cut belong to the same episode."""
-    window = Window(size=100.0)
-    for _ in range(200):
-        window.bad(sent_at=1.0, now=2.0)
+    for _ in range(50):
+        window.bad(sent_at=0.0, now=1.0)
     assert window.size == pytest.approx(70.0)
 
 
-def test_a_second_episode_cuts_again() -> None:
-    """Calls sent after the cut that fail as well are news."""
-    window = Window(size=100.0)
-    for episode in range(2):
-        for _ in range(200):
-            window.bad(sent_at=10.0 * episode + 1.0, now=10.0 * episode + 2.0)
-    assert window.size == pytest.approx(49.0)
-
-
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 5), st.integers(0, 1_200)), max_size=300))
-def test_the_window_stays_within_its_bounds(events: list[tuple[bool, float, int]]) -> None:
-    """Whatever comes back, something may always be sent, and never more than the ceiling."""
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.01, 10)), max_size=200))
+def test_it_never_closes_entirely(answers: list[tuple[bool, float]]) -> None:
+    """Somebody has to find out that things are better again."""
     window, now = Window(), 0.0
-    for is_good, gap, in_flight in events:
+    for is_good, gap in answers:
         now += gap
+        window.refuse()
         if is_good:
-            window.good(in_flight)
+            window.good(gap, now)
         else:
-            window.bad(sent_at=now - 1.0, now=now)
-        assert 4 <= window.size <= CEILING
+            window.bad(now - 0.01, now)
+        assert FLOOR <= window.size <= CEILING

@@ -1,0 +1,197 @@
+"""How much may be owed to a bucket at once: a belief that grows while nobody objects, and shrinks to what was refused.
+
+Everything is measured in seconds of refill. A hint from the server's ``remaining`` bounds it from above, and lifts it
+where ``remaining`` is known to speak of the bucket itself. What we owe is counted in ``bucket``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+MINUTE = 60.0
+"""Seconds of refill that a bucket holds at most: the limits are per minute."""
+
+FIRST_SECONDS = 0.1
+"""Where the belief begins: below the smallest bucket of the sweep (0.2 s), above the jitter of timers."""
+
+LEAST_SECONDS = 0.05
+"""The belief never sinks below: less than the jitter of timers would cost a part of the rate."""
+
+LEAST_SLOPE, CALLS_SLOPE = 0.4, 9.0
+"""How fast the belief grows before the first refusal: seconds of refill a second, plus calls a second for each square
+root of the account's calls a second. While a refusal is on its way back, some 50 ms, so much is refused by a bucket
+that has just run dry (sweep: three refusals at 50 requests a minute, 0.5 % of the calls at 3,000)."""
+
+SURE_SECONDS = 11.0
+"""Beyond so many seconds growth speeds up with the fourth power: who lends 20 s at once most likely lends the whole
+minute (case: 1,000 rows at 1,000 requests a minute, sent at once)."""
+
+PATIENCE = 0.001
+"""The growth after a refusal, as a share of the belief a second: 0.85 of the capacity takes minutes to meet it again
+(sweep: 50 requests a minute, where 0.5 % of the calls are two)."""
+
+MANY_CALLS = 10.0
+"""Below so many calls a second it is slower in proportion: half a percent of them is next to nothing."""
+
+MORE_PATIENCE = 0.25
+"""Each further refusal makes it so much slower: what was refused twice is probably a fact."""
+
+OVERDRAWN = 1.3
+"""From so many times the belief on, it is not the belief that is being tried (sweep: the blind first second)."""
+
+MOST_CAUTION_SECONDS = 0.3
+"""How far below a capacity to stay at most, in seconds: what overtakes is a few calls, however large the bucket."""
+
+CAUTION = 0.85
+"""The share of what was refused, or hinted at, that is believed: requests overtake each other on their way."""
+
+HINT_MARGIN, LEAST_MARGIN_SECONDS, MOST_MARGIN_SECONDS = 0.1, 0.05, 0.5
+"""How far to stay below the hint: a tenth, within these seconds (sweep: neighbours, seen a little late)."""
+
+HINT_LEAK = 2.0
+"""Seconds per second by which an old hint sinks to a lower new one: neighbours take less than that, and a single stale
+reading throttles nobody for longer than a moment."""
+
+HINT_RISE = 0.3
+"""How fast it may rise after a refusal: what a neighbour left for a moment is his again in the next one."""
+
+WINDOW_SECONDS = 1.0
+"""A lower bound from ``remaining`` has to hold for so long before it lifts the belief: one reading may have overtaken
+others (sweep: reordering)."""
+
+WHOLE_MINUTE_SHARE = 0.9
+"""A hint below this share of a minute cannot speak of a whole minute, so it speaks of the bucket."""
+
+
+def cautious(seconds: float) -> float:
+    """Return how much to owe to a bucket that holds so many seconds."""
+    return max(CAUTION * seconds, seconds - MOST_CAUTION_SECONDS)
+
+
+@dataclass(slots=True)
+class Burst:
+    """How much may be owed at once, in seconds of refill.
+
+    Attributes
+    ----------
+    seconds : float
+        The belief.
+    eagerness : float
+        How fast it grows: 1 before the first refusal, far less afterwards.
+    refused_seconds : float
+        Somewhat less than what was refused last; no hint lifts the belief above it.
+    held_at, held_seconds : float
+        When it last held a call back, and for how long.
+    ceiling, ceiling_at : float
+        The hint from ``remaining``, and when it was heard.
+    lowest, lowest_since : float
+        The least lower bound that ``remaining`` gave since a moment.
+    least_offset, most_offset : float
+        Bounds of what ``remaining`` counts and the bucket does not hold.
+    is_plain : bool
+        True once `least_offset` and `most_offset` are known, by a refusal.
+    """
+
+    seconds: float = FIRST_SECONDS
+    eagerness: float = 1.0
+    refused_seconds: float = math.inf
+    held_at: float = -math.inf
+    held_seconds: float = 0.0
+    ceiling: float = math.inf
+    ceiling_at: float = -math.inf
+    lowest: float = math.inf
+    lowest_since: float = -math.inf
+    least_offset: float = 0.0
+    most_offset: float = 0.0
+    is_plain: bool = False
+
+    @property
+    def allowed(self) -> float:
+        """How much may be owed, in seconds; never below 0."""
+        margin = min(MOST_MARGIN_SECONDS, max(LEAST_MARGIN_SECONDS, HINT_MARGIN * self.ceiling))
+        return max(0.0, min(self.seconds, self.ceiling - margin))
+
+    @property
+    def is_checked(self) -> bool:
+        """True once a refusal has shown where it ends."""
+        return self.eagerness < 1.0
+
+    def hold(self, seconds: float, owed: float, calls_per_second: float, now: float) -> None:
+        """Take note that a call has to wait, and grow by the time that calls have been held back.
+
+        Parameters
+        ----------
+        seconds : float
+            How long it has to wait.
+        owed : float
+            What is owed, with the call; where that is far above the belief, waiting proves nothing.
+        calls_per_second : float
+            What the refill allows.
+        now : float
+            The present.
+        """
+        passed = min(now - self.held_at, 2.0 * self.held_seconds + 0.05)
+        self.held_at, self.held_seconds = now, seconds
+        if passed <= 0.0 or self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 / calls_per_second:
+            return
+        if self.is_checked:
+            slope = self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
+        else:
+            slope = LEAST_SLOPE + CALLS_SLOPE / math.sqrt(calls_per_second) + (self.seconds / SURE_SECONDS) ** 4
+        self.seconds = max(self.seconds, min(cautious(MINUTE), self.seconds + slope * passed))
+
+    @property
+    def is_sure(self) -> bool:
+        """True once a refusal, or ``remaining``, has told how much the bucket holds."""
+        return self.is_checked or self.ceiling <= WHOLE_MINUTE_SHARE * MINUTE
+
+    def prove(self, owed: float) -> None:
+        """Take note that a call was accepted while `owed` seconds were owed: so much goes, until somebody objects."""
+        if self.eagerness == 1.0:
+            self.seconds = max(self.seconds, min(owed, cautious(MINUTE)))
+
+    def hint(self, least: float, most: float, now: float, *, is_idle: bool) -> None:
+        """Take note of what ``remaining`` says of the capacity.
+
+        Parameters
+        ----------
+        least, most : float
+            What we owe, and what remains, in seconds; the capacity lies between, offset included.
+        now : float
+            The present.
+        is_idle : bool
+            Whether next to nothing was owed, so that nothing can have been overtaken.
+        """
+        most -= self.least_offset
+        leaked = self.ceiling - HINT_LEAK * (now - self.ceiling_at)
+        if self.is_checked:
+            most = min(most, self.ceiling + HINT_RISE * (now - self.ceiling_at))
+        self.ceiling = most if self.ceiling == math.inf else max(most, leaked)
+        self.ceiling_at = now
+        if not self.is_plain and self.ceiling > WHOLE_MINUTE_SHARE * MINUTE:
+            return
+        self.lowest = min(self.lowest, least - self.most_offset)
+        if is_idle or now - self.lowest_since >= WINDOW_SECONDS:
+            if is_idle or self.lowest_since != -math.inf:
+                self.seconds = max(self.seconds, min(cautious(self.lowest), self.refused_seconds))
+            self.lowest, self.lowest_since = math.inf, now
+
+    def learn_offset(self, least: float, most: float) -> None:
+        """Take note of what ``remaining`` counted at a refusal: so much is always too much."""
+        if least > 0.0 and not self.is_plain:
+            self.least_offset, self.most_offset = least, most
+            self.ceiling = math.inf
+        self.is_plain = True
+
+    def refused(self, owed: float, *, is_new_episode: bool) -> None:
+        """Take note that `owed` seconds were too much."""
+        if is_new_episode:
+            self.eagerness = PATIENCE if self.eagerness == 1.0 else MORE_PATIENCE * self.eagerness
+        self.refused_seconds = cautious(owed)
+        self.seconds = max(LEAST_SECONDS, min(self.seconds, self.refused_seconds))
+
+    def forget_hint(self) -> None:
+        """Forget what ``remaining`` said, and let it speak anew before growing on: the limit has changed."""
+        self.eagerness = min(self.eagerness, PATIENCE)
+        self.ceiling, self.lowest, self.lowest_since = math.inf, math.inf, -math.inf

@@ -1,0 +1,153 @@
+"""How output is counted: as it is written (so the API says), or reserved by ``max_tokens`` until the answer is there.
+
+Older documents and other servers reserve. Two buckets keep both accounts; this module knows which one explains what
+the server refuses.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .bucket import Bucket
+from .burst import CALLS_SLOPE, FIRST_SECONDS, SURE_SECONDS
+from .tickets import Ticket
+
+BELIEVED_SECONDS = 60.0
+"""How long reservations are believed in after a refusal that they explain; twice as long each time."""
+
+WRITTEN, RESERVED = 2, 3
+"""Their places in a ticket."""
+
+LATENCY_SPREADS = 2.0
+"""By how many standard deviations (of a Poisson count) more output may be on its way than one latency refills."""
+
+LEAST_SPEED, SPREAD_SECONDS = 1.25, 0.5
+"""How many times the refill may be sent while output is on its way: small buckets are met evenly, and what a large one
+lends goes within half a second (sweep: output, capacity 0.2 s and 60 s)."""
+
+AHEAD_SECONDS = 0.01
+"""How far sends may run ahead of their pace: timers are some milliseconds late."""
+
+TRIED_SECONDS, TRIED = 0.5, 3.0
+"""Before a bucket's size is known, so much more may be on its way than has landed without an objection: what is sent
+now is heard of one latency later (case: output of 5 s in a bucket of 0.2 s)."""
+
+SPEED_SHARE = 0.4
+"""Of the growth of the other beliefs (see ``burst``): once output runs dry, all that is sent is refused."""
+
+
+@dataclass(slots=True)
+class OutputBucket(Bucket):
+    """A limit that is charged as output is written, when an answer ends: any call goes while something is left.
+
+    Attributes
+    ----------
+    on_its_way : float
+        Tokens expected of the calls in flight.
+    latency : float
+        Seconds of an answer.
+    paced_at, speed : float
+        When the next call is due, and how many times the refill may be sent: a refusal comes once the bucket is empty,
+        and then to all.
+    """
+
+    on_its_way: float = 0.0
+    latency: float = 1.0
+    paced_at: float = -math.inf
+    speed: float = LEAST_SPEED
+
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until `amount` may go; 0 when it may."""
+        rate = self.rate
+        if rate == math.inf:
+            return 0.0
+        owed = self.full_at - now if self.full_at > now else 0.0
+        if (
+            owed < self.room
+            and self.paced_at - AHEAD_SECONDS <= now
+            and owed + (self.on_its_way + amount) / rate < self.latency + 0.5 * min(self.room, TRIED_SECONDS)
+            and not self.share.lost
+            and self.limit != math.inf
+        ):
+            return 0.0
+        return self._slow_wait(amount, now)
+
+    def _missing(self, amount: float, now: float) -> float:
+        """Return the seconds until something is left, and no more is on its way than comes back meanwhile."""
+        cost, allowed = amount / self.rate, self.burst.allowed
+        owed = self.debt(now)
+        missing = max(owed - allowed, self.share.wait(now), self.paced_at - AHEAD_SECONDS - now)
+        if self.on_its_way:
+            if not self.burst.is_sure:
+                allowed = min(allowed, TRIED_SECONDS + TRIED * max(owed, 0.0))
+            room = self.latency + max(
+                2.0 * cost, allowed - min(allowed / 2.0, LATENCY_SPREADS * math.sqrt(self.latency * cost))
+            )
+            # A call that is larger than all the room goes when nothing is owed.
+            missing = max(missing, owed + self.on_its_way / self.rate + cost - room if cost < room else owed)
+        return missing
+
+    def _charge(self, amount: float, now: float) -> None:
+        self.on_its_way += amount
+        if self.rate != math.inf:
+            self.paced_at = max(self.paced_at, now) + min(amount / self.rate, self.latency) / self.speed
+
+    def _refresh(self) -> None:
+        Bucket._refresh(self)
+        if self.burst.is_sure:
+            self.speed = LEAST_SPEED + max(0.0, self.room - SPREAD_SECONDS) / SPREAD_SECONDS
+            return
+        calls = self.rate / max(self.call, 1e-9)
+        self.speed = LEAST_SPEED + SPEED_SHARE * CALLS_SLOPE / math.sqrt(calls) + (self.accepted / SURE_SECONDS) ** 3
+
+    def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
+        """Charge what was written."""
+        self.on_its_way = max(0.0, self.on_its_way - charged)
+        Bucket._charge(self, real, now)
+
+
+@dataclass(slots=True)
+class OutputAccount:
+    """Which of two accounts the server keeps.
+
+    Attributes
+    ----------
+    written, reserved : Bucket
+        The accounts.
+    reserves_until : float
+        Until when reservations are believed in.
+    believed_seconds : float
+        How long the next belief lasts.
+    """
+
+    written: OutputBucket
+    reserved: Bucket
+    reserves_until: float = -math.inf
+    believed_seconds: float = BELIEVED_SECONDS
+
+    def idle(self, now: float) -> Bucket:
+        """Return the account that holds nothing back at `now`."""
+        return self.written if now < self.reserves_until else self.reserved
+
+    def blamed(self, ticket: Ticket, now: float) -> int:
+        """Return which account explains that output was refused: its place in a ticket.
+
+        Where next to nothing was written, no bucket of written tokens can be empty, unless others use it.
+        """
+        reserves = now < self.reserves_until
+        if not reserves and self._explains_more(ticket, now):
+            self.reserved.burst.seconds = max(self.reserved.burst.seconds, ticket.owed[RESERVED])
+            self.believed_seconds *= 2.0
+            reserves = True
+        if reserves:
+            self.reserves_until = now + self.believed_seconds
+            return RESERVED
+        return WRITTEN
+
+    def _explains_more(self, ticket: Ticket, now: float) -> bool:
+        is_comparable = ticket.sent_at >= self.written.known_at and not self.written.share.lost
+        written, reserved = ticket.owed[WRITTEN], ticket.owed[RESERVED]
+        if not is_comparable or self.written.explains(written, now):
+            return is_comparable and written <= FIRST_SECONDS < reserved
+        return reserved > FIRST_SECONDS and self.reserved.explains(reserved, now)

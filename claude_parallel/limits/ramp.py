@@ -1,0 +1,76 @@
+"""The acceleration limit: how fast use may grow, once the API has said that it grew too fast.
+
+It knows calls by the second; the limits per minute are in ``bucket``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+WINDOW_SECONDS = 10
+"""Over how long use is counted: the server's own windows are about that long (case: acceleration limit)."""
+
+GROWTH = 1.9
+"""What the rate may grow by in that time: the API lets it double, and windows are not ours."""
+
+TOLERANCE_SECONDS = 0.05
+"""How far sends may run ahead: hides timer jitter."""
+
+ENDS_AT = 100.0
+"""Forgotten once it is so many times what it began with; the limits per minute bind long before."""
+
+
+@dataclass(slots=True)
+class Ramp:
+    """A rate that grows by a constant factor; without a refusal there is none.
+
+    Attributes
+    ----------
+    rate, since : float
+        Calls a second, and when it was that.
+    next_at : float
+        When the next call is due.
+    counts, second : list of int, int
+        Calls by second, over the last ten, and the last of these seconds.
+    """
+
+    rate: float = math.inf
+    since: float = 0.0
+    next_at: float = -math.inf
+    counts: list[int] = field(default_factory=lambda: [0] * WINDOW_SECONDS)
+    second: int = 0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next call may go."""
+        return self.next_at - TOLERANCE_SECONDS - now if self.rate != math.inf else 0.0
+
+    def sent(self, now: float) -> None:
+        """Count a call."""
+        if now >= self.second + 1:
+            self._turn(now)
+        self.counts[self.second % WINDOW_SECONDS] += 1
+        if self.rate != math.inf:
+            grown = GROWTH ** ((now - self.since) / WINDOW_SECONDS)
+            if grown > ENDS_AT:
+                self.rate = math.inf
+                return
+            rate = self.rate * grown
+            self.next_at = max(self.next_at, now - TOLERANCE_SECONDS) + 1.0 / rate
+
+    def refused(self, now: float, resumes_at: float) -> None:
+        """Begin again from what the last ten seconds took; a call that was refused is not to be counted."""
+        self._turn(now)
+        self.rate = max(1.0, sum(self.counts)) / WINDOW_SECONDS
+        self.since = resumes_at
+
+    def take_back(self) -> None:
+        """Take a refused call back."""
+        if self.counts[self.second % WINDOW_SECONDS]:
+            self.counts[self.second % WINDOW_SECONDS] -= 1
+
+    def _turn(self, now: float) -> None:
+        second = int(now)
+        for each in range(max(self.second + 1, second - WINDOW_SECONDS + 1), second + 1):
+            self.counts[each % WINDOW_SECONDS] = 0
+        self.second = max(self.second, second)
