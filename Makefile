@@ -5,6 +5,8 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python
 	command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { command -v $$name; break; }; done)
 BIN := .venv/bin
+# Processes of the tests: more than two cores, since half of the tests wait for kernels, servers and a browser.
+WORKERS ?= 4
 
 .PHONY: demo test check fix notebooks docs pictures benchmarks clean
 
@@ -12,7 +14,7 @@ demo: .venv/installed
 	$(BIN)/claude-parallel demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
