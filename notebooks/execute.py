@@ -27,7 +27,9 @@ async def execute(path: Path) -> nbformat.NotebookNode:
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": home}}
         )
-        await client.async_execute(env={**os.environ, "CLAUDE_PARALLEL_HOME": home})
+        # The commands of this environment are found as they are in one that is activated.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        await client.async_execute(env={**os.environ, "CLAUDE_PARALLEL_HOME": home, "PATH": path})
     return notebook
 
 
