@@ -1,5 +1,6 @@
 """Our own: defaults, a journal in the task's folder."""
 
+import anthropic  # noqa: F401  (the others import it up here, too: its import is not what is compared)
 from _common import MAX_TOKENS, MODEL, run
 
 import claude_parallel as cp
