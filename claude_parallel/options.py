@@ -6,7 +6,6 @@ values travel as one frozen :class:`Settings`.
 
 from __future__ import annotations
 
-import inspect
 import math
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path, PurePath
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict
 
 from .errors import InputError
 from .limits.gate import Limits, resolve_limits
@@ -66,6 +65,25 @@ class MapOptions(TypedDict, total=False):
     bridge: Literal["thread", "nested"] | None
     wire: Literal["auto", "sdk"] | None
     client: Any
+
+
+class PreviewOptions(MapOptions, total=False):
+    """The keyword options of ``apreview``. Documented in ``ClaudeFrame.preview``."""
+
+    rows: int
+    by: str | None
+    seed: int
+    out: str
+
+
+class CompareOptions(PreviewOptions, total=False):
+    """The keyword options of ``acompare``. Documented in ``ClaudeFrame.compare``."""
+
+    labels: Sequence[str] | None
+    gold: Any
+    column: str | None
+    judge: str | Mapping[str, Any] | None
+    holdout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,24 +201,6 @@ def _check_together(merged: Mapping[str, Any]) -> None:
         raise InputError("vote=True needs several answers to vote on: add sample=3")
     if merged.get("quotes") and merged.get("schema") is None:
         raise InputError("quotes=True needs fields to quote for: add schema=, or use classify() or extract()")
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def shows_options(function: F) -> F:
-    """Let a function's signature show every option in the place of ``**options``: for ``?``, Tab and Shift-Tab."""
-    signature = inspect.signature(function)
-    named = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    # Annotations as they are written: a ForwardRef shows its module, which nobody reads a signature for.
-    texts = {name: str(getattr(one, "__forward_arg__", one)) for name, one in MapOptions.__annotations__.items()}
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=text)
-        for name, text in texts.items()
-        if name not in signature.parameters
-    ]
-    function.__signature__ = signature.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
-    return function
 
 
 def _boolean(text: str, *, other: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import pandas as pd
 
 from .errors import InputError
-from .options import MapOptions, shows_options
+from .options import CompareOptions, MapOptions, PreviewOptions
 from .prompt.template import PromptFunction
+from .signatures import shows_options, shows_options_of
 
 if TYPE_CHECKING:
     from .background.job import Job
@@ -179,23 +180,15 @@ class ClaudeSeries:
         """Map a few random values first, and see what all would cost and take; see :meth:`ClaudeFrame.preview`."""
         from .trust.preview import Preview
 
-        preview = Preview(self._series, prompt, rows=rows, seed=seed, out=out, options=options)
+        preview = Preview(self._series, prompt, rows=rows, seed=seed, out=out, **options)
         return preview.estimate() if estimate else preview.run()
 
-    @shows_options
-    async def apreview(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        rows: int = 20,
-        seed: int = 0,
-        out: str = "response",
-        **options: Unpack[MapOptions],
-    ) -> Any:
+    @shows_options_of(preview)
+    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
         """Do what :meth:`preview` does on the caller's own event loop."""
         from .trust.preview import Preview
 
-        return await Preview(self._series, prompt, rows=rows, seed=seed, out=out, options=options).arun()
+        return await Preview(self._series, prompt, **options).arun()
 
     @shows_options
     def compare(
@@ -229,44 +222,21 @@ class ClaudeSeries:
             holdout=holdout,
             seed=seed,
             out=out,
-            options=options,
+            **options,
         )
         return comparing.estimates() if estimate else comparing.run()
 
-    @shows_options
+    @shows_options_of(compare)
     async def acompare(
         self,
         prompt: str | PromptFunction,
         variants: Mapping[str, Mapping[str, Any]],
-        *,
-        rows: int = 100,
-        labels: Sequence[str] | None = None,
-        gold: Any = None,
-        column: str | None = None,
-        judge: str | Mapping[str, Any] | None = None,
-        holdout: float = 0.0,
-        seed: int = 0,
-        out: str = "response",
-        **options: Unpack[MapOptions],
+        **options: Unpack[CompareOptions],
     ) -> Any:
         """Do what :meth:`compare` does on the caller's own event loop."""
         from .trust.compare import Comparing
 
-        comparing = Comparing(
-            self._series,
-            prompt,
-            variants,
-            rows=rows,
-            labels=labels,
-            gold=gold,
-            column=column,
-            judge=judge,
-            holdout=holdout,
-            seed=seed,
-            out=out,
-            options=options,
-        )
-        return await comparing.arun()
+        return await Comparing(self._series, prompt, variants, **options).arun()
 
     def review(
         self,

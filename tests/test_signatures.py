@@ -19,6 +19,10 @@ VERBS: list[tuple[Callable[..., Any], set[str]]] = [
     (cp.ClaudeFrame.estimate, {"prompt", "out", "likely_output_tokens"}),
     (cp.ClaudeFrame.submit, {"prompt", "out", "panel"}),
     (cp.ClaudeFrame.retry, {"where", "prompt"}),
+    (cp.ClaudeFrame.apreview, {"prompt", "rows", "by", "seed", "out"}),
+    (cp.ClaudeFrame.acompare, {"prompt", "variants", "rows", "by", "labels", "gold", "judge", "holdout", "out"}),
+    (cp.ClaudeSeries.apreview, {"prompt", "rows", "seed", "out"}),
+    (cp.ClaudeSeries.acompare, {"prompt", "variants", "rows", "labels", "gold", "judge", "holdout", "out"}),
     (cp.ClaudeSeries.map, {"prompt", "out"}),
     (cp.ClaudeSeries.amap, {"prompt", "out"}),
     (cp.ClaudeSeries.classify, {"labels", "prompt", "multiple", "out"}),
@@ -37,6 +41,15 @@ def test_the_signature_of_a_verb_shows_every_option(verb: Callable[..., Any], ow
     assert own | {*OPTION_NAMES} <= set(parameters)
     assert all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     assert all(parameters[name].default is None for name in OPTION_NAMES if name not in own)
+
+
+@pytest.mark.parametrize("accessor", [cp.ClaudeFrame, cp.ClaudeSeries])
+@pytest.mark.parametrize("verb", ["preview", "compare"])
+def test_an_async_twin_shows_the_defaults_of_the_blocking_verb(accessor: type, verb: str) -> None:
+    """All but ``estimate=``, which sends nothing."""
+    shown = dict(inspect.signature(getattr(accessor, verb)).parameters)
+    del shown["estimate"]
+    assert dict(inspect.signature(getattr(accessor, f"a{verb}")).parameters) == shown
 
 
 def test_tab_behind_the_package_lists_its_public_names_and_nothing_else() -> None:

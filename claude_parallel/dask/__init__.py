@@ -15,8 +15,9 @@ import pandas as pd
 from dask.dataframe.extensions import register_dataframe_accessor, register_series_accessor
 
 from ..errors import InputError
-from ..options import MapOptions, shows_options
+from ..options import MapOptions
 from ..prompt.template import PromptFunction
+from ..signatures import shows_options
 from ..tables.extras import need
 
 need("distributed", "maps over Dask frames", "dask")

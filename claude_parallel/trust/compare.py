@@ -31,7 +31,7 @@ class Comparing:
 
     Parameters
     ----------
-    frame, prompt, variants, rows, by, labels, gold, column, judge, holdout, seed, out, options
+    frame, prompt, variants, rows, by, labels, gold, column, judge, holdout, seed, out, **options
         As in ``ClaudeFrame.compare``.
 
     Raises
@@ -55,7 +55,7 @@ class Comparing:
         holdout: float = 0.0,
         seed: int = 0,
         out: str = "response",
-        options: Mapping[str, Any],
+        **options: Any,
     ) -> None:
         self._frame, self._column, self._judge, self._seed, self._out = frame, column, judge, seed, out
         self._variants = make_variants(prompt, variants, options, labels)

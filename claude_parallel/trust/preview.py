@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -28,7 +27,7 @@ class Preview:
 
     Parameters
     ----------
-    frame, prompt, rows, by, seed, out, options
+    frame, prompt, rows, by, seed, out, **options
         As in ``ClaudeFrame.preview``.
 
     Raises
@@ -46,7 +45,7 @@ class Preview:
         by: str | None = None,
         seed: int = 0,
         out: str = "response",
-        options: Mapping[str, Any],
+        **options: Any,
     ) -> None:
         sample = frame.iloc[sorted(draw_rows(frame, rows, by, seed))]
         self._prepared = FrameMap(sample, prompt, out, options)
