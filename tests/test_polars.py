@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -151,3 +152,56 @@ def test_the_accessor_comes_with_polars_and_not_without() -> None:
     with_it = "import polars, claude_parallel; polars.DataFrame({'t': []}).claude"
     for code in (without, with_it):
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_typed_answers_are_asked_again_in_their_own_columns() -> None:
+    """With fields, samples or labels: what retry() pays for stands where the failed answer stood."""
+    frame = pl.DataFrame({"t": ["one", "two"]})
+    for options in ({"schema": {"tone": str, "n": int}}, {"schema": {"tone": str, "n": int}, "sample": 2}):
+        cut = frame.claude.map("Say {t}", max_tokens=1, progress=False, **options)
+        assert cut["tone"].null_count() == 2
+        again = cut.claude.retry(max_tokens=500)
+        assert again.columns == cut.columns
+        assert again["tone"].null_count() == again["n"].null_count() == 0
+        assert again["response_error"].null_count() == 2
+
+
+def test_where_nothing_failed_nothing_is_asked_again(account: Any) -> None:
+    """The frame comes back, and still knows its run."""
+    out = pl.DataFrame({"t": ["one"]}).claude.map("Say {t}", progress=False)
+    asked = account.ledger.requests
+    again = out.claude.retry()
+    assert again.equals(out)
+    assert account.ledger.requests == asked
+    assert again.claude.run.id == out.claude.run.id
+
+
+@pytest.mark.parametrize("use", ["item", "get"])
+def test_a_function_that_uses_a_missing_cell_skips_its_row(use: str) -> None:
+    """As on pandas; with skip_missing=False it is asked. Cells that it does not use are nobody's business."""
+
+    def prompt(row: Any) -> str:
+        return f"About {row['t'] if use == 'item' else row.get('t')}"
+
+    out = FRAME.claude.map(prompt, progress=False)
+    assert out["response_error"].is_null().to_list() == [True, False, True, True]
+    assert out["response_error"][1].startswith("skipped: ")
+    assert FRAME.claude.map(prompt, skip_missing=False, progress=False)["response_error"].null_count() == 4
+
+    asked = FRAME["t"].claude.map(lambda text: f"About {text}", progress=False, skip_missing=False)
+    assert asked.null_count() == 0
+
+
+def test_a_lazy_frame_that_was_stopped_gives_the_rows_that_were_read() -> None:
+    """The answers that are there stand beside their rows; the others are cancelled."""
+    frame = pl.DataFrame({"t": [f"row {number}" for number in range(3_000)]})
+    with cp.simulator(None, latency_seconds=0.2):
+        timer = threading.Timer(1.0, cp.stop)
+        timer.start()
+        out = frame.lazy().claude.map("Say {t}", max_concurrency=20, progress=False)
+        timer.join()
+    answered = out.filter(pl.col("response").is_not_null())
+    assert 0 < len(answered) < len(out)
+    assert out["t"].to_list() == frame["t"].to_list()[: len(out)]
+    assert out.filter(pl.col("response").is_null())["response_error"].str.starts_with("cancelled: ").all()
+    assert all(row["t"] in row["response"] for row in answered.iter_rows(named=True))

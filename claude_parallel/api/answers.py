@@ -41,6 +41,11 @@ def unreadable(why: str, body: object = None) -> dict[str, Any]:
     return {_UNREADABLE: why, "body": body}
 
 
+def marked_odd(why: str) -> dict[str, Any]:
+    """Return the mark of a Message that has arrived in part: its text and its usage still count."""
+    return {_UNREADABLE: why}
+
+
 def is_message(data: object) -> TypeGuard[Mapping[str, Any]]:
     """Say whether a JSON value comes from the Messages API, of the promised form or not.
 
@@ -231,11 +236,17 @@ def is_paused(message: Mapping[str, Any]) -> bool:
 
 
 def whole_message(turns: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the Message that paused ones and the last of them make together, to be read as one answer."""
+    """Return the Message that paused ones and the last of them make together, to be read as one answer.
+
+    Where the last one is odd, so is the whole, with the text that came before.
+    """
     *paused, last = turns
-    if not paused or not isinstance(last.get("content"), list):
+    if not paused:
         return last
-    return {**last, "content": [block for message in turns for block in message["content"]]}
+    blocks = [block for message in paused for block in message["content"]]
+    end, odd = last.get("content"), oddity(last)
+    whole = {**last, "content": [*blocks, *end] if isinstance(end, list) else blocks}
+    return whole if odd is None else {**whole, _UNREADABLE: odd}
 
 
 def _text(value: object) -> str | None:

@@ -70,7 +70,7 @@ def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, A
     except UnreadableJson as error:  # nobody's but the API's: paid, so it is kept
         data = unreadable(str(error), body.decode("utf-8", "replace") if isinstance(body, bytes) else body)
     except ValueError:
-        data = None
+        data = _mended(body)
     if is_message(data):
         return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
     return Failure(
@@ -80,6 +80,16 @@ def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, A
         request_id=headers.get("request-id"),
         perhaps_billed=True,
     )
+
+
+def _mended(body: bytes | str | Mapping[str, Any]) -> Any:
+    """Return the JSON in a whole body of which single bytes are damaged; None where it is not whole."""
+    if not isinstance(body, bytes):
+        return None
+    try:
+        return parse_json(body.decode("utf-8", "replace"))
+    except (UnreadableJson, ValueError):
+        return None
 
 
 def read_result_message(message: object) -> Reply:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..records import Failure, Reply
-from .answers import unreadable
+from .answers import marked_odd, unreadable
 from .responses import UnreadableJson, parse_json, read_batch_error, read_limits, read_response
 
 _PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -24,7 +24,7 @@ _STOPS = ("stop_reason", "stop_sequence", "stop_details")
 
 def is_stream(headers: Mapping[str, str]) -> bool:
     """Say whether a response is a stream of events; whoever does not know how to stream sends JSON instead."""
-    return headers.get("content-type", "").startswith("text/event-stream")
+    return headers.get("content-type", "").strip().lower().startswith("text/event-stream")
 
 
 @dataclass(slots=True)
@@ -48,13 +48,15 @@ class MessageStream:
     _error: Mapping[str, Any] | None = None
     _oddity: str | None = None
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; whatever they hold, nothing is raised."""
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes, and say whether the answer has ended; whatever they hold, nothing is raised."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             name, _, data = line.rstrip(b"\r").partition(b":")
-            if name == b"data":  # the API sends each event's data in one line; its type stands in the data, too
+            # The API sends each event's data in one line; its type stands in the data, too.
+            if name == b"data" and not self.has_ended:
                 self._take(data)
+        return self.has_ended
 
     def result(self, headers: Mapping[str, str]) -> Reply | Failure:
         """Return what the stream came to, judged as an answer in one piece is.
@@ -70,7 +72,9 @@ class MessageStream:
         if not self.has_ended:
             return read_response(200, headers, b"")
         if self._oddity is not None:
-            return read_response(200, headers, unreadable(self._oddity, self._message))
+            is_counted = self._message.get("stop_reason") is not None  # its end, which tells the counts, was understood
+            odd = self._message | marked_odd(self._oddity) if is_counted else unreadable(self._oddity, self._message)
+            return read_response(200, headers, odd)
         return read_response(200, headers, self._message)
 
     def _take(self, data: bytes) -> None:

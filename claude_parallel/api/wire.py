@@ -13,8 +13,8 @@ from ..records import Failure
 from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
 from .template import Template
 
-OnChunk = Callable[[bytes], None]
-"""Gets the bytes of a stream as they come."""
+OnChunk = Callable[[bytes], bool]
+"""Gets the bytes of a stream as they come; True = the last that matter: what follows must not cost the answer."""
 
 
 class WireResponse(NamedTuple):
@@ -78,11 +78,12 @@ class Wire:
 
 
 async def gather(chunks: AsyncIterable[bytes], on_chunk: OnChunk) -> bytes:
-    """Return all bytes of a stream, each of them shown as it comes."""
+    """Return the bytes of a stream up to its last event, each of them shown as it comes."""
     found = []
     async for chunk in chunks:
-        on_chunk(chunk)
         found.append(chunk)
+        if on_chunk(chunk):
+            break
     return b"".join(found)
 
 

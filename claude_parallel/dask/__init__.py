@@ -220,7 +220,7 @@ def map_dask(items: Any, prompt: str | PromptFunction, out: str, options: Mappin
     """Map a Dask frame or series; see ``claude_parallel.map``."""
     if not hasattr(items, "_meta") or getattr(items._meta, "ndim", 0) not in (1, 2):
         raise InputError(f"{type(items).__name__} is no frame or series of Dask")
-    return ClusterMap(items, prompt, out, options).run()
+    return ClusterMap(items, prompt, out, options, as_frame=True).run()
 
 
 def register() -> None:

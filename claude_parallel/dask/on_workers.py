@@ -97,7 +97,7 @@ def unreached(part: Any, new: Any, errors: list[str], costs: list[str], error: s
 def write_part(part: Any, places: list[int] | None, known: str, new: Any, path: str) -> None:
     """Write a partition with its answers as one Parquet file; see :func:`with_answers`."""
     result = with_answers(part, places, known, new)
-    result.to_parquet(path)
+    result.to_parquet(path, index=True)  # a named range of the index alone is more than Dask can read
 
 
 def read_part(path: str, columns: list[str] | None = None) -> pd.DataFrame:

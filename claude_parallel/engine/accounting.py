@@ -209,7 +209,7 @@ class Accounting:
             attempts=pending.attempts,
             request_id=request_id,
         )
-        self.settled(pending.fingerprint)
+        self.settled(pending.claim)
         self.deliver(pending.position, outcome)
         if self.stops_at_error and verdict.kind is not None and source != "journal":
             self.control.stop_sending()

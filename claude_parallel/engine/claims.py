@@ -38,7 +38,7 @@ class Claims:
 
     async def take(self, items: Sequence[Pending]) -> set[bytes]:
         """Claim requests, and return the keys of those that no other run has on their way."""
-        return await self.take_keys([item.fingerprint for item in items])
+        return await self.take_keys([item.claim for item in items])
 
     async def take_keys(self, keys: Sequence[bytes]) -> set[bytes]:
         """Claim keys, of requests or of other things that only one run may do, and return those that were free."""

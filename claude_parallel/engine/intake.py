@@ -134,9 +134,9 @@ class Intake:
     async def _claim(self, items: list[Pending]) -> list[Pending]:
         """Return the requests that this run is to send; those of other runs are waited for without their bodies."""
         granted = await self.claims.take(items)
-        mine = [item for item in items if item.fingerprint in granted or item.fingerprint in self.plan.bypass_cache]
+        mine = [item for item in items if item.claim in granted or item.fingerprint in self.plan.bypass_cache]
         for item in items:
-            if item.fingerprint not in granted and item.fingerprint not in self.plan.bypass_cache:
+            if item.claim not in granted and item.fingerprint not in self.plan.bypass_cache:
                 item.request = None if item.asks_as_its_row else item.request
                 self._elsewhere.append(item)
         # Between the first look and the claim another run may have answered, and ended.

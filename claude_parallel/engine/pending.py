@@ -54,6 +54,8 @@ class Pending:
         US dollars that the call can cost at most; 0 where no budget asks.
     reserved : Decimal
         US dollars that the budget holds for the call under way.
+    claim : bytes
+        Key of what the row asked first: whoever holds it also continues and mends the answer, and no other run does.
     """
 
     position: int
@@ -66,6 +68,10 @@ class Pending:
     cost: Decimal | None = ZERO
     worst: Decimal = ZERO
     reserved: Decimal = ZERO
+    claim: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.claim = self.claim or self.fingerprint
 
     @classmethod
     def of(cls, position: int, request: Request, *, repairs: int = 0) -> Pending:

@@ -110,7 +110,7 @@ class Plan:
         if pending.repairs >= self.settings.repair:
             return None
         asked = pending.request or self.request_of(pending.position)
-        return None if asked is None else repair_request(self.shared, asked, answer)
+        return None if asked is None else repair_request(self.shared, asked, answer, self._sample_of(pending))
 
     def go_on(self, pending: Pending, paused: Mapping[str, Any]) -> Request | None:
         """Return the request that lets Claude finish a paused turn; None where that has gone on too long.
@@ -125,10 +125,14 @@ class Plan:
             return None
         own = asked.body["messages"][len(self.shared.examples) :]
         turns = [*own, {"role": "assistant", "content": paused["content"]}]
-        request = build(self.shared, turns, has_breakpoint=asked.prefix is not None)
+        request = build(self.shared, turns, sample=self._sample_of(pending), has_breakpoint=asked.prefix is not None)
         container = paused.get("container")
         container_id = container.get("id") if isinstance(container, Mapping) else None
         return replace(request, body={**request.body, "container": container_id}) if container_id else request
+
+    def _sample_of(self, pending: Pending) -> int:
+        """Return the number of the row's sample: what follows one is asked for this one alone."""
+        return pending.position % self.settings.sample
 
 
 def make_plan(

@@ -291,7 +291,7 @@ class Gate:
         if failure.kind == "rate_limit":
             self._circuit.dropped(ticket.number, now)
             self._refused(ticket, failure, now)
-        elif failure.kind in OUTAGES:
+        elif failure.kind in OUTAGES and failure.status != 200:  # a broken 200: it came through, and may be paid
             self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
             if not self._circuit.is_open:
                 self._window.bad(ticket.sent_at, now, self._in_flight)

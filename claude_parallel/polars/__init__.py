@@ -15,7 +15,7 @@ import polars as pl
 from ..errors import InputError
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
-from .frames import cost_table, drawn, error_table, has_failed, made_of, prepare, sign, typed, with_columns
+from .frames import cost_table, drawn, error_table, has_failed, made_of, prepare, sign, sign_again, typed, with_columns
 from .lazy import ClaudePolarsLazyFrame
 from .series import ClaudePolarsSeries
 
@@ -116,7 +116,10 @@ class ClaudePolarsFrame:
         made = made_of(self._frame)
         prompt, out, given = made.call
         failed = self._frame.select(pl.any_horizontal(has_failed(name) for name in made.errors)).to_series()
-        again = prepare(self._frame.filter(failed), prompt, out, {**given, **options}, made.rejected())
+        if not failed.any():
+            return sign_again(self._frame, made)
+        asked = self._frame.filter(failed).drop(made.names, strict=False)  # else fields would get names beside them
+        again = prepare(asked, prompt, out, {**given, **options}, made.rejected())
         new = pl.DataFrame(typed(again, again.run()))
         rows = failed.arg_true()
         old_costs = self._frame.filter(failed).select(made.costs)

@@ -33,6 +33,7 @@ class Made:
         answers = prepared.table_map.columns.answers
         self.call = call
         self.details = details
+        self.names = [name for answer in answers for name in answer.names]
         self.errors = [answer.error for answer in answers]
         self.costs = [answer.cost for answer in answers]
         self.run_id = (prepared.result and prepared.result.run_id) or ""
@@ -128,6 +129,13 @@ def sign(frame: pl.DataFrame, prepared: MemoryMap, call: Call) -> pl.DataFrame:
     """Let a frame know its map."""
     setattr(frame, ATTRIBUTE, Made(prepared, call))
     return frame
+
+
+def sign_again(frame: pl.DataFrame, made: Made) -> pl.DataFrame:
+    """Return a copy of a frame that knows the same map."""
+    copied = frame.clone()
+    setattr(copied, ATTRIBUTE, made)
+    return copied
 
 
 def made_of(made: pl.DataFrame | pl.Series) -> Made:

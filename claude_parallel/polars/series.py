@@ -120,5 +120,5 @@ class ClaudePolarsSeries:
     def _prepared(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> MemoryMap:
         name = self._series.name or "value"
         function = prompt if callable(prompt) else None
-        asked: Any = prompt if function is None else lambda row: function(row[name]) if row[name] is not None else None
+        asked: Any = prompt if function is None else lambda row: function(row[name])
         return prepare(self._series.alias(name).to_frame(), asked, out, options, is_series=True)

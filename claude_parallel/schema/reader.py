@@ -29,11 +29,11 @@ def typed_reader(schema: Schema) -> Callable[[Mapping[str, Any]], Answer]:
     return read
 
 
-def repair_request(shared: Shared, asked: Request, answer: Answer) -> Request:
+def repair_request(shared: Shared, asked: Request, answer: Answer, sample: int = 0) -> Request:
     """Return the request that shows Claude its answer, says what is wrong, and asks for another one."""
     turns = [
         *asked.body["messages"][len(shared.examples) :],
         {"role": "assistant", "content": answer.text},
         {"role": "user", "content": f"That answer does not fit: {answer.what}. Answer again, so that it fits."},
     ]
-    return build(shared, turns, has_breakpoint=asked.prefix is not None)
+    return build(shared, turns, sample=sample, has_breakpoint=asked.prefix is not None)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -31,6 +32,8 @@ from .statements import INSERT_WAIT, RunRow, Statement
 from .tables import NewerFile
 
 __all__ = ["Journal", "RunRow", "Statement"]
+
+_LOG = logging.getLogger("claude_parallel")
 
 _CHUNK = 500
 """Keys in one query; SQLite takes 999 parameters or more, by its version."""
@@ -160,6 +163,9 @@ class Journal:
                         waiting.set_result(None)
         finally:
             self._writing = None
+            if self._committed is not None:  # after a failure nobody writes any more, and nobody is to wait for it
+                self._committed.set_result(None)
+                self._committed = None
 
     def keep_attempt(self, run: str, position: int, attempt: Attempt, cost: Decimal | None) -> None:
         """Keep what one try was like; written with the next answer, or at the end."""
@@ -251,8 +257,10 @@ class Journal:
                 records.append(self._pending.popleft())
             try:
                 self._commit(records)
-            except sqlite3.Error as error:
+            except BaseException as error:
                 self._pending.extendleft(reversed(records))
+                if not isinstance(error, sqlite3.Error):
+                    raise
                 self._warn(
                     "write",
                     f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
@@ -307,7 +315,10 @@ class Journal:
         """Warn once for each occasion."""
         if occasion not in self._warned:
             self._warned.add(occasion)
-            warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
+            try:
+                warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
+            except UserWarning:  # made an error by a filter: no reason to lose what is paid and still on its way
+                _LOG.warning("%s [%s]", message, self.path)
 
 
 # A connection must not be used on both sides of a fork (source: "How To Corrupt An SQLite Database File", 2.6), and a

@@ -93,7 +93,7 @@ def with_members(line: str, new: Mapping[str, str], kept: Collection[str] | None
         The keys that stay; all by default.
     """
     added = [f"{json.dumps(key, ensure_ascii=False)}: {text}" for key, text in new.items()]
-    may_change = kept is not None or "\\u" in line or any(key in line for key in new)  # a key may stand in escapes
+    may_change = kept is not None or "\\" in line or any(key in line for key in new)  # a key may stand in escapes
     old = list(members(line)) if may_change else []
     stays = [key not in new and (kept is None or key in kept) for key, _text in old]
     if all(stays):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .chunk import Chunk
 from .formats import Format
 from .result import TableResult
 from .source import Source
-from .stream import CHUNK_ROWS
+from .stream import CHUNK_ROWS, Loaded
 from .table_map import TableMap
 from .target import Output, Tally, Target, open_target
 from .writers import Layout, output_schema
@@ -50,6 +50,11 @@ class MemoryTarget:
         self.new.append(new)
         if self._keeps_rows:
             self.rows.append(chunk.table())
+
+    def keep(self, waiting: Sequence[Loaded]) -> None:
+        """Keep the rows of a stopped run's chunks that are not complete."""
+        if self._keeps_rows:
+            self.rows += [loaded.chunk.table() for loaded in waiting]
 
     def complete(self) -> None:
         """Nothing is left."""
@@ -98,11 +103,12 @@ class MemoryMap:
         tables = list(self.target.new)
         total = self.table_map.rows.total
         if session is not None and not session.is_whole:
-            rest = [outcome for outcome in session.results.outcomes if outcome is not None]
-            if total is not None:
-                unreached = Outcome.not_asked("cancelled", "not sent, the run was stopped")
-                missing = (total - sum(map(len, tables))) * answers.columns.samples - len(rest)
-                rest += [unreached] * missing
+            unreached = Outcome.not_asked("cancelled", "not sent, the run was stopped")
+            rest = [outcome or unreached for outcome in session.results.outcomes]
+            waiting = self.table_map.waiting()
+            self.target.keep(waiting)
+            left = sum(len(loaded.chunk) for loaded in waiting) if total is None else total - sum(map(len, tables))
+            rest += [unreached] * (left * answers.columns.samples - len(rest))
             tables.append(answers.table(rest))
         return pa.concat_tables(tables) if tables else answers.schema.empty_table()
 

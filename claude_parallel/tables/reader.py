@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from ..attachments.blocks import document_blocks, image_blocks
 from ..frames.rows import ROWS_WITH_FILES, Asked, ask_function, attach_files, rows_of_text
 from ..options import Settings
-from ..prompt.template import Prompt
+from ..prompt.template import Prompt, Skipped, lack_of
 from .chunk import Chunk
+
+
+class TableRow(dict[str, Any]):
+    """One row, as a prompt function gets it: it notes which missing cells are used, as ``frames.row`` does."""
+
+    def __init__(self, cells: Iterable[tuple[str, Any]]) -> None:
+        super().__init__(cells)
+        self.lacks: list[str] = []
+
+    def __getitem__(self, name: str) -> Any:
+        return self._used(name, super().__getitem__(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a cell, noted like any other."""
+        return self._used(name, super().get(name, default))
+
+    def _used(self, name: str, cell: Any) -> Any:
+        if lacks := lack_of(cell):
+            self.lacks.append(f"column {name!r} {lacks}")
+        return cell
 
 
 class Reader(Protocol):
@@ -51,7 +71,11 @@ class TableReader:
         rows, function = chunk.rows(self._names, start, stop), self._prompt.function
         if function is None:
             return [self._prompt.fill(cells) for cells in rows]
-        return [ask_function(function, dict(zip(self._names, cells, strict=True))) for cells in rows]
+        return [self._call(function, TableRow(zip(self._names, cells, strict=True))) for cells in rows]
+
+    def _call(self, function: Callable[[Any], Any], row: TableRow) -> Asked:
+        asked = ask_function(function, row)
+        return Skipped(row.lacks[0]) if row.lacks and self._prompt.skips_missing else asked
 
     def contents(self, chunk: Chunk, start: int, stop: int) -> list[Asked]:
         """Return what rows ask; attached files are read here, and nowhere kept."""

@@ -10,9 +10,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import pyarrow as pa
 
 from ..errors import InputError, fate_of
 from .chunk import Chunk
@@ -180,6 +183,9 @@ class FileTarget:
     def abandon(self) -> None:
         """Delete what is not complete: its answers are in the journal, and the next run begins it anew."""
         if self._stream is not None:
+            assert self._writer is not None
+            with suppress(OSError, pa.ArrowException):  # a writer that is left open complains when it is collected
+                self._writer.close()
             self._stream.close()
             self._unfinished.remove()
 

@@ -322,3 +322,15 @@ def test_an_odd_message_is_a_reply_since_it_was_paid(body: bytes | str) -> None:
     assert isinstance(result, Reply)
     assert result.request_id == "req_1"
     assert read_answer(result.message).kind == "unknown"
+
+
+def test_a_damaged_byte_costs_no_paid_answer() -> None:
+    """The Message is whole but for a letter; what is cut or is no Message stays a failure."""
+    whole = b'{"type": "message", "content": [{"type": "text", "text": "caf\xe9"}], "usage": {"input_tokens": 1}}'
+    result = read_response(200, {}, whole)
+    assert isinstance(result, Reply)
+    assert result.message["content"][0]["text"] == "caf\ufffd"
+    for body in (whole[:-20], b"<html>\xe9</html>", b"\xe9"):
+        failure = read_response(200, {}, body)
+        assert isinstance(failure, Failure)
+        assert failure.perhaps_billed

@@ -23,6 +23,7 @@ from claude_parallel.simulation.server import SimulatorServer
 from claude_parallel.simulation.streaming import first_event, later_events
 
 from ..nasty.server import NastyServer, Saying, good, message, nasty_server
+from .raw_server import RESET, SILENCE, raw_server
 
 BODY = {
     "model": "claude-haiku-5-5",
@@ -136,6 +137,23 @@ def test_a_stream_that_comes_packed_is_unpacked(way: Way) -> None:
     with nasty_server({}) as api:
         api.saying_to = lambda _body: Saying(gzip.compress(events), headers=headers)  # type: ignore[method-assign]
         result, begun = call(api.url, way)
+    assert isinstance(result, Reply)
+    assert (result.message, len(begun)) == (said, 1)
+
+
+LATE_ERROR = b'event: error\ndata: {"type": "error", "error": {"type": "api_error", "message": "late"}}\n\n'
+
+
+@ways
+@pytest.mark.parametrize("tail", [RESET, SILENCE, LATE_ERROR, b"data: [DONE]\n\n", b""])
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"Text/Event-Stream; charset=utf-8"])
+def test_what_follows_the_end_of_an_answer_does_not_cost_it(way: Way, tail: bytes, kind: bytes) -> None:
+    """It is whole and paid: a connection that breaks, hangs or says more changes nothing, and is not waited for."""
+    said = message("whole")
+    events = (first_event(said) + "".join(later_events(said))).encode()
+    with raw_server() as api:
+        api.answer = [b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\nconnection: close\r\n\r\n", events, tail]
+        result, begun = call(api.url, way, timeout=3.0)
     assert isinstance(result, Reply)
     assert (result.message, len(begun)) == (said, 1)
 

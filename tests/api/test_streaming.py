@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_parallel.api.answers import read_answer, usage_of
 from claude_parallel.api.streaming import MessageStream
 from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.streaming import first_event, later_events
@@ -128,3 +129,20 @@ def test_an_event_that_is_not_json_makes_an_odd_answer() -> None:
     result, _ = read(raw)
     assert isinstance(result, Reply)
     assert "unreadable" in result.message
+
+
+def test_an_odd_event_costs_an_answer_neither_its_text_nor_its_price() -> None:
+    """What was understood stands, with the counts of the end; without an end nobody knows what it cost."""
+    message = {"content": [{"type": "text", "text": "fine"}], "type": "message", "model": "claude-haiku-5-5",
+               "usage": {"input_tokens": 3, "output_tokens": 1}, "stop_reason": "end_turn"}  # fmt: skip
+    raw = events(message)
+    end = raw.index(b"event: message_delta")
+    odd = b'data: {"type": "content_block_delta", "index": 9}\n\n'
+    result, _ = read(raw[:end] + odd + raw[end:])
+    assert isinstance(result, Reply)
+    assert read_answer(result.message).text == "fine"
+    assert read_answer(result.message).kind == "unknown"
+    assert usage_of(result.message).is_known
+    without_end, _ = read(raw[:end] + odd + b'data: {"type": "message_stop"}\n\n')
+    assert isinstance(without_end, Reply)
+    assert not usage_of(without_end.message).is_known

@@ -254,3 +254,11 @@ def test_batches_samples_and_functions_of_rows(cluster: Any) -> None:
     assert (batched["response_cost"] > 0).sum() == 30
     assert drawn["response_2"].notna().all()
     assert drawn["n"].tolist() == frame["n"].tolist()
+
+
+def test_a_part_with_a_named_range_as_its_index_can_be_read_by_dask(tmp_path: Path) -> None:
+    """The index is written as a column."""
+    part = pd.DataFrame({"t": ["a", "b"]}, index=pd.RangeIndex(2, name="k"))
+    new = pd.DataFrame({"response": ["x", "y"]})
+    on_workers.write_part(part, None, on_workers.rows_asked(part, None)[1], new, str(tmp_path / "part-0.parquet"))
+    assert dd.read_parquet(tmp_path).compute()["response"].tolist() == ["x", "y"]

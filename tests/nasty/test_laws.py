@@ -93,10 +93,10 @@ class Scripted:
         """Close nothing."""
 
 
-def ask(account: World, transport: Scripted, journal: Path, rows: int) -> Any:
+def ask(account: World, transport: Scripted, journal: Path, rows: int, **more: Any) -> Any:
     """Map rows 0 to n through a scripted transport."""
     environment = replace(account.environment(), open_transport=lambda *_: transport)
-    options = {"journal": journal, "progress": False}
+    options = {"journal": journal, "progress": False, **more}
     prepared = FrameMap(frame_of(rows, "{}"), "{t}", "response", options, environment=environment)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "no price is known|prompt caching|the run stopped early")
@@ -157,3 +157,12 @@ def test_nothing_that_a_batch_says_makes_the_reading_raise(anything: Any) -> Non
     read_result(json.dumps({"custom_id": "a", "result": anything}))
     read_result(json.dumps({"custom_id": "a", "result": {"type": "succeeded", "message": anything}}))
     read_result(json.dumps({"custom_id": "a", "result": {"type": "errored", "error": anything}}))
+
+
+def test_broken_200s_are_no_outage(tmp_path: Path) -> None:
+    """Each came through, and may be on the bill: the tries of a row bound how often it is asked."""
+    transport = Scripted({str(row): Saying("<html>not an answer</html>") for row in range(8)})
+    out = ask(world(), transport, tmp_path / "j.sqlite3", 9, retries=1)
+    assert out["response_error"].str.startswith("server: ").sum() == 8
+    assert out["response"][8] == "fine"
+    assert sorted(transport.asked) == sorted([*map(str, range(8)), *map(str, range(8)), "8"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +137,45 @@ def test_a_paused_turn_and_a_schema(tmp_path: Path) -> None:
     with nasty_server(table) as api:
         out = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"], schema=bool)
     assert out["response"].tolist() == [True, True]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_an_odd_last_turn_costs_no_text_of_the_earlier_ones(batch: bool, tmp_path: Path) -> None:
+    """They were paid as well; read back from the journal, the row says the same."""
+    odd = Saying(json.dumps(message("two", content="two")))
+    with nasty_server({"hard": paused("one, "), "one, ": odd}) as api:
+        outs = [ask(api, batch, tmp_path / "j.sqlite3", ["hard"]) for _ in range(2)]
+
+    for out in outs:
+        assert out["response"]["hard"] == "one, "
+        assert out["response_error"]["hard"].startswith("unknown: the answer is not a Message")
+    assert api.asked == {"hard": 1, "one, ": 1}
+
+
+def test_whoever_asks_a_row_first_also_continues_it(tmp_path: Path) -> None:
+    """Another run that finds the paused turn in the journal waits for its end, and pays nothing."""
+    is_first, may_end = threading.Event(), threading.Event()
+    with nasty_server({"hard": paused("one, "), "one, ": good("two")}) as api:
+        say = api.saying_to
+
+        def slow(body: Mapping[str, Any]) -> Saying:
+            said = say(body)
+            if api.asked["one, "] == 1:
+                is_first.set()
+                may_end.wait(10)
+            return said
+
+        api.saying_to = slow  # type: ignore[method-assign]
+        cp.configure(base_url=api.url, api_key="any", progress=False)
+        frame = pd.DataFrame({"t": ["hard"]})
+        options: dict[str, Any] = {"journal": tmp_path / "j.sqlite3", "tools": [SEARCH]}
+        jobs = [frame.claude.submit("{t}", panel=False, **options)]
+        assert is_first.wait(10)
+        jobs.append(frame.copy().claude.submit("{t}", panel=False, **options))
+        time.sleep(1.0)  # real time: the second run has read the journal by then
+        may_end.set()
+        outs = [job.result() for job in jobs]
+
+    assert [out["response"][0] for out in outs] == ["one, two"] * 2
+    assert api.asked == {"hard": 1, "one, ": 1}
+    assert [bool(out["response_cost"][0]) for out in outs] == [True, False]

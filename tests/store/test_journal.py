@@ -425,3 +425,26 @@ def test_the_settings_on_record_are_json_without_secrets(tmp_path: Path) -> None
     assert settings["system"] is True
     assert settings["rows"] == 2
     assert json.loads(totals)["rows"] == 2
+
+
+def test_a_full_disk_holds_no_answer_up_where_warnings_are_errors(path: Path) -> None:
+    """Nobody waits for ever, nothing is lost: what could not be written is written as soon as there is room."""
+    journal = Journal.open(path)
+    journal.execute("PRAGMA max_page_count = 1")  # no larger than it is
+    long = "x" * 200_000
+
+    async def keep_all() -> None:
+        kept = []
+        for key in (bytes([number]) * 32 for number in range(4)):
+            kept.append(asyncio.create_task(journal.keep_answer(key, HOST, reply(long), 1.0)))
+            for _ in range(3):  # the first group is on its way to the disk when the next answers arrive
+                await asyncio.sleep(0)
+        await asyncio.gather(*kept)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(asyncio.wait_for(keep_all(), 20))
+    assert count(path, "answers") == 0
+    journal.execute("PRAGMA max_page_count = 1000000")
+    journal.close()
+    assert count(path, "answers") == 4
