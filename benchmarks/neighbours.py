@@ -24,16 +24,21 @@ CASES: tuple[tuple[Sequence[float], int], ...] = (
 """When processes begin, in seconds, and the rows of each."""
 
 
-def map_rows(url: str, name: str, rows: int, begins_at: float) -> None:
-    """Map a frame at a moment, in seconds since the epoch; print how many rows were lost, and the moment of the end."""
+def map_rows(url: str, name: str, rows: int) -> None:
+    """Map a frame at a moment, in seconds since the epoch; print how many rows were lost, and the moment of the end.
+
+    The moment is read from standard input, once all is imported and that is said: under load imports take 20 s.
+    """
     import anthropic
+    import anthropic.types
     import pandas as pd
 
-    import claude_parallel  # noqa: F401  (registers the accessor)
+    import claude_parallel.frames.frame_map  # noqa: F401  (registers the accessor; the rest is imported late otherwise)
 
     frame = pd.DataFrame({"prompt": [f"process {name} row {number}" for number in range(rows)]})
     client = anthropic.AsyncAnthropic(base_url=url, api_key="simulator")
-    time.sleep(max(0.0, begins_at - time.time()))
+    print("ready", flush=True)
+    time.sleep(max(0.0, float(sys.stdin.readline()) - time.time()))
     out = frame.claude.map("prompt", journal=False, progress=False, client=client)
     print(int(out["response_error"].notna().sum()), time.time())
 
@@ -45,16 +50,24 @@ def play(starts: Sequence[float], rows: int) -> None:
         served(limits=(PER_MINUTE, None, None), latency_seconds=LATENCY_SECONDS, jitter_sigma=0.2) as server,
     ):
         environment = {**os.environ, "CLAUDE_PARALLEL_HOME": home}
-        first = time.time() + 8.0  # by then all have imported what they need
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.neighbours", server.url, str(number), str(rows), str(first + start)],
+                [sys.executable, "-m", "benchmarks.neighbours", server.url, str(number), str(rows)],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 env=environment,
             )
-            for number, start in enumerate(starts)
+            for number in range(len(starts))
         ]
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        first = time.time() + 1.0
+        for process, start in zip(processes, starts, strict=True):
+            assert process.stdin is not None
+            process.stdin.write(f"{first + start}\n")
+            process.stdin.flush()
         ends = [process.communicate()[0].split() for process in processes]
         books = server.books()
     seconds, bound = max(float(end[1]) for end in ends) - first, bound_seconds(starts, rows)
@@ -75,7 +88,7 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 5:
-        map_rows(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    if len(sys.argv) == 4:
+        map_rows(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     else:
         run()

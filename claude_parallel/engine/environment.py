@@ -88,7 +88,7 @@ def live_environment(settings: Settings) -> Environment:
         When there is nothing to sign in with.
     """
     environment = observing_environment(settings)
-    environment.gate.restrict(settings.limits)
+    environment.gate.restrict(settings.limits, environment.clock())
     return environment
 
 

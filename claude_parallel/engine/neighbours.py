@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from math import inf
 
 from ..bridge import off_loop
@@ -68,6 +69,7 @@ class Neighbours:
         self._file_lock = threading.Lock()
         self._granted = _ALONE
         self._renewed_at = -inf
+        self._has_asked = False
         self._lent: Limits | None = None
 
     def __repr__(self) -> str:
@@ -93,9 +95,8 @@ class Neighbours:
         finally:
             task.cancel()
             self._runs -= 1
-            if not self._runs and self._renewed_at != -inf:
-                await off_loop(self._release)
-                self._apply(limits)
+            if not self._runs and self._has_asked:
+                await off_loop(lambda: self._release(limits, context.clock()))
 
     async def _keep(self, context: RunContext, limits: Limits | None, *, is_searching: bool) -> None:
         began, seconds, waited = context.clock(), FIRST_SECONDS, 0.0
@@ -103,25 +104,35 @@ class Neighbours:
             await asyncio.sleep(seconds)
             now, before = context.clock(), waited
             waited = sum(context.state.waited.get(reason, 0.0) for reason in _BY_LIMITS)
+            demand = None
             if now - self._renewed_at >= _FRESH_SECONDS:
                 is_held = waited > before or not self.told or (is_searching and _has_more(context))
-                await self._renew(demanded(self._granted.share, is_held=is_held), now, context.wall_clock())
+                demand = demanded(self._granted.share, is_held=is_held)
+            self._has_asked = True
+            await off_loop(partial(self._renew, demand, context, limits, began))
             age = context.clock() - began
-            if not self._granted.is_waiting or age > RENEW_SECONDS + JOIN_SECONDS:
-                self._apply(
-                    limits, _sent(context)
-                )  # not before the others had time to make room: a bucket made small stays so empty
             is_quiet = self._granted.fair >= 1.0 and age >= YOUNG_SECONDS
             seconds = RENEW_SECONDS if is_quiet else JOIN_SECONDS
 
-    async def _renew(self, demand: float, now: float, wall: float) -> None:
-        granted = await off_loop(lambda: self._ask(demand, wall))
-        if granted is not None:
-            self._granted, self._renewed_at = granted, now
-        elif now - self._renewed_at > LEASE_SECONDS:
-            self._granted = _ALONE
+    def _renew(self, demand: float | None, context: RunContext, limits: Limits | None, began: float) -> None:
+        """Ask for a share, unless `demand` is None, and keep the gate below what we have.
 
-    def _apply(self, limits: Limits | None, sent: int = 0) -> None:
+        Both beside the event loop: others count on what the file says, however busy the loop is with a burst.
+        """
+        with self._file_lock:
+            if not self._runs:
+                return
+            if demand is not None:
+                granted, now = self._book.renew(demand, context.wall_clock), context.clock()
+                if granted is not None:
+                    self._granted, self._renewed_at = granted, now
+                elif now - self._renewed_at > LEASE_SECONDS:
+                    self._granted = _ALONE
+            # Not before the others had time to make room: a bucket made small stays so empty.
+            if not self._granted.is_waiting or context.clock() - began > RENEW_SECONDS + JOIN_SECONDS:
+                self._apply(limits, context.clock(), _sent(context))
+
+    def _apply(self, limits: Limits | None, now: float, sent: int = 0) -> None:
         """Keep the gate below our share of what the answers tell, and below what the user gave."""
         share = max(LEAST_SHARE, self._granted.share)
         is_first = self._lent is None and share < 1.0
@@ -130,17 +141,14 @@ class Neighbours:
         lent = limits if share >= 1.0 else _below(limits, self.told, share)
         if lent != self._lent:
             self._lent = None if share >= 1.0 or not self.told else lent
-            self._gate.restrict(lent)
+            self._gate.restrict(lent, now)
 
-    def _ask(self, demand: float, wall: float) -> Grant | None:
-        with self._file_lock:
-            return self._book.renew(demand, wall) if self._runs else None
-
-    def _release(self) -> None:
+    def _release(self, limits: Limits | None, now: float) -> None:
         with self._file_lock:
             if not self._runs:
                 self._book.release()
-                self._granted, self._renewed_at = _ALONE, -inf
+                self._granted, self._renewed_at, self._has_asked = _ALONE, -inf, False
+                self._apply(limits, now)
 
 
 def _has_more(context: RunContext) -> bool:

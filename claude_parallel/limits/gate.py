@@ -73,18 +73,18 @@ class Gate:
         self._learnt_at = -math.inf
         self._refused_at = -math.inf
         self._listeners: set[Callable[[], None]] = set()
-        self.restrict(limits)
+        self.restrict(limits, -math.inf)
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{bucket.limit:,.0f} {REASONS[bucket.dimension]}" for bucket in self._known())
         return f"<Gate: {self._in_flight} of {self._most} in flight, {limits or 'no limits known'}>"
 
-    def restrict(self, limits: Limits | None) -> None:
-        """Keep below `limits` from now on; None lifts what was given before."""
+    def restrict(self, limits: Limits | None, now: float) -> None:
+        """Keep below `limits` from `now` on; None lifts what was given before."""
         given = limits.by_dimension() if limits else {}
         with self._lock:
             for bucket in self._buckets:
-                bucket.restrict(given.get(bucket.dimension, math.inf), bucket.told_at)
+                bucket.restrict(given.get(bucket.dimension, math.inf), now)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import sqlite3
 import threading
 import warnings
@@ -20,12 +19,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from ..api.responses import parse_object
 from ..bridge import off_loop
 from ..records import Attempt, Reply
-from . import statements
+from . import forks, statements
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
 from .statements import INSERT_WAIT, RunRow, Statement
@@ -54,9 +52,6 @@ _NEVER_STORABLE = (
 )
 """What is raised for a record that SQLite cannot take, however often it is tried; a full disk is none of these."""
 
-_open_journals: WeakSet[Journal] = WeakSet()
-"""Journals of this process, for :func:`os.fork`."""
-
 
 class Journal:
     """Answers and runs in one SQLite file.
@@ -78,7 +73,7 @@ class Journal:
         self._warned: set[str] = set()
         self._place = place_of(path)
         self._lock = threading.RLock()
-        _open_journals.add(self)
+        forks.watch(self)
 
     @classmethod
     def open(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
@@ -101,6 +96,24 @@ class Journal:
         if self.path is not None:
             with self._lock:
                 self._connection.close()
+
+    def hold(self) -> None:
+        """Keep everybody from reading and writing, until :meth:`free`: this process is about to fork."""
+        self._lock.acquire()
+
+    def free(self) -> None:
+        """Let others read and write again."""
+        self._lock.release()
+
+    def let_go(self) -> None:
+        """Leave the file to the parent process, in a forked child: its own maps open it anew."""
+        self._lock = threading.RLock()
+        if self.path is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection, self.path = connect(None), None
+        self._pending, self._place = deque(), None
+        self._committed = self._writing = None
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -319,38 +332,3 @@ class Journal:
                 warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
             except UserWarning:  # made an error by a filter: no reason to lose what is paid and still on its way
                 _LOG.warning("%s [%s]", message, self.path)
-
-
-# A connection must not be used on both sides of a fork (source: "How To Corrupt An SQLite Database File", 2.6), and a
-# lock that another thread holds stays locked in the child for ever. So a fork waits until no journal is being read or
-# written, and the child lets go of all of them: its own maps open the file anew.
-
-_held: list[Journal] = []
-
-
-def _before_fork() -> None:
-    _held[:] = list(_open_journals)
-    for journal in _held:
-        journal._lock.acquire()
-
-
-def _after_fork() -> None:
-    for journal in reversed(_held):
-        journal._lock.release()
-    _held.clear()
-
-
-def _let_go() -> None:
-    for journal in _held:
-        journal._lock = threading.RLock()
-        if journal.path is not None:
-            with contextlib.suppress(sqlite3.Error):
-                journal._connection.close()
-            journal._connection, journal.path = connect(None), None
-        journal._pending, journal._place = deque(), None
-        journal._committed = journal._writing = None
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_let_go)

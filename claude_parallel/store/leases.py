@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -53,15 +54,16 @@ class LeaseBook:
     def __repr__(self) -> str:
         return f"<LeaseBook of {self._holder}>"
 
-    def renew(self, demand: float, now: float) -> Grant | None:
+    def renew(self, demand: float, clock: Callable[[], float]) -> Grant | None:
         """Say that this process lives and what it could use, and return what it may use.
 
         Parameters
         ----------
         demand : float
             The share that it could use, from 0 to 1.
-        now : float
-            Seconds since the epoch: a clock that all processes share.
+        clock : callable
+            Seconds since the epoch: a clock that all processes share. It is read while nobody else writes: by an older
+            time, the leases of the others would seem to be from the future.
 
         Returns
         -------
@@ -70,8 +72,8 @@ class LeaseBook:
         """
         try:
             with closing(self._connect()) as connection:
-                return self._renew(connection, demand, now)
-        except (sqlite3.Error, OSError) as error:
+                return self._renew(connection, demand, clock)
+        except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # the last two: a file that others have filled
             self._complain(error)
             return None
 
@@ -83,10 +85,11 @@ class LeaseBook:
         except (sqlite3.Error, OSError) as error:
             self._complain(error)
 
-    def _renew(self, connection: sqlite3.Connection, demand: float, now: float) -> Grant:
+    def _renew(self, connection: sqlite3.Connection, demand: float, clock: Callable[[], float]) -> Grant:
         """Read and write in one transaction: writers take turns, so no two processes are granted the same."""
         connection.execute("BEGIN IMMEDIATE")
         try:
+            now = clock()
             # A lease that ends later than any can was written before the clock was put back.
             connection.execute(
                 "DELETE FROM leases WHERE NOT until BETWEEN ? AND ?", (now, now + LEASE_SECONDS + _BUSY_SECONDS)

@@ -244,10 +244,35 @@ def test_a_given_limit_below_the_accounts_is_kept() -> None:
     ticket, now = send(gate, 0.0)
     gate.settle(ticket, LIGHT, rate_limits(5_000, 4_999), now)
     assert gate.status(now).limits["requests"] == 100
-    gate.restrict(None)
+    gate.restrict(None, now)
     ticket, now = send(gate, now + 1)
     gate.settle(ticket, LIGHT, rate_limits(5_000, 4_999), now)
     assert gate.status(now).limits["requests"] == 5_000
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2.0])
+def test_a_changed_limit_leaves_what_was_left(factor: float) -> None:
+    """However long ago the last answer came: the time since then was no use."""
+    gate = Gate(Limits(1_000))
+    ticket, now = send(gate, 0.0)
+    gate.settle(ticket, LIGHT, rate_limits(5_000, 4_999), now)
+    later, bucket = now + 30.0, gate._requests
+    for _ in range(15):
+        gate.admit(LIGHT, later)
+    left = (bucket.burst.allowed - bucket.debt(later)) * bucket.rate
+    gate.restrict(Limits(1_000 * factor), later)
+    room = bucket.burst.allowed * bucket.rate
+    assert (bucket.burst.allowed - bucket.debt(later)) * bucket.rate == pytest.approx(min(left, room))
+
+
+def test_a_given_limit_may_be_changed_where_no_header_tells_any() -> None:
+    """It holds from then on."""
+    gate = Gate(Limits(60))
+    ticket, now = send(gate, 100.0)
+    gate.settle(ticket, LIGHT, {}, now + 1.0)
+    gate.restrict(Limits(30), now + 1.5)
+    sent = [gate.admit(LIGHT, now + 2.0) for _ in range(50)]
+    assert sum(isinstance(one, Ticket) for one in sent) <= 2
 
 
 @pytest.mark.parametrize(

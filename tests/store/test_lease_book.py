@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from claude_parallel.limits.leases import LEASE_SECONDS
+from claude_parallel.limits.leases import LEASE_SECONDS, Grant
 from claude_parallel.store.leases import LeaseBook
 
 NOW = 1_795_400_000.0
@@ -22,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 def share(book: LeaseBook, now: float, demand: float = 1.0) -> float:
     """Renew, and return the share."""
-    granted = book.renew(demand, now)
+    granted = book.renew(demand, lambda: now)
     assert granted is not None
     return granted.share
 
@@ -67,13 +69,31 @@ def test_a_clock_that_was_put_back_locks_nobody_out(path: Path) -> None:
     assert share(LeaseBook("account", "b", path), NOW) == 1.0
 
 
+def test_the_clock_is_read_when_it_is_this_process_s_turn(path: Path) -> None:
+    """One that waited for the file, or for a busy machine, must not take a younger lease for one from the future."""
+    first, second = LeaseBook("account", "a", path), LeaseBook("account", "b", path)
+    seen: list[bool] = []
+
+    def clock() -> float:
+        with closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                seen.append(True)
+        return NOW
+
+    share(first, NOW)
+    assert second.renew(1.0, clock) == Grant(0.0, 0.5)
+    assert seen == [True]
+
+
 def test_a_damaged_file_is_begun_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing in it is worth keeping; one word at DEBUG, no warning."""
     caplog.set_level("DEBUG", logger="claude_parallel")
     path.parent.mkdir()
     path.write_bytes(b"not a database, and long enough to be read as one" * 100)
     book = LeaseBook("account", "a", path)
-    assert book.renew(1.0, NOW) is None
+    assert book.renew(1.0, lambda: NOW) is None
     assert share(book, NOW + 1.0) == 1.0
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
@@ -84,6 +104,19 @@ def test_a_file_that_cannot_be_used_stops_nobody(path: Path, caplog: pytest.LogC
     caplog.set_level("DEBUG", logger="claude_parallel")
     path.mkdir(parents=True)
     book = LeaseBook("account", "a", path)
-    assert [book.renew(1.0, NOW + second) for second in range(3)] == [None] * 3
+    assert [book.renew(1.0, lambda: NOW) for _ in range(3)] == [None] * 3
     book.release()
     assert len(caplog.records) == 1
+
+
+def test_a_file_that_others_have_filled_is_no_reason_to_stop(path: Path) -> None:
+    """Text where numbers belong: this process goes on as if it were alone."""
+    book = LeaseBook("account", "a", path)
+    assert share(book, NOW) == 1.0
+    with closing(sqlite3.connect(path)) as connection, connection:
+        columns = [row[1:3] for row in connection.execute("PRAGMA table_info(leases)")]
+        names = ", ".join(name for name, _kind in columns)
+        values = ["account" if name == "account" else "b" if kind == "TEXT" else "no number" for name, kind in columns]
+        values[[name for name, _kind in columns].index("until")] = NOW + 2.0  # type: ignore[call-overload]
+        connection.execute(f"INSERT INTO leases ({names}) VALUES ({', '.join('?' * len(values))})", values)
+    assert book.renew(1.0, lambda: NOW + 0.5) is None
