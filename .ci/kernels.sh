@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 . .ci/environment.sh
 for version in 6.31.0 7.0.1; do
     folder=.ci/venvs/ipykernel-$version
-    make_environment "$folder" -e . "ipykernel==$version" hypothesis ipywidgets jupyter-client nest-asyncio nest-asyncio2 pytest
+    make_environment "$folder" -e . "ipykernel==$version" hypothesis ipywidgets jupyter-client nest-asyncio nest-asyncio2 pytest pytest-rerunfailures
     "$folder/bin/python" -m pytest tests/kernels -q -m kernel -k "interrupt or await or sync"
 done

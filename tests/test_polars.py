@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -205,3 +206,18 @@ def test_a_lazy_frame_that_was_stopped_gives_the_rows_that_were_read() -> None:
     assert out["t"].to_list() == frame["t"].to_list()[: len(out)]
     assert out.filter(pl.col("response").is_null())["response_error"].str.starts_with("cancelled: ").all()
     assert all(row["t"] in row["response"] for row in answered.iter_rows(named=True))
+
+
+@pytest.mark.parametrize("verb", ["map", "amap", "classify", "extract", "estimate", "retry", "preview"])
+def test_every_option_is_shown(verb: str) -> None:
+    """Tab offers them, as on pandas."""
+    for kind in (FRAME, FRAME["t"], FRAME.lazy()):
+        shown = getattr(kind.claude, verb, None)
+        if shown is not None:
+            assert set(inspect.signature(shown).parameters) >= {"model", "max_tokens", "budget"}
+
+
+def test_an_empty_frame_says_that_no_run_made_it() -> None:
+    """Nothing was asked."""
+    with pytest.raises(cp.InputError, match="no run made this"):
+        _ = FRAME.head(0).claude.map("Say {t}", progress=False).claude.run

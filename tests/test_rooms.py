@@ -45,8 +45,8 @@ ARROWS: dict[str, str] = {
     "accessor": "background forecast frames options prompt report series signatures trust",
     "cli": "background forecast frames pricing report simulation store tables",
     "__init__": "accessor bridge config dask limits polars report series simulation store",
-    "tables": "attachments batch config engine frames options progress prompt report schema store",
-    "polars": "forecast frames options prompt report tables",
+    "tables": "attachments batch config engine frames options progress prompt report schema signatures store",
+    "polars": "forecast frames options prompt report signatures tables",
     "dask": "engine forecast frames options progress prompt report schema signatures tables",
     "__main__": "cli",
 }

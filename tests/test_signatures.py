@@ -30,6 +30,7 @@ VERBS: list[tuple[Callable[..., Any], set[str]]] = [
     (cp.ClaudeSeries.estimate, {"prompt", "out", "likely_output_tokens"}),
     (cp.ClaudeSeries.submit, {"prompt", "out", "panel"}),
     (cp.map, {"items", "prompt", "out"}),
+    (cp.map_file, {"source", "target", "prompt", "out", "columns", "limit", "overwrite"}),
     (cp.configure, {"api_key", "base_url"}),
 ]
 

@@ -15,6 +15,7 @@ import polars as pl
 from ..errors import InputError
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
+from ..signatures import shows_options
 from .frames import cost_table, drawn, error_table, has_failed, made_of, prepare, sign, sign_again, typed, with_columns
 from .lazy import ClaudePolarsLazyFrame
 from .series import ClaudePolarsSeries
@@ -44,6 +45,7 @@ class ClaudePolarsFrame:
     def __repr__(self) -> str:
         return f"<claude namespace of a frame with {self._frame.height:,} rows; see df.claude.map?>"
 
+    @shows_options
     def map(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pl.DataFrame:
@@ -66,6 +68,7 @@ class ClaudePolarsFrame:
         """
         return self._run(prompt, out, options)
 
+    @shows_options
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pl.DataFrame:
@@ -73,6 +76,7 @@ class ClaudePolarsFrame:
         prepared = prepare(self._frame, prompt, out, options)
         return with_columns(self._frame, prepared, await prepared.arun(), (prompt, out, options))
 
+    @shows_options
     def classify(
         self,
         prompt: str | PromptFunction,
@@ -87,6 +91,7 @@ class ClaudePolarsFrame:
 
         return self._run(prompt, out, classification(labels, options, multiple=multiple))
 
+    @shows_options
     def extract(
         self, prompt: str | PromptFunction, schema: Any, *, out: str = "response", **options: Any
     ) -> pl.DataFrame:
@@ -95,6 +100,7 @@ class ClaudePolarsFrame:
 
         return self._run(prompt, out, extraction(schema, options))
 
+    @shows_options
     def estimate(
         self,
         prompt: str | PromptFunction,
@@ -111,6 +117,7 @@ class ClaudePolarsFrame:
             prepare(self._frame, prompt, out, options).table_map, likely_output_tokens, latency_seconds
         )
 
+    @shows_options
     def retry(self, **options: Unpack[MapOptions]) -> pl.DataFrame:
         """Ask again the rows of this frame's map that failed; answers that the journal holds cost nothing."""
         made = made_of(self._frame)
@@ -146,6 +153,7 @@ class ClaudePolarsFrame:
         """Rows by what they came to, and dollars, for each answer of this frame's map."""
         return cost_table(self._frame, made_of(self._frame))
 
+    @shows_options
     def preview(
         self,
         prompt: str | PromptFunction,

@@ -10,6 +10,7 @@ import polars as pl
 
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
+from ..signatures import shows_options
 from .frames import empty, from_arrow, query, with_columns
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ClaudePolarsLazyFrame:
     def __repr__(self) -> str:
         return "<claude namespace of a lazy frame; see lf.claude.map?>"
 
+    @shows_options
     def map(
         self,
         prompt: str | PromptFunction,
@@ -57,6 +59,7 @@ class ClaudePolarsLazyFrame:
         """
         return self._run(prompt, out, options, into, overwrite)
 
+    @shows_options
     def classify(
         self,
         prompt: str | PromptFunction,
@@ -73,6 +76,7 @@ class ClaudePolarsLazyFrame:
 
         return self._run(prompt, out, classification(labels, options, multiple=multiple), into, overwrite)
 
+    @shows_options
     def extract(
         self,
         prompt: str | PromptFunction,
@@ -109,6 +113,7 @@ class ClaudePolarsLazyFrame:
         frame = frame.cast(self._frame.collect_schema())
         return with_columns(frame, prepared, new.slice(0, frame.height), (prompt, out, options))
 
+    @shows_options
     def estimate(
         self,
         prompt: str | PromptFunction,

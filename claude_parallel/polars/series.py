@@ -9,6 +9,7 @@ import polars as pl
 
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
+from ..signatures import shows_options
 from .frames import answers_of, cost_table, error_table, made_of, prepare, with_columns
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ClaudePolarsSeries:
     def __repr__(self) -> str:
         return f"<claude namespace of a series with {len(self._series):,} values; see series.claude.map?>"
 
+    @shows_options
     def map(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pl.Series | pl.DataFrame:
@@ -43,6 +45,7 @@ class ClaudePolarsSeries:
         """
         return self._run(prompt, out, options)
 
+    @shows_options
     async def amap(
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pl.Series | pl.DataFrame:
@@ -50,6 +53,7 @@ class ClaudePolarsSeries:
         prepared = self._prepared(prompt, out, options)
         return answers_of(prepared, await prepared.arun(), (prompt, out, options))
 
+    @shows_options
     def classify(
         self,
         labels: Sequence[str],
@@ -64,6 +68,7 @@ class ClaudePolarsSeries:
 
         return self._run(prompt, out, classification(labels, options, multiple=multiple))
 
+    @shows_options
     def extract(
         self, schema: Any, prompt: str | PromptFunction = "{}", *, out: str = "response", **options: Any
     ) -> pl.DataFrame:
@@ -72,6 +77,7 @@ class ClaudePolarsSeries:
 
         return self.as_frame(prompt, out, extraction(schema, options))
 
+    @shows_options
     def estimate(
         self,
         prompt: str | PromptFunction,

@@ -212,6 +212,8 @@ def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
     InputError
         When it is in neither.
     """
+    if not run_id:
+        raise InputError("no run made this: there was no row to ask, or all of them were there already")
     known = place_of(run_id)
     if known is not None:
         return Run(run_id, known)

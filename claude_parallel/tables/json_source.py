@@ -47,6 +47,8 @@ class JsonSource:
         names: dict[str, None] = {}
         for line, where in itertools.islice(self._lines(), _ROWS_FOR_NAMES):
             names.update(dict.fromkeys(parse_line(line, where)))
+        if not names:
+            raise InputError(f"{', '.join(place.shown for place in self.places)} holds no row: there is nothing to ask")
         return tuple(names)
 
     @cached_property

@@ -11,6 +11,7 @@ from ..engine.environment import Environment
 from ..errors import InputError, nearest
 from ..frames.tasks import classification
 from ..prompt.template import PromptFunction
+from ..signatures import shows_options
 from .places import Paths, common_format, find_files
 from .result import TableResult
 from .source import open_source
@@ -75,6 +76,7 @@ class FileMap:
         return open_target(self._target, output, self._format, sources=self._files, overwrite=self._overwrite)
 
 
+@shows_options
 def map_file(
     source: Paths,
     target: str | Path,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import claude_parallel as cp
 from claude_parallel.errors import InputError
 from claude_parallel.tables.json_lines import parse_line
 from claude_parallel.tables.source import open_source
@@ -140,3 +141,11 @@ def test_numbers_of_json_keep_their_digits() -> None:
     price = parse_line('{"price": 1.10}', "here")["price"]
 
     assert f"{price} {price:.3f} {price!r} {price + 1:.1f}" == "1.10 1.100 1.10 2.1"
+
+
+def test_a_file_of_lines_without_a_line_is_said_to_be_one(tmp_path: Path) -> None:
+    """Not that a column does not exist."""
+    source = tmp_path / "empty.jsonl"
+    source.write_text("\n")
+    with pytest.raises(InputError, match=r"empty\.jsonl holds no row"):
+        cp.map_file(source, tmp_path / "out.jsonl", "Say {t}")
