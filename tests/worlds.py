@@ -130,6 +130,7 @@ class World:
             clock=self.clock,
             wall_clock=lambda: EPOCH + self.clock(),
             rng=random.Random(self.seed),
+            limits_key="account models",
         )
 
     def map(self, frame: Any, prompt: Any, *, out: str = "response", **options: Any) -> pd.DataFrame:

@@ -65,6 +65,8 @@ class Environment:
         True where the model asked for is priced, and not the one that an answer names.
     neighbours : Neighbours or None
         The part of the account that other processes leave us; None where nobody else is asked.
+    limits_key : str or None
+        Digest of the account, and the model group, under which limits are remembered; None = they are not.
     """
 
     host: str
@@ -77,6 +79,7 @@ class Environment:
     price_factor: Decimal = Decimal(1)
     prices_model_asked: bool = False
     neighbours: Neighbours | None = None
+    limits_key: str | None = None
 
 
 def live_environment(settings: Settings) -> Environment:
@@ -121,6 +124,7 @@ def observing_environment(settings: Settings) -> Environment:
         price_factor=account.price_factor,
         prices_model_asked=account.platform == "bedrock",
         neighbours=neighbours,
+        limits_key=key,
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from ..bridge import off_loop
 from ..limits.load import LoadEstimator
 from ..prompt.cache_breakpoints import SECONDS
+from ..store import learnt_limits
 from .cache_warmup import Prefixes
 from .context import RunContext
 from .dispatcher import Dispatcher
@@ -57,8 +59,27 @@ class LiveCarrier:
             if neighbours is None
             else neighbours.divided(context, plan.settings.limits, is_searching=is_searching)
         )
+        recall_limits(context, self.environment)
         try:
             async with divided:
                 await Dispatcher(context, calls, source).run()
+            await keep_limits(context, self.environment)
         finally:
             await transport.aclose()
+
+
+def recall_limits(context: RunContext, environment: Environment) -> None:
+    """Let a gate that knows nothing yet begin with what an earlier run has learnt of the account."""
+    gate, key = environment.gate, environment.limits_key
+    if key is None or context.journal.path is None or not gate.is_new:
+        return
+    remembered = learnt_limits.recall(context.journal, key, context.wall_clock())
+    if remembered is not None:
+        gate.recall(remembered)
+
+
+async def keep_limits(context: RunContext, environment: Environment) -> None:
+    """Keep what the gate has learnt of the account, beside the event loop."""
+    remembered, key, now = environment.gate.remember(), environment.limits_key, context.wall_clock()
+    if key is not None and remembered is not None and context.journal.path is not None:
+        await off_loop(lambda: learnt_limits.keep(context.journal, key, remembered, now))

@@ -60,6 +60,10 @@ WINDOW_SECONDS = 1.0
 """A lower bound from ``remaining`` has to hold for so long before it lifts the belief: one reading may have overtaken
 others (sweep: reordering)."""
 
+RECALL_SECONDS = 0.05
+"""Time constant of the way back to what an earlier run has found out: a refusal takes about as long to be heard, so that
+a bucket that lends no more refuses a part of the calls, and not a bucketful (test: a policed burst after a memory)."""
+
 WHOLE_MINUTE_SHARE = 0.9
 """A hint below this share of a minute cannot speak of a whole minute, so it speaks of the bucket."""
 
@@ -91,6 +95,8 @@ class Burst:
         Bounds of what ``remaining`` counts and the bucket does not hold.
     is_plain : bool
         True once `least_offset` and `most_offset` are known, by a refusal.
+    recalled : float
+        Up to where the belief grows quickly: an earlier run has been there.
     """
 
     seconds: float = FIRST_SECONDS
@@ -105,6 +111,7 @@ class Burst:
     least_offset: float = 0.0
     most_offset: float = 0.0
     is_plain: bool = False
+    recalled: float = 0.0
 
     @property
     def allowed(self) -> float:
@@ -116,6 +123,20 @@ class Burst:
     def is_checked(self) -> bool:
         """True once a refusal has shown where it ends."""
         return self.eagerness < 1.0
+
+    @property
+    def is_refused(self) -> bool:
+        """True once the bucket has refused more than is believed, in this run or in one that is remembered."""
+        return self.refused_seconds != math.inf
+
+    def recall(self, seconds: float, *, is_end: bool) -> None:
+        """Grow quickly to what an earlier run found out, and hardly beyond where `is_end`: there it was refused."""
+        if self.is_checked:
+            return
+        self.recalled = min(cautious(MINUTE), seconds)
+        if is_end:
+            self.eagerness, self.refused_seconds = PATIENCE, seconds
+            self.seconds = max(LEAST_SECONDS, min(self.seconds, seconds))
 
     def hold(self, seconds: float, owed: float, calls_per_second: float, now: float) -> None:
         """Take note that a call has to wait, and grow by the time that calls have been held back.
@@ -134,6 +155,9 @@ class Burst:
         passed = min(now - self.held_at, 2.0 * self.held_seconds + 0.05)
         self.held_at, self.held_seconds = now, seconds
         if passed <= 0.0 or self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 / calls_per_second:
+            return
+        if self.seconds < self.recalled:
+            self.seconds = min(self.recalled, self.seconds * math.exp(passed / RECALL_SECONDS))
             return
         if self.is_checked:
             slope = self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
@@ -186,6 +210,7 @@ class Burst:
 
     def refused(self, owed: float, *, is_new_episode: bool) -> None:
         """Take note that `owed` seconds were too much."""
+        self.recalled = 0.0
         if is_new_episode:
             self.eagerness = PATIENCE if self.eagerness == 1.0 else MORE_PATIENCE * self.eagerness
         self.refused_seconds = cautious(owed)

@@ -18,10 +18,11 @@ from .blame import REASONS, blamed_limit, told_limits
 from .blind import BlindStart
 from .bucket import Bucket, settled
 from .circuit import Circuit
+from .memory import learnt, take_over
 from .output import OutputAccount, OutputBucket
 from .pause import Pause
 from .ramp import Ramp
-from .tickets import Amounts, GateStatus, Ticket, Wait
+from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait
 from .tiers import TIERS, Limits, model_group, resolve_limits
 from .window import CEILING, START, Window
 
@@ -68,6 +69,7 @@ class Gate:
         self._in_flight = 0
         self._has_answer = False
         self._blind = BlindStart()
+        self._recalled: Remembered | None = None
         self._most = self._needed = START
         self._latency = 1.0
         self._learnt_at = -math.inf
@@ -168,6 +170,9 @@ class Gate:
                 self._learn(rate_limits, ticket, now)
                 for bucket, owed in zip(self._buckets, ticket.owed, strict=True):
                     bucket.accept(owed, ticket.sent_at, now)
+                if self._recalled is not None:
+                    take_over(self._recalled, self._buckets[:3])
+                    self._recalled = None
                 self._needed = self._allowed()
             # One by one: after a limit has fallen, calls that went under the old one hold nobody back.
             self._most = max(self._needed, self._most - 1)
@@ -197,6 +202,22 @@ class Gate:
             self._output.land(ticket.amounts[2], ticket.amounts[2], ticket.sent_at, ticket.sent_at)
             self._circuit.dropped(ticket.number, ticket.sent_at)
         self._tell()
+
+    @property
+    def is_new(self) -> bool:
+        """True until the first call has gone."""
+        return not self._sent
+
+    def recall(self, remembered: Remembered) -> None:
+        """Begin with what an earlier run has learnt, once an answer has checked it; not where calls went already."""
+        with self._lock:
+            if self.is_new:
+                self._recalled = remembered
+
+    def remember(self) -> Remembered | None:
+        """Return what a later run may begin with; None where nothing was learnt."""
+        with self._lock:
+            return learnt(self._buckets[:3], self._latency) if self._has_answer else None
 
     def is_outage(self, since: float) -> bool:
         """Say whether a call that failed and was sent at `since` fell into an outage: that is not its row's fault."""

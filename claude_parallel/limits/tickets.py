@@ -68,3 +68,25 @@ class GateStatus:
     pause_seconds: float
     pause_reason: WaitReason
     outage_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a later run may begin with, once its first answer has confirmed the limits.
+
+    Attributes
+    ----------
+    limits : mapping of str to float
+        Limits per minute as the server told them.
+    bursts : mapping of str to float
+        How much may be owed at once, in seconds of these limits' refill.
+    ends : tuple of str
+        The limits among `bursts` whose buckets refused more.
+    latency : float
+        Seconds of an answer.
+    """
+
+    limits: Mapping[Dimension, float]
+    bursts: Mapping[Dimension, float]
+    ends: tuple[Dimension, ...]
+    latency: float
