@@ -61,8 +61,8 @@ WINDOW_SECONDS = 1.0
 others (sweep: reordering)."""
 
 RECALL_SECONDS = 0.05
-"""Time constant of the way back to what an earlier run has found out: a refusal takes about as long to be heard, so that
-a bucket that lends no more refuses a part of the calls, and not a bucketful (test: a policed burst after a memory)."""
+"""Time constant of the way back to what an earlier run has found out: a refusal takes about as long to be heard, so a
+bucket that lends no more refuses a part of the calls, and not a bucketful (test: a policed burst after a memory)."""
 
 WHOLE_MINUTE_SHARE = 0.9
 """A hint below this share of a minute cannot speak of a whole minute, so it speaks of the bucket."""

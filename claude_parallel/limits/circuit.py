@@ -34,6 +34,9 @@ OUTLIVES = 3.0
 RESUME_SECONDS, RESUME_SHARE = 2.0, 0.5
 """Once closed, sending resumes at this share of the old level, and is back at it so many seconds later."""
 
+RESUME_STEP_SECONDS = 0.05
+"""How soon to ask again meanwhile: forty steps."""
+
 LEAST_LEVEL = 4.0
 """In flight, when sending resumes."""
 
@@ -85,6 +88,13 @@ class Circuit:
     def is_open(self) -> bool:
         """True in an outage."""
         return self.opened_at is not None
+
+    def hold(self, in_flight: int, now: float) -> float:
+        """Return the seconds until one more call may go beside those `in_flight`; 0 when it may."""
+        seconds = self.wait(now)
+        if not seconds and in_flight >= self.most_in_flight(now):
+            return RESUME_STEP_SECONDS
+        return seconds
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next probe may go; 0 where the circuit is closed or the probe is due."""

@@ -38,10 +38,6 @@ TOKEN_ROUNDING = 500.0
 """Half a step of the ``remaining`` of tokens (source: rate limits, "rounded to the nearest thousand")."""
 
 
-RESUME_STEP_SECONDS = 0.05
-"""How soon to ask again while sending resumes after an outage."""
-
-
 class Gate:
     """Admission control for one account and model group. Thread-safe.
 
@@ -242,9 +238,9 @@ class Gate:
         seconds = self._pause.seconds(now)
         if seconds:
             return Wait(seconds, self._pause.reason)
-        wait = self._outage_wait(now)
-        if wait is not None:
-            return wait
+        seconds = self._circuit.hold(self._in_flight, now)
+        if seconds:
+            return Wait(seconds, self._circuit.reason)
         if not self._blind.is_over:
             seconds = settled(self._blind.wait(self._in_flight, now))
             if seconds:
@@ -260,14 +256,6 @@ class Gate:
                 if seconds > longest:
                     longest, reason = seconds, REASONS[bucket.dimension]
         return Wait(longest, reason) if longest else None
-
-    def _outage_wait(self, now: float) -> Wait | None:
-        seconds = self._circuit.wait(now)
-        if seconds:
-            return Wait(seconds, self._circuit.reason)
-        if self._in_flight >= self._circuit.most_in_flight(now):
-            return Wait(RESUME_STEP_SECONDS, self._circuit.reason)
-        return None
 
     def _take(self, amounts: Amounts, now: float) -> Ticket:
         if not self._blind.is_over:
