@@ -31,8 +31,11 @@ from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
 ROWS = 100_000
-SECONDS = 180.0
-"""How long things go wrong; then what is left may end in peace."""
+SECONDS = 1_800.0
+"""How long things go wrong at most; then what is left may end in peace."""
+
+PATIENCE_SECONDS = 3_600.0
+"""How long a process may take for what is left: 100,000 rows on a machine that is busy otherwise."""
 
 IN_FLIGHT = 100
 """Calls of one process: as many answers may be paid and lost at a kill."""
@@ -193,7 +196,7 @@ class Attack:
         return any(process.poll() is None for process in self._processes)
 
     def _end(self, number: int, process: subprocess.Popen[bytes]) -> None:
-        _, errors = process.communicate(timeout=600)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
         if process.returncode != 0:
             self.told.problems.append(f"process {number} ended with {errors.decode(errors='replace')[-300:]}")
 

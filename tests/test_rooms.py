@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -166,6 +167,33 @@ def arrows() -> dict[str, set[str]]:
     return drawn
 
 
+@cache
+def module_names() -> set[str]:
+    """Return what modules are called, alone and with their rooms."""
+    names = [path.relative_to(PACKAGE).with_suffix("").parts for path in MODULES]
+    return {".".join(parts) for parts in names} | {part for parts in names for part in parts}
+
+
+@cache
+def words_in_code() -> set[str]:
+    """Return every word of the code that is not documentation, and the names of packages."""
+    found = {"claude_parallel", "cp", "df", "lf", "transform_schema"}  # and a function of the SDK
+    for path in MODULES:
+        documentation = {
+            id(node.body[0].value)
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Name | ast.Attribute | ast.arg | ast.keyword | ast.ClassDef | ast.FunctionDef):
+                found |= {str(value) for name in ("id", "attr", "arg", "name") if (value := getattr(node, name, ""))}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                found |= set(re.findall(r"[a-z_]+", node.value))
+    return found
+
+
 def test_every_room_stands_in_the_table() -> None:
     """A new room is given its arrows with thought."""
     assert {room_of(path) for path in MODULES} - WORDS == set(ARROWS)
@@ -274,6 +302,16 @@ def test_no_function_is_too_long(path: Path) -> None:
             words = (first.end_lineno or first.lineno) - first.lineno + 1 if has_words else 0
             length = (node.end_lineno or node.lineno) - node.lineno + 1 - words
             assert length <= MOST_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@every_module
+def test_a_module_names_others_by_their_names_of_today(path: Path) -> None:
+    """A word in double backticks at the head of a module is a module, or stands somewhere in the code."""
+    head = ast.get_docstring(tree(path)) or ""
+    named = set(re.findall(r"``([a-z_]+(?:\.[a-z_]+)?)``", head))
+    assert {
+        name for name in named if name not in module_names() and not set(name.split(".")) <= words_in_code()
+    } == set()
 
 
 @every_module

@@ -172,7 +172,7 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return Failure(
         kind=_kind(status, code, message),
-        message=_redirect(status, headers) if is_redirect(status) else message,
+        message=message,
         status=status,
         retry_after=_retry_after(headers),
         should_retry=should_retry,

@@ -1,7 +1,7 @@
 """A streamed Message: its events, put together to the Message that the same call would have given in one piece.
 
 Pure: bytes in, a Message out. Source of the events: streaming of the Claude API (version 2026-10-21) and the SDK's
-``accumulate_event``. Streaming serves one end here, to know when an answer begins; who needs to know is decided in
+own accumulation of them. Streaming serves one end here, to know when an answer begins; who needs to know is decided in
 ``engine``.
 """
 
@@ -43,19 +43,30 @@ class MessageStream:
     has_begun: bool = False
     has_ended: bool = False
     _rest: bytes = b""
+    _ends_in_cr: bool = False
+    _data: list[bytes] = field(default_factory=list)
     _message: dict[str, Any] = field(default_factory=dict)
     _pieces: dict[tuple[int, str], list[str]] = field(default_factory=dict)
     _error: Mapping[str, Any] | None = None
     _oddity: str | None = None
 
     def feed(self, chunk: bytes) -> bool:
-        """Take the next bytes, and say whether the answer has ended; whatever they hold, nothing is raised."""
+        """Take the next bytes, and say whether the answer has ended; whatever they hold, nothing is raised.
+
+        CR, LF or both end a line (source: HTML, "server-sent events"); a CR may be the last byte of one chunk, and its
+        LF the first of the next.
+        """
+        if self._ends_in_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._ends_in_cr = False
+        if chunk:
+            self._ends_in_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
-            name, _, data = line.rstrip(b"\r").partition(b":")
-            # The API sends each event's data in one line; its type stands in the data, too.
-            if name == b"data" and not self.has_ended:
-                self._take(data)
+            if not self.has_ended:
+                self._take_line(line)
         return self.has_ended
 
     def result(self, headers: Mapping[str, str]) -> Reply | Failure:
@@ -77,11 +88,37 @@ class MessageStream:
             return read_response(200, headers, odd)
         return read_response(200, headers, self._message)
 
-    def _take(self, data: bytes) -> None:
+    def _take_line(self, line: bytes) -> None:
+        """Take a line of an event. The API sends its data, which names its type, too, in one; others in several."""
+        name, _, data = line.partition(b":")
+        if name == b"data":
+            self._data.append(data)
+            if data.rstrip().endswith(b"}"):  # what is no whole object yet goes on in the next line
+                self._take(is_whole=False)
+        elif self._data and (not line or name == b"event"):
+            self._take(is_whole=True)
+
+    def _take(self, *, is_whole: bool) -> None:
         try:
-            self._apply(parse_json(data))
+            event = parse_json(b"\n".join(self._data))
+        except ValueError as error:
+            if not is_whole:
+                return
+            self._note_odd(error)
+        except UnreadableJson as error:
+            self._note_odd(error)
+        else:
+            self._try(event)
+        self._data.clear()
+
+    def _try(self, event: Any) -> None:
+        try:
+            self._apply(event)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnreadableJson) as error:
-            self._oddity = self._oddity or f"an event of its stream is odd ({type(error).__name__})"
+            self._note_odd(error)
+
+    def _note_odd(self, error: Exception) -> None:
+        self._oddity = self._oddity or f"an event of its stream is odd ({type(error).__name__})"
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         match event["type"]:

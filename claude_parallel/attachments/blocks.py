@@ -1,7 +1,7 @@
 """Cells that stand for images and documents, as content blocks: read when asked, checked before sending.
 
-What the bytes say about themselves is in ``media``, where they come from in ``attachment_sources``; which
-cells go with which row is decided by the caller. Nothing is kept: a file is forgotten with its block.
+What the bytes say about themselves is read in ``sniffing``, where they come from in ``cells``; which cells go with
+which row is decided by the caller. Nothing is kept: a file is forgotten with its block.
 """
 
 from __future__ import annotations

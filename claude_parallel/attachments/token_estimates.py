@@ -1,6 +1,7 @@
 """How many input tokens an image or a document will be, estimated on the high side.
 
-What the bytes say about themselves is in ``media``; whether they may be sent at all, in ``attachments``.
+What the bytes say about themselves is read in ``sniffing``; whether they may be sent at all is decided in
+``blocks``.
 """
 
 from __future__ import annotations

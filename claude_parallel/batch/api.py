@@ -1,7 +1,7 @@
 """The door to the Message Batches API: the official SDK below, plain values above.
 
 A state or a :class:`Failure` comes back, nothing is raised for a batch, and nothing is retried here: whether `create`
-may be sent again is a question of money that ``batches`` decides. One door belongs to one event loop and one run.
+may be sent again is a question of money, decided in ``submitter``. One door belongs to one event loop and one run.
 """
 
 from __future__ import annotations

@@ -149,9 +149,14 @@ class Collector:
 
 
 def _is_same(known: Reply | None, reply: Reply) -> bool:
-    """Say whether an answer in the journal is this very Message, and not an earlier one to the same question."""
+    """Say whether an answer in the journal is this very Message, and not an earlier one to the same question.
+
+    Messages without an id (an odd one, a gateway's) are the same where all of them is.
+    """
+    if known is None:
+        return False
     message_id = reply.message.get("id")
-    return known is not None and message_id is not None and known.message.get("id") == message_id
+    return bool(known.message == reply.message if message_id is None else known.message.get("id") == message_id)
 
 
 async def groups(

@@ -1,7 +1,7 @@
 """Envelopes: requests packed for the Message Batches API, within its limits and its alphabet.
 
-Pure; knows bytes, numbers and custom ids. When an envelope is sent, and what becomes of it, ``batches`` decides. Source
-of the limits: Message Batches API, version 2026-10-21.
+Pure; knows bytes, numbers and custom ids. When an envelope is sent is decided in ``submitter``, what becomes of it in
+``runner``. Source of the limits: Message Batches API, version 2026-10-21.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Knows the tables ``envelopes`` and ``envelope_rows``. An envelope is written before its batch is created and carries the
 batch's id right after, so that a run killed at any moment leaves enough to find its batch again. What follows from a
-state, ``batches`` decides.
+state is decided in ``runner``.
 """
 
 from __future__ import annotations

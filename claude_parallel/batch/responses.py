@@ -1,7 +1,7 @@
 """What the Message Batches API answers: the state of a batch, and the lines of its results.
 
-Pure. Source: Message Batches API, version 2026-10-21. How the bytes travel, ``batch_transport`` knows; what they mean
-for a run, ``batches``.
+Pure. Source: Message Batches API, version 2026-10-21. How the bytes travel is the business of ``api``; what they mean
+for a run is decided in ``runner`` and ``collector``.
 """
 
 from __future__ import annotations

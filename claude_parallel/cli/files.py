@@ -1,6 +1,6 @@
 """``claude-parallel map`` and ``estimate``: files of any size on the command line.
 
-Reads arguments and prints; the work is done by ``tables``.
+Reads arguments and prints; the work is done in ``tables``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``claude-parallel jobs``: batches on the command line, from this journal or another machine's.
 
-Reads arguments and prints; the work is done by ``adopting``.
+Reads arguments and prints; the work is done in ``background.batch_by_id``.
 """
 
 from __future__ import annotations

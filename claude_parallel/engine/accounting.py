@@ -153,9 +153,9 @@ class Accounting:
         hint: str | None = None,
         perhaps_billed: bool = False,
     ) -> None:
-        """Deliver a row's final error; `hint` replaces what the kind advises."""
+        """Deliver a row's final error, with what its paid answers said; `hint` replaces what the kind advises."""
         self.release(pending, perhaps_billed=perhaps_billed)
-        self._deliver(pending, Verdict(kind, row_error(kind, message, hint)), "none", request_id)
+        self._deliver(pending, Verdict(kind, row_error(kind, message, hint), pending.text), "none", request_id)
 
     # -- one answer --------------------------------------------------------------------------------------------------
 
@@ -183,17 +183,21 @@ class Accounting:
         if follow_up is None:
             error = row_error(answer.kind, answer.what) if answer.kind else None
             self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
+        else:
+            key = follow_up.request.fingerprint
+            self.journal.keep_follow_up(self.run_id, pending.claim, pending.follow_ups + 2, key)
         return follow_up
 
     def _judge(self, pending: Pending, message: Mapping[str, Any]) -> tuple[Answer, FollowUp | None]:
         """Return what an answer says, and what to ask next; whatever that raises is this one row's error."""
         try:
             going_on = self.go_on(pending, message) if is_paused(message) else None
+            whole = whole_message((*pending.turns, message))
             if going_on is not None:
-                return Answer(""), FollowUp(going_on, message)
-            answer = self.read(whole_message((*pending.turns, message)))
+                return Answer(""), FollowUp(going_on, text_of(whole), message)
+            answer = self.read(whole)
             instead = self.repair(pending, answer) if answer.kind == "schema" else None
-            return answer, None if instead is None else FollowUp(instead)
+            return answer, None if instead is None else FollowUp(instead, answer.text)
         except Exception as error:
             what = f"the answer could not be judged ({type(error).__name__})"
             return Answer(text_of(message), kind="unknown", what=what), None

@@ -224,18 +224,13 @@ class Dispatcher:
 
     async def _work(self, pending: Pending, ticket: Ticket, turn: Turn) -> None:
         """Send one request; keep the answer on disk before anything looks at it; then settle and judge."""
-        run, calls, request = self._run, self._calls, pending.asked
+        run, calls = self._run, self._calls
         if run.control.is_stopping:  # a full window takes a while to get going, and this one was not sent yet
             calls.gate.fail(ticket, Failure("cancelled", "not sent"), run.clock())
             run.accounting.give_up(pending, "cancelled", "not sent, the run was stopped")
             return
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._sending.add(task)
-        pending.attempts += 1
-        started, started_wall = run.clock(), run.wall_clock()
         try:
-            body = request.body if turn == "plain" else run.with_breakpoint(request)
-            result = await calls.send(body, partial(self._begun, request, started) if turn == "lead" else None)
+            attempt = await self._send(pending, turn)
         except asyncio.CancelledError:
             calls.gate.abandon(ticket)
             message = "cancelled while the answer was on its way"
@@ -244,15 +239,31 @@ class Dispatcher:
         except BaseException:  # a mistake of ours; it ends this run, and must not cost the others a place at the gate
             calls.gate.abandon(ticket)
             raise
+        if isinstance(attempt.result, Reply):
+            self._answered(pending, attempt, attempt.result, ticket)
+        else:
+            self._failed(pending, attempt, attempt.result, ticket)
+
+    async def _send(self, pending: Pending, turn: Turn) -> Attempt:
+        """Send one request, and return what came back, an answer once it is on disk."""
+        run, calls, request = self._run, self._calls, pending.asked
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._sending.add(task)
+        pending.attempts += 1
+        started, started_wall = run.clock(), run.wall_clock()
+        body = request.body if turn == "plain" else run.with_breakpoint(request)
+        result = await calls.send(body, partial(self._begun, request, started) if turn == "lead" else None)
         self._sending.discard(task)
         attempt = Attempt(pending.attempts, started_wall, run.wall_clock(), result)
+        is_answered = isinstance(result, Reply)
+        if (
+            turn == "lead" and calls.prefixes and request.prefix
+        ):  # those that wait for a leader need not wait for the disk as well
+            calls.prefixes.ended(request.prefix, turn, started, run.clock(), is_answered=is_answered)
+            self._wake.set()
         if isinstance(result, Reply):
             await run.journal.keep_answer(pending.fingerprint, run.host, result, attempt.ended)
-            self._answered(pending, attempt, result, ticket)
-        else:
-            self._failed(pending, attempt, result, ticket)
-        if calls.prefixes and request.prefix:
-            calls.prefixes.ended(request.prefix, turn, started, run.clock(), is_answered=isinstance(result, Reply))
+        return attempt
 
     def _begun(self, request: Request, started: float) -> None:
         """Let those follow who wait for a cached prefix, now that the answer of the first has begun."""

@@ -19,11 +19,14 @@ class FollowUp:
     ----------
     request : Request
         The next call.
+    text : str
+        What the row's paid answers say so far; it stands where the next call brings none.
     paused : mapping or None
         The Message that it continues; None where it asks for a better answer.
     """
 
     request: Request
+    text: str
     paused: Mapping[str, Any] | None = None
 
 
@@ -48,6 +51,10 @@ class Pending:
         Times it was asked again because the answer did not fit the schema.
     turns : tuple of mapping
         Messages that were paused and are to be continued; the answer is all of them and the last one.
+    follow_ups : int
+        How often it has asked something else than its row.
+    text : str or None
+        What its paid answers say so far; None before the first.
     cost : Decimal or None
         US dollars paid so far; None once an answer had no known price.
     worst : Decimal
@@ -65,6 +72,8 @@ class Pending:
     attempts: int = 0
     repairs: int = 0
     turns: tuple[Mapping[str, Any], ...] = ()
+    follow_ups: int = 0
+    text: str | None = None
     cost: Decimal | None = ZERO
     worst: Decimal = ZERO
     reserved: Decimal = ZERO
@@ -74,9 +83,9 @@ class Pending:
         self.claim = self.claim or self.fingerprint
 
     @classmethod
-    def of(cls, position: int, request: Request, *, repairs: int = 0) -> Pending:
+    def of(cls, position: int, request: Request) -> Pending:
         """Return a request that has not been sent yet."""
-        return cls(position, request.fingerprint, request, repairs=repairs)
+        return cls(position, request.fingerprint, request)
 
     @property
     def asked(self) -> Request:
@@ -87,11 +96,12 @@ class Pending:
     @property
     def asks_as_its_row(self) -> bool:
         """False where it asks something else than its row, so that the row cannot make the request again."""
-        return not self.repairs and not self.turns
+        return not self.follow_ups
 
     def ask_instead(self, follow_up: FollowUp) -> None:
         """Ask for the rest of an answer, or for a better one."""
         self.request, self.fingerprint = follow_up.request, follow_up.request.fingerprint
+        self.follow_ups, self.text = self.follow_ups + 1, follow_up.text
         if follow_up.paused is None:
             self.repairs, self.turns = self.repairs + 1, ()
         else:

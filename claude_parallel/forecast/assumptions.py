@@ -1,6 +1,6 @@
 """What is known of an account before a run: its limits, its speed, the way to it; looked at without leaving a trace.
 
-Knows where to look and what to assume instead. What follows from it for a workload, ``rehearsal`` plays.
+Knows where to look and what to assume instead. What follows from it for a workload is played in ``simulate``.
 """
 
 from __future__ import annotations

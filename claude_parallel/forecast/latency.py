@@ -1,6 +1,6 @@
 """How long a call takes: measured on earlier runs of the model, else assumed.
 
-Knows one straight line, seconds over output tokens, and its scatter. Who plays with it, ``rehearsal`` does.
+Knows one straight line, seconds over output tokens, and its scatter. It is played with in ``simulate``.
 """
 
 from __future__ import annotations

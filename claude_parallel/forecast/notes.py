@@ -1,6 +1,6 @@
 """What an estimate rests on, one sentence for each assumption and its source.
 
-Knows sentences; the figures in them come from ``token_counts``, ``outlook`` and ``rehearsal``.
+Knows sentences; the figures in them come from ``token_counts``, ``assumptions`` and ``simulate``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a rehearsal plays: calls of known sizes, and the conditions that they meet.
 
-Knows weights against limits. Who plays it is ``rehearsal``; where the figures come from, ``workload``, ``token_counts``
-and ``outlook`` know.
+Knows weights against limits. It is played in ``simulate``; the figures come from ``workload``, ``token_counts`` and
+``assumptions``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The four ways to send the same requests, live or as batches, with prompt caching or without: dollars, and when which.
 
 Knows prices times tokens, and the advice that follows from them. Tokens come from ``token_counts``, seconds from
-``rehearsal``; how all of it is shown, ``estimate`` decides.
+``simulate``; how all of it is shown is decided in ``estimate``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The main figures of a run with matplotlib: throughput, limits, calls in flight, latency.
 
 Knows axes and marks, and takes text and background from the user's style, light or dark; the numbers are the business
-of ``timeline`` and ``breakdown``.
+of ``timeline`` and ``totals``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A run for people: a page that opens offline, a short form for notebooks, a few lines of text.
 
-Knows what is shown and in which order; each section is made in ``report_sections``, the look is in ``page.html``.
+Knows what is shown and in which order; each section is made in ``sections``, the look is in ``page.html``.
 """
 
 from __future__ import annotations

@@ -44,6 +44,18 @@ _ATTEMPT_COLUMNS = {
 }
 """Columns of ``attempts()``, and what the journal calls them."""
 
+_MESSAGES = """
+    WITH asked AS (SELECT position, fingerprint, source FROM row_outcomes WHERE run = ?),
+    later AS (SELECT asked AS first, number, fingerprint FROM follow_ups WHERE run = ?)
+    SELECT position, 1, message FROM asked LEFT JOIN answers USING (fingerprint)
+        WHERE source != 'none' OR fingerprint IN (SELECT first FROM later)
+    UNION ALL
+    SELECT position, number, message
+        FROM asked JOIN later ON first = asked.fingerprint JOIN answers ON answers.fingerprint = later.fingerprint
+    ORDER BY 1, 2
+"""
+"""What each row got: the answer to what it asked first, also where none came after it, and the answers to the rest."""
+
 _INTEGERS = ("position", "number", "status", "attempts", *_TOKENS)
 _FLOATS = ("started", "ended", "cost_usd")
 _CHUNK = 20_000
@@ -128,9 +140,10 @@ class Run:
         Returns
         -------
         DataFrame
-            Indexed by position in the frame: ``model``, ``stop_reason``, ``content`` (the list of blocks),
-            ``citations`` (of all text blocks), ``searches`` (results of web searches), and ``message``, the whole
-            Message as a dict. Rows without an answer are not among them.
+            Indexed by position in the frame, in the order of the calls. A position stands there more than once where a
+            paused turn was continued or an answer repaired: ``number`` counts its Messages from 1. Then ``model``,
+            ``stop_reason``, ``content`` (the list of blocks), ``citations`` (of all text blocks), ``searches`` (results
+            of web searches), and ``message``, the whole Message as a dict. Rows without an answer are not among them.
 
         Raises
         ------
@@ -139,14 +152,11 @@ class Run:
         """
         if isinstance(self._place, Journal):
             raise InputError("this run kept no journal (journal=False), so its Messages are gone")
-        query = (
-            "SELECT position, message FROM row_outcomes LEFT JOIN answers USING (fingerprint) "
-            "WHERE run = ? AND source != 'none' ORDER BY position"
-        )
-        found = self._query(query, (self.id,))
-        messages = [_message(text) for _position, text in found]
+        found = self._query(_MESSAGES, (self.id, self.id))
+        messages = [_message(text) for *_, text in found]
         return pd.DataFrame(
             {
+                "number": np.array([number for _, number, _ in found], dtype=np.int64),
                 "model": [message.get("model") for message in messages],
                 "stop_reason": [message.get("stop_reason") for message in messages],
                 "content": [message.get("content") for message in messages],
@@ -154,7 +164,7 @@ class Run:
                 "searches": [_within(message, "web_search_tool_result", "content") for message in messages],
                 "message": [message or None for message in messages],
             },
-            index=pd.Index([position for position, _text in found], name="position", dtype="int64"),
+            index=pd.Index([position for position, *_ in found], name="position", dtype="int64"),
         )
 
     def waits(self) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The sections of a report: each turns counts into one card with a title, a sentence and a chart or a table.
 
-Knows which figure belongs where and says it in words; the counting is the business of ``timeline``, ``breakdown`` and
-``spending``, the page of ``report``.
+Knows which figure belongs where and says it in words; the counting is the business of ``timeline``, ``totals`` and
+``token_costs``, the page that of ``page``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a run came to, what failed, what was slow and what it waited for, counted from its record.
 
-Knows counts and rankings; money by kind of token is the business of ``spending``, series over time of ``timeline``.
+Knows counts and rankings; money by kind of token is the business of ``token_costs``, series over time of ``timeline``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a JSON schema is read: references resolved, unions opened, labels listed, and its faults named.
 
-What of it the API takes is decided in ``schema_wire``.
+What of it the API takes is decided in ``wire``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads answers by a schema, and asks again for those that do not fit.
 
-What a schema is, ``schema`` knows; what becomes of the values, ``typed``.
+What a schema is stands in ``schema``; the values become columns in ``frames.typed_columns``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Typed columns: what a `schema=` sends, which columns it becomes, and how an answer is read into them.
 
-The wire's own limits are in ``schema_wire``, the rate_limit of JSON in ``schema_answer``, and the building of
-pandas columns in ``typed``.
+The wire's own limits are in ``wire``, answers are read in ``reader``, and pandas columns are built in
+``frames.typed_columns``.
 """
 
 from __future__ import annotations

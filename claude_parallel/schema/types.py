@@ -1,7 +1,7 @@
 """The Python types behind a schema that is written as a mapping or as a JSON schema.
 
 Both become a ``TypedDict``, which takes any key as a field's name, so that one way of validation serves all;
-what the API makes of the types is decided in ``schema_wire``.
+what the API makes of the types is decided in ``wire``.
 """
 
 from __future__ import annotations

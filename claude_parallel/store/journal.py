@@ -26,7 +26,7 @@ from ..records import Attempt, Reply
 from . import forks, statements
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
-from .statements import INSERT_WAIT, RunRow, Statement
+from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, RunRow, Statement
 from .tables import NewerFile
 
 __all__ = ["Journal", "RunRow", "Statement"]
@@ -77,7 +77,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
-        """Open the journal at `path`, or one in memory for None; see ``journal_file.open_or_set_aside``."""
+        """Open the journal at `path`, or one in memory for None; see ``file.open_or_set_aside``."""
         if path is None:
             return cls(connect(None), None)
         return cls(*open_or_set_aside(path, is_explicit=is_explicit))
@@ -183,6 +183,10 @@ class Journal:
     def keep_attempt(self, run: str, position: int, attempt: Attempt, cost: Decimal | None) -> None:
         """Keep what one try was like; written with the next answer, or at the end."""
         self._pending.append(statements.attempt(run, position, attempt, cost))
+
+    def keep_follow_up(self, run: str, asked: bytes, number: int, fingerprint: bytes) -> None:
+        """Keep the key of the `number`-th call that a row needs, counted from 1; `asked` is the key of the first."""
+        self._pending.append((INSERT_FOLLOW_UP, (run, asked, number, fingerprint)))
 
     def keep_answers(self, rows: Iterable[tuple[bytes, str, Reply, float]]) -> None:
         """Commit answers that came together (batch results): fingerprint, host, reply, seconds since the epoch."""

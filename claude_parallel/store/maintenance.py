@@ -97,8 +97,11 @@ class JournalKeeper:
                 for table in OF_RUNS:
                     journal.execute(f"DELETE FROM {table}")
             else:
-                its_keys = "SELECT fingerprint FROM row_outcomes WHERE run = ?"
-                deleted = journal.execute(f"DELETE FROM answers WHERE fingerprint IN ({its_keys})", (run,))
+                its_keys = (
+                    "SELECT fingerprint FROM row_outcomes WHERE run = ? "
+                    "UNION SELECT fingerprint FROM follow_ups WHERE run = ?"
+                )
+                deleted = journal.execute(f"DELETE FROM answers WHERE fingerprint IN ({its_keys})", (run, run))
                 _delete_records(journal, "= ?", (run,))
             journal.execute("VACUUM")
             return deleted

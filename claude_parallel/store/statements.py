@@ -21,6 +21,7 @@ INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
 INSERT_ROW = "INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_RECALLED = "INSERT OR REPLACE INTO recalled_rows VALUES (?, ?, ?)"
 INSERT_WAIT = "INSERT INTO waits VALUES (?, ?, ?, ?)"
+INSERT_FOLLOW_UP = "INSERT OR REPLACE INTO follow_ups VALUES (?, ?, ?, ?)"
 
 _DETAIL_LETTERS = 500
 """A proxy's page can be long; the first lines say what it is."""

@@ -109,6 +109,17 @@ _MIGRATIONS: tuple[str, ...] = (
             SELECT place FROM places
         ) WHERE 32 * place < length(fingerprints);
     """,
+    # What a row asked after its first answer: the rest of a paused turn, or a better answer. Filed under the key of
+    # what it asked first, so that rows which ask the same share it.
+    """
+    CREATE TABLE follow_ups (
+        run TEXT NOT NULL,
+        asked BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL,
+        PRIMARY KEY (run, asked, number)
+    );
+    """,
 )
 """One script per schema version; a file moves forward one script at a time, each in one transaction."""
 

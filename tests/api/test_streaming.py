@@ -146,3 +146,34 @@ def test_an_odd_event_costs_an_answer_neither_its_text_nor_its_price() -> None:
     without_end, _ = read(raw[:end] + odd + b'data: {"type": "message_stop"}\n\n')
     assert isinstance(without_end, Reply)
     assert not usage_of(without_end.message).is_known
+
+
+@given(MESSAGES, st.lists(st.integers(0, 60), max_size=30), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+def test_a_stream_may_end_its_lines_and_break_its_data_as_the_standard_says(
+    message: dict[str, Any], sizes: list[int], line_end: str, is_spread: bool
+) -> None:
+    """A bare CR ends a line, too; data in several lines is joined again; a comment inside an event is none of it."""
+    raw = events(message).decode()
+    if is_spread:
+        lines = raw.splitlines() if raw.isascii() else raw.split("\n")
+        raw = "\n".join(_spread(line) if line.startswith("data: ") else line for line in lines) + "\n\n"
+    result, begun = read(raw.replace("\n", line_end).encode(), sizes)
+    assert isinstance(result, Reply)
+    assert result.message == message
+    assert begun == 1
+
+
+def _spread(line: str) -> str:
+    """Return the data of one line, in several lines with a comment between them."""
+    text = json.dumps(json.loads(line.removeprefix("data: ")), indent=1)
+    return ":\n".join(f"data: {part}\n" for part in text.split("\n")).rstrip("\n")
+
+
+def test_data_that_is_no_json_is_odd_and_costs_no_other_event() -> None:
+    """The event ends where it ends; the next one is read as ever."""
+    message = {"type": "message", "content": [], "usage": {"input_tokens": 1, "output_tokens": 1}, "stop_reason": None}
+    raw = first_event(message).encode() + b"event: odd\ndata: {not\ndata: json}\n\n"
+    result, _ = read(raw + "".join(later_events({**message, "stop_reason": "end_turn"})).encode())
+    assert isinstance(result, Reply)
+    assert result.message["stop_reason"] == "end_turn"
+    assert "odd" in str(read_answer(result.message).what)

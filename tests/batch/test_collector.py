@@ -13,7 +13,7 @@ from claude_parallel.batch.api import BatchApi
 from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.policy import READINGS
 from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState, read_result
-from claude_parallel.records import Failure
+from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.clock import run_virtual
 
 from ..batch_worlds import BatchWorld, batch_world, frame_of
@@ -117,6 +117,16 @@ class DamagedOnce(Damaged):
     """At the first reading only."""
 
     damaged_until = 1
+
+
+class WithoutIds(Edited):
+    """The Messages have no id, as a gateway's may have none."""
+
+    def edit(self, item: BatchResult) -> list[BatchResult]:
+        """Take the id of the Message away."""
+        assert isinstance(item.fate, Reply)
+        message = {name: value for name, value in item.fate.message.items() if name != "id"}
+        return [replace(item, fate=replace(item.fate, message=message))]
 
 
 class NamelessOnce(DamagedOnce):
@@ -232,9 +242,10 @@ def test_a_batch_is_found_again_though_its_first_line_is_damaged(tmp_path: Path)
     assert world.brain.ledger.batch_rows == 30
 
 
-def test_two_runs_that_share_a_batch_charge_it_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Edited, WithoutIds])
+def test_two_runs_that_share_a_batch_charge_it_once(kind: type[Edited], tmp_path: Path) -> None:
     """One of them collects and pays; the other has the answers for nothing."""
-    world = batch_world()
+    world, _ = world_of(kind)
     runs = [world.prepare(frame_of(50), journal=tmp_path / "j.sqlite3") for _ in range(2)]
 
     async def main() -> None:

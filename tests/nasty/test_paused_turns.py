@@ -89,6 +89,7 @@ def test_a_continuation_that_fails_costs_no_paid_turn(tmp_path: Path) -> None:
         again = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"])
 
     assert out["response_error"]["hard"].startswith("invalid: ")
+    assert out["response"]["hard"] == "one, "  # paid, so it is shown
     assert out["response_cost"]["hard"] == pytest.approx(price(1, is_batch=False))
     assert again["response"]["hard"] == "one, two"
     assert again["response_cost"]["hard"] == pytest.approx(price(1, is_batch=False))
@@ -179,3 +180,59 @@ def test_whoever_asks_a_row_first_also_continues_it(tmp_path: Path) -> None:
     assert [out["response"][0] for out in outs] == ["one, two"] * 2
     assert api.asked == {"hard": 1, "one, ": 1}
     assert [bool(out["response_cost"][0]) for out in outs] == [True, False]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_all_messages_of_a_row_are_shown_in_order_and_cleared_together(batch: bool, tmp_path: Path) -> None:
+    """What was paid for a row that was continued, and for one that asks the same; also where the journal answers."""
+    path = tmp_path / "j.sqlite3"
+    table: dict[str, Saying | list[Saying]] = {
+        "hard": paused("one, "),
+        "one, ": paused("two, "),
+        "two, ": good("three"),
+    }
+    with nasty_server(table) as api:
+        outs = [ask(api, batch, path, ["easy", "hard", "hard"]) for _ in range(2)]
+
+    for out in outs:
+        messages = out.claude.run.messages()
+        texts = [blocks[-1]["text"] for blocks in messages["content"]]
+        assert messages.index.tolist() == [0, 1, 1, 1, 2, 2, 2]
+        assert messages["number"].tolist() == [1, 1, 2, 3, 1, 2, 3]
+        assert texts == ["fine", *["one, ", "two, ", "three"] * 2]
+    assert cp.journal(path).clear(run=outs[0].claude.run.id) == 4
+    assert cp.journal(path).answers == 0
+
+
+def test_messages_before_a_continuation_that_failed_are_shown(tmp_path: Path) -> None:
+    """The row has no answer, but what it paid for is there."""
+    refused = Saying('{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', status=400)
+    with nasty_server({"hard": paused("one, "), "one, ": refused}) as api:
+        out = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"])
+    messages = out.claude.run.messages()
+    assert messages.index.tolist() == [0, 1]
+    assert messages["stop_reason"].tolist() == ["end_turn", "pause_turn"]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_messages_of_a_repaired_row_are_shown_in_order(batch: bool, tmp_path: Path) -> None:
+    """The answer that did not fit, and the one that does."""
+    misfit = Saying(json.dumps(message('{"value": 3}')))
+    with nasty_server({"hard": misfit}) as api:
+        say = api.saying_to
+        api.saying_to = lambda body: say(body) if len(body["messages"]) == 1 else good('{"value": true}')  # type: ignore[method-assign]
+        out = ask(api, batch, tmp_path / "j.sqlite3", ["hard"], schema=bool, repair=1)
+    assert out["response"].tolist() == [True]
+    contents = out.claude.run.messages()["content"]
+    assert [blocks[0]["text"] for blocks in contents] == ['{"value": 3}', '{"value": true}']
+
+
+def test_a_repair_that_fails_shows_what_was_paid_before(tmp_path: Path) -> None:
+    """With the raw text asked for, the answer that did not fit stands in it."""
+    refused = Saying('{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', status=400)
+    with nasty_server({"hard": good('{"value": 3}')}) as api:
+        say = api.saying_to
+        api.saying_to = lambda body: say(body) if len(body["messages"]) == 1 else refused  # type: ignore[method-assign]
+        out = ask(api, False, tmp_path / "j.sqlite3", ["hard"], schema={"value": bool}, repair=1, keep_text=True)
+    assert out["response_error"].iloc[0].startswith("invalid: ")
+    assert out["response"].iloc[0] == '{"value": 3}'
