@@ -189,17 +189,22 @@ class Session:
             rng=environment.rng,
         )
 
-    def _accounting(self, claims: Claims) -> Accounting:
-        settings = self.plan.settings
-        is_batch = self.carrier.is_batch
-        environment = self.environment
+    @property
+    def tariff(self) -> ListedTariff:
+        """What calls cost, the way this run travels."""
+        settings, environment = self.plan.settings, self.environment
         asked = settings.model if environment.prices_model_asked else None
         prices = PriceList(factor=environment.price_factor, model_asked=asked)
+        has_budget = settings.budget is not None
+        return ListedTariff(prices, self.plan.ttl, is_batch=self.carrier.is_batch, has_budget=has_budget)
+
+    def _accounting(self, claims: Claims) -> Accounting:
+        settings = self.plan.settings
         return Accounting(
             run_id=self.run_id,
             model=settings.model,
-            source="batch" if is_batch else "api",
-            tariff=ListedTariff(prices, self.plan.ttl, is_batch=is_batch, has_budget=settings.budget is not None),
+            source="batch" if self.carrier.is_batch else "api",
+            tariff=self.tariff,
             budget=self._budget,
             journal=self.journal,
             stats=self.stats,

@@ -80,12 +80,9 @@ def whole_text(whole: Mapping[str, Any] | None) -> str:
     if not math.isfinite(mean):
         return f"all {whole['rows']:,} rows: price unknown, about {elapsed(likely)}"
     bounds = f" ({usd_text(low)} to {usd_text(high)})" if math.isfinite(high) else ""
-    uneven = (
-        "" if whole.get("is_even", True) else "; the sample was drawn in equal parts, so this leans to small groups"
-    )
     return (
         f"all {whole['rows']:,} rows: {usd_text(mean)}{bounds}, of which {usd_text(float(whole['left_usd']))} are left "
-        f"to pay; about {elapsed(likely)} ({elapsed(early)} to {elapsed(late)}){uneven}"
+        f"to pay; about {elapsed(likely)} ({elapsed(early)} to {elapsed(late)})"
     )
 
 

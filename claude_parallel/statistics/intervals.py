@@ -157,6 +157,21 @@ def mean_interval(values: FloatArray, population: int | None = None, level: floa
     return Interval(mean, mean - half, mean + half)
 
 
+def linearised(values: FloatArray, weights: FloatArray | None) -> FloatArray:
+    """Return values whose plain mean is the weighted mean of `values`, and whose spread is that of its error.
+
+    Rows that were drawn with unequal chances stand for unequal numbers of rows. The mean of what this returns is
+    ``sum(w * x) / sum(w)``, and its spread is that of this ratio's error, as if all rows had had the same chance. For a
+    sample in equal parts that is a little too wide, since it counts the spread between the parts as well.
+    Source: Taylor linearisation of a ratio; Särndal, Swensson and Wretman, Model Assisted Survey Sampling, 1992, 5.6.
+    """
+    if weights is None or not len(values):
+        return values
+    mean = float(np.average(values, weights=weights))
+    spread: FloatArray = mean + weights / weights.mean() * (values - mean)
+    return spread
+
+
 def bootstrap_mean(values: FloatArray, seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
     """Return the mean of some values with an interval that fits skewed ones: from the bootstrap-t, and Student's.
 

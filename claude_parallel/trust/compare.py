@@ -16,9 +16,9 @@ from ..errors import InputError
 from ..forecast.estimate import estimate_frame
 from ..statistics.intervals import FloatArray
 from .comparison import Comparison
-from .drawing import draw_rows
-from .judge import Judging, judge_of
-from .scores import MEASURES, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
+from .drawing import Drawn, draw_rows
+from .judge import Judge, Judging, judge_of
+from .scores import MEASURES, Judged, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
 from .subjects import find_gold
 from .variants import Trial, Tried, Variant, make_variants
 
@@ -57,20 +57,19 @@ class Comparing:
         out: str = "response",
         **options: Any,
     ) -> None:
-        self._frame, self._column, self._judge, self._seed, self._out = frame, column, judge, seed, out
+        self._frame, self._column, self._seed, self._out = frame, column, seed, out
+        self._judge = None if judge is None else Judge(judge, seed)
         self._variants = make_variants(prompt, variants, options, labels)
-        positions, truth = _sample(frame, rows, by, gold, seed)
-        kept = round(len(positions) * _checked_share(holdout, gold))
-        held, positions = positions[:kept], positions[kept:]
-        self._held = frame.iloc[held]
-        self._held_gold = [] if truth is None else [truth[position] for position in held]
-        self._sample = frame.iloc[positions]
-        self._gold = None if truth is None else [truth[position] for position in positions]
+        self._by = by
+        drawn, truth = _sample(frame, rows, by, gold, seed)
+        kept = round(len(drawn.positions) * _checked_share(holdout, gold))
+        self._held = Judged.of(frame, drawn.part(0, kept), truth)
+        self._asked = Judged.of(frame, drawn.part(kept), truth)
         self._tries = 0
 
     def estimates(self) -> pd.DataFrame:
         """Return what each variant would cost on the sample."""
-        return _estimates(self._sample, self._variants, self._out)
+        return _estimates(self._asked.rows, self._variants, self._out)
 
     def run(self) -> Comparison:
         """Ask and judge, blocking."""
@@ -89,56 +88,60 @@ class Comparing:
         return self._conclude(tried, hits, usd)
 
     def _trial(self) -> Trial:
-        return Trial(self._sample, self._variants, out=self._out, column=self._column)
+        return Trial(self._asked.rows, self._variants, out=self._out, column=self._column)
 
     def _judging(self, trial: Trial, tried: Sequence[Tried]) -> tuple[list[FloatArray] | None, Judging | None]:
         """Return which rows are right as far as words tell, and how a model is asked about the others."""
-        kind = kind_of(tried, self._gold)
-        if self._judge is not None and (self._gold is None or kind != "text"):
+        gold = self._asked.gold
+        kind = kind_of(tried, gold)
+        if self._judge is not None and (gold is None or kind != "text"):
             raise InputError("judge= compares texts with gold: it needs gold= and answers that are text")
-        if self._gold is None:
+        if gold is None:
             return None, None
-        self._tries = trial.note_gold(self._gold)
+        self._tries = trial.note_gold(gold)
         if kind == "numbers":
             return None, None
-        hits = [hits_of(one, self._gold, kind) for one in tried]
-        judging = judge_of(tried, self._gold, hits, self._judge, self._seed) if self._judge is not None else None
+        hits = [hits_of(one, gold, kind) for one in tried]
+        judging = None if self._judge is None else judge_of(self._judge, tried, gold, hits, trial.budget)
         return hits, judging
 
     def _conclude(self, tried: Sequence[Tried], hits: list[FloatArray] | None, judge_usd: float) -> Comparison:
-        kind = kind_of(tried, self._gold)
+        asked = self._asked
+        kind = kind_of(tried, asked.gold)
+        measure = "judged right" if self._judge is not None and kind == "text" else MEASURES[kind]
         scores = [
-            score(one, self._gold, kind, None if hits is None else hits[place], self._seed)
+            score(one, asked, kind, None if hits is None else hits[place], self._seed, measure)
             for place, one in enumerate(tried)
         ]
-        pairs = pairs_of(tried, self._gold, kind, hits, self._seed)
-        warnings = _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held) > 0)
+        pairs = pairs_of(tried, asked, kind, hits, self._seed)
+        warnings = _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held.rows) > 0)
         return Comparison(
-            sample=self._sample,
+            sample=asked.rows,
             tried=tuple(tried),
             scores=tuple(scores),
             pairs=tuple(pairs),
-            gold=self._gold,
+            gold=asked.gold,
             kind=kind,
-            measure="judged right" if self._judge is not None and kind == "text" else MEASURES[kind],
+            measure=measure,
             warnings=tuple(warnings),
             judge_usd=judge_usd,
             _frame=self._frame,
+            by=self._by,
+            _judge=self._judge,
             _held=self._held,
-            _held_gold=self._held_gold,
             _out=self._out,
             _column=self._column,
         )
 
 
-def _sample(frame: Any, rows: int, by: str | None, gold: Any, seed: int) -> tuple[list[int], dict[int, Any] | None]:
-    """Return the positions to ask and the truth by position; with gold, only rows whose truth is known."""
+def _sample(frame: Any, rows: int, by: str | None, gold: Any, seed: int) -> tuple[Drawn, dict[int, Any] | None]:
+    """Return the rows to ask and the truth by position; with gold, only rows whose truth is known."""
     if gold is None:
         return draw_rows(frame, rows, by, seed), None
     holder = frame if isinstance(frame, pd.DataFrame) else frame.to_frame("value")
     found = find_gold(holder, gold)
     truth = {int(position): value for position, value in zip(found.positions, found.values, strict=True)}
-    return draw_rows(frame, rows, by, seed, sorted(truth)), truth
+    return draw_rows(frame, rows, by, seed, found), truth
 
 
 def _checked_share(holdout: float, gold: Any) -> float:

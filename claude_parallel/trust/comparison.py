@@ -15,8 +15,9 @@ import pandas as pd
 from ..errors import InputError
 from ..frames.frame_map import FrameMap
 from ..text import elapsed
+from .judge import Judge, judge_of
 from .page import Cell, notes, page, share_text, table, wrapped
-from .scores import Kind, Pair, Score, hits_of, is_same, score
+from .scores import Judged, Kind, Pair, Score, hits_of, is_same, quality_text, score
 from .variants import Trial, Tried, Variant
 
 
@@ -42,6 +43,8 @@ class Comparison:
         What speaks against choosing the first one.
     judge_usd : float
         Dollars that the judge cost.
+    by : str or None
+        The column whose values were drawn in equal parts; the figures are weighed back to all rows.
     """
 
     sample: Any
@@ -53,9 +56,10 @@ class Comparison:
     measure: str
     warnings: tuple[str, ...]
     judge_usd: float = 0.0
+    by: str | None = None
     _frame: Any = field(default=None, repr=False)
-    _held: Any = field(default=None, repr=False)
-    _held_gold: list[Any] = field(default_factory=list, repr=False)
+    _judge: Judge | None = field(default=None, repr=False)
+    _held: Judged = field(default_factory=lambda: Judged([]), repr=False)
     _out: str = field(default="response", repr=False)
     _column: str | None = field(default=None, repr=False)
 
@@ -104,11 +108,16 @@ class Comparison:
         InputError
             When nothing was held back.
         """
-        if not len(self._held_gold):
+        if not self._held.gold:
             raise InputError("no row was held back: compare(..., gold=, holdout=0.5)")
-        (tried,) = Trial(self._held, [self._variant(name)], out=self._out, column=self._column).run()
-        hits = None if self.kind == "numbers" else hits_of(tried, self._held_gold, self.kind)
-        return score(tried, self._held_gold, self.kind, hits)
+        trial = Trial(self._held.rows, [self._variant(name)], out=self._out, column=self._column)
+        (tried,) = trial.run()
+        if self.kind == "numbers":
+            return score(tried, self._held, self.kind, None, measure=self.measure)
+        hits = [hits_of(tried, self._held.gold, self.kind)]
+        if self._judge is not None and (judging := judge_of(self._judge, [tried], self._held.gold, hits, trial.budget)):
+            judging.settle(judging.asked.run(), hits)
+        return score(tried, self._held, self.kind, hits[0], measure=self.measure)
 
     def plot(self) -> Any:
         """Return quality against dollars, with intervals, as a figure (extra ``[plot]``)."""
@@ -124,7 +133,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         heads, rows = self._shown()
-        lines = [[*heads], *([_as_text(cell, self.kind) for cell in row] for row in rows)]
+        lines = [[*heads], *([_as_text(cell, self.measure) for cell in row] for row in rows)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
         text = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -134,7 +143,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         heads, rows = self._shown()
         drawn = [
-            [cell if isinstance(cell, str) or self.kind != "numbers" else _as_text(cell, self.kind) for cell in row]
+            [cell if isinstance(cell, str) or self.kind != "numbers" else _as_text(cell, self.measure) for cell in row]
             for row in rows
         ]
         pairs = ""
@@ -148,7 +157,7 @@ class Comparison:
         )
 
     def _title(self) -> str:
-        return f"{len(self.scores)} variants on {len(self.sample):,} rows"
+        return f"{len(self.scores)} variant{'s' * (len(self.scores) != 1)} on {len(self.sample):,} rows"
 
     def _shown(self) -> tuple[list[str], list[list[Cell]]]:
         has_gold = self.gold is not None
@@ -182,6 +191,8 @@ class Comparison:
         paid = sum({one.run_id: float(one.paid) for one in self.tried}.values())
         kind = " simulated" if any(one.is_simulated for one in self.tried) else ""
         lines = [f"This comparison paid ${paid:,.4f}{kind}; .run(name) pays only for the rest of the frame."]
+        if self.by is not None:
+            lines.append(f"Drawn in equal parts of {self.by!r}; every figure is weighed back to the parts' true sizes.")
         if self.judge_usd:
             lines.append(f"The judge cost ${self.judge_usd:,.4f}{kind}.")
         return lines
@@ -208,12 +219,8 @@ def _record(one: Score, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _as_text(cell: Cell, kind: Kind) -> str:
-    if isinstance(cell, str):
-        return cell
-    if kind == "numbers":
-        return f"{cell.estimate:.3g} ({cell.low:.3g} to {cell.high:.3g})"
-    return f"{share_text(cell.estimate)} ({100 * cell.low:.1f} to {100 * cell.high:.1f})"
+def _as_text(cell: Cell, measure: str) -> str:
+    return cell if isinstance(cell, str) else quality_text(cell, measure)
 
 
 def _seconds(value: float) -> str:

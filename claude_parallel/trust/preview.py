@@ -16,10 +16,10 @@ import numpy as np
 from ..engine.session import Session
 from ..forecast.estimate import Estimate, estimate_frame
 from ..frames.frame_map import FrameMap
-from ..statistics.intervals import mean_interval
+from ..statistics.intervals import FloatArray, linearised, mean_interval
 from ..store.journal import Journal
 from .drawing import draw_rows
-from .variants import rows_used
+from .used import rows_usd, rows_used
 
 
 class Preview:
@@ -47,10 +47,11 @@ class Preview:
         out: str = "response",
         **options: Any,
     ) -> None:
-        sample = frame.iloc[sorted(draw_rows(frame, rows, by, seed))]
-        self._prepared = FrameMap(sample, prompt, out, options)
+        drawn = draw_rows(frame, rows, by, seed)
+        order = np.argsort(drawn.positions)
+        self._weights = None if drawn.weights is None else drawn.weights[order]
+        self._prepared = FrameMap(frame.iloc[sorted(drawn.positions)], prompt, out, options)
         self._whole = FrameMap(frame, prompt, out, options)
-        self._is_even = by is None
 
     def estimate(self) -> Estimate:
         """Return what the sample itself would cost."""
@@ -72,15 +73,16 @@ class Preview:
         session = self._prepared.last_session
         if session is not None:
             whole = estimate_frame(self._whole)
-            _keep(session, project(self._prepared, len(self._whole.frame), whole, is_even=self._is_even))
+            _keep(session, project(self._prepared, len(self._whole.frame), whole, self._weights))
 
 
-def project(prepared: FrameMap, rows: int, whole: Estimate, *, is_even: bool = True) -> dict[str, Any]:
+def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray | None = None) -> dict[str, Any]:
     """Return dollars and seconds of all rows from a mapped sample.
 
     Dollars are the sample's mean per row, whenever its answers were bought, times all rows, with Student's interval and
-    the finite population correction. Seconds come from rehearsing the rest of the run; their interval follows the
-    dollars', since both go with the tokens.
+    the finite population correction; of rows that ask the same, one is paid. What is left to pay are the requests that
+    the journal does not answer. Seconds come from rehearsing these; their interval follows the dollars', since both go
+    with the tokens.
 
     Parameters
     ----------
@@ -90,25 +92,24 @@ def project(prepared: FrameMap, rows: int, whole: Estimate, *, is_even: bool = T
         Rows of the whole frame.
     whole : Estimate
         Of the whole frame, after the sample.
-    is_even : bool
-        False where the sample was drawn in equal parts of a column: then its mean is not that of the frame.
+    weights : array, optional
+        How many rows each row of the sample stands for, where it was drawn in equal parts of a column.
     """
     session = prepared.last_session
     assert session is not None
-    usd = np.array(
-        [0.0 if one is None else math.nan if one.usd is None else one.usd for one in rows_used(session, prepared)]
-    )
+    usd = linearised(rows_usd(rows_used(session, prepared.columns.samples)), weights)
     name = "batch" if prepared.settings.batch else "live"
     seconds = float(next(one.seconds for one in whole.strategies if one.name == name))
-    found = mean_interval(usd, rows)
-    low, mean, high = (max(0.0, value) * rows for value in (found.low, found.estimate, found.high))
+    found, work = mean_interval(usd, rows), whole.workload
+    asking = work.rows - work.skipped - work.invalid
+    paying = rows * work.unique / asking if asking else 0.0
+    low, mean, high = (max(0.0, value) * paying for value in (found.low, found.estimate, found.high))
     scale = (low / mean, high / mean) if mean and math.isfinite(high) else (1.0, 1.0)
     return {
         "rows": rows,
         "usd": [low, mean, high],
-        "left_usd": max(0.0, mean - float(usd.sum())),
+        "left_usd": mean * work.calls / work.unique if work.unique else 0.0,
         "seconds": [seconds * scale[0], seconds, seconds * scale[1]],
-        "is_even": is_even,
     }
 
 

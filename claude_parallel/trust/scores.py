@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -16,9 +16,15 @@ from typing import Any, Literal
 import numpy as np
 
 from ..statistics.agreement import accuracy_interval, confusion
-from ..statistics.intervals import FloatArray, Interval, bootstrap_mean, bootstrap_p_value
-from ..statistics.pairs import holm, mcnemar_mid_p
-from .variants import Tried, Used
+from ..statistics.intervals import FloatArray, Interval, bootstrap_mean, bootstrap_p_value, linearised
+from ..statistics.pairs import holm, mcnemar_mid_p, sign_flip_mid_p
+from .drawing import Drawn
+from .page import interval_text
+from .used import rows_usd
+from .variants import Tried
+
+Weights = FloatArray | None
+"""How many rows of the whole each row stands for; None where all stand for the same."""
 
 Kind = Literal["classes", "numbers", "text"]
 
@@ -34,6 +40,31 @@ _MOST_CLASSES = 50
 
 ALPHA = 0.05
 """A difference is called real below this p-value, corrected for the number of pairs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Rows on which variants are judged.
+
+    Attributes
+    ----------
+    rows : DataFrame or Series
+        The rows.
+    gold : list or None
+        Their truth.
+    weights : array or None
+        How many rows of the whole each one stands for; None where all had the same chance to be drawn.
+    """
+
+    rows: Any
+    gold: list[Any] | None = None
+    weights: Weights = None
+
+    @classmethod
+    def of(cls, frame: Any, drawn: Drawn, truth: Mapping[int, Any] | None) -> Judged:
+        """Return rows that were drawn from a frame, with the truth by position."""
+        gold = None if truth is None else [truth[position] for position in drawn.positions]
+        return cls(frame.iloc[drawn.positions], gold, drawn.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +91,8 @@ class Score:
         For text: share of answers that are the gold letter by letter; else NaN.
     macro_f1, kappa : float
         For classes; else NaN.
+    measure : str
+        What `quality` measures.
     """
 
     name: str
@@ -76,6 +109,12 @@ class Score:
     exact: float = math.nan
     macro_f1: float = math.nan
     kappa: float = math.nan
+    measure: str = ""
+
+    def __repr__(self) -> str:
+        price = "unknown" if math.isnan(self.usd_per_1000) else f"${self.usd_per_1000:,.3f}"
+        quality = "" if self.quality is None else f"{self.measure} {quality_text(self.quality, self.measure)}, "
+        return f"{self.name} on {self.rows:,} rows: {quality}{price} for 1,000 rows, {self.answered:,} answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +143,13 @@ class Pair:
     def is_beyond_chance(self) -> bool:
         """True where the difference is more than chance explains."""
         return self.p_value < ALPHA
+
+
+def quality_text(found: Interval, measure: str) -> str:
+    """Return a figure with its interval: a share as per cent, an error of numbers as a number."""
+    if measure == MEASURES["numbers"]:
+        return f"{found.estimate:.3g} ({found.low:.3g} to {found.high:.3g})"
+    return interval_text(found)
 
 
 def kind_of(tried: Sequence[Tried], gold: Sequence[Any] | None) -> Kind:
@@ -149,18 +195,27 @@ def losses_of(tried: Tried, gold: Sequence[Any]) -> FloatArray:
     )
 
 
-def score(tried: Tried, gold: Sequence[Any] | None, kind: Kind, hits: FloatArray | None, seed: int = 0) -> Score:
+def score(
+    tried: Tried, asked: Judged, kind: Kind, hits: FloatArray | None, seed: int = 0, measure: str | None = None
+) -> Score:
     """Return a variant's line; `hits` says which rows are right, where they were judged."""
+    gold, weights = asked.gold, asked.weights
+    places = [place for place, one in enumerate(tried.used) if one is not None]
     used = [one for one in tried.used if one is not None]
+    used_weights = None if weights is None else weights[places]
+    seconds = [(one.seconds, at) for one, at in zip(used, places, strict=True) if one.seconds is not None]
+    times = np.array([took for took, _at in seconds])
+    time_weights = None if weights is None else weights[[at for _took, at in seconds]]
     answered = sum(answer is not None for answer in tried.answers)
     quality, exact, f1, kappa = None, math.nan, math.nan, math.nan
     if gold is not None:
-        quality = _quality(tried, gold, kind, hits, seed)
+        quality = _quality(tried, asked, kind, hits, seed)
         if kind == "text":
-            exact = float(np.mean([answer == true for answer, true in zip(tried.answers, gold, strict=True)]))
+            exact = _mean([answer == true for answer, true in zip(tried.answers, gold, strict=True)], weights)
         elif kind == "classes":
-            pairs = [(normalized(a), normalized(t)) for a, t in zip(tried.answers, gold, strict=True) if a is not None]
-            table = confusion([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            known = [place for place, answer in enumerate(tried.answers) if answer is not None]
+            answers, truth = [normalized(tried.answers[at]) for at in known], [normalized(gold[at]) for at in known]
+            table = confusion(answers, truth, weights=None if weights is None else weights[known])
             f1, kappa = table.macro_f1, table.kappa
     return Score(
         name=tried.variant.name,
@@ -168,44 +223,51 @@ def score(tried: Tried, gold: Sequence[Any] | None, kind: Kind, hits: FloatArray
         answered=answered,
         errors=tried.errors,
         paid_usd=float(tried.paid),
-        usd_per_1000=1_000 * _mean_usd(tried.used),
-        input_tokens=_mean([one.input_tokens for one in used]),
-        output_tokens=_mean([one.output_tokens for one in used]),
-        p50_seconds=_quantile([one.seconds for one in used], 0.5),
-        p95_seconds=_quantile([one.seconds for one in used], 0.95),
+        usd_per_1000=1_000 * _mean(rows_usd(tried.used), weights),
+        input_tokens=_mean([one.input_tokens for one in used], used_weights),
+        output_tokens=_mean([one.output_tokens for one in used], used_weights),
+        p50_seconds=_quantile(times, 0.5, time_weights),
+        p95_seconds=_quantile(times, 0.95, time_weights),
         quality=quality,
         exact=exact,
         macro_f1=f1,
         kappa=kappa,
+        measure=measure or MEASURES[kind],
     )
 
 
-def _quality(tried: Tried, gold: Sequence[Any], kind: Kind, hits: FloatArray | None, seed: int) -> Interval:
+def _quality(tried: Tried, asked: Judged, kind: Kind, hits: FloatArray | None, seed: int) -> Interval:
+    assert asked.gold is not None
     if kind == "numbers":
-        losses = losses_of(tried, gold)
-        return bootstrap_mean(losses[~np.isnan(losses)], seed)
-    return accuracy_interval(hits_of(tried, gold, kind) if hits is None else hits)
+        return bootstrap_mean(_known(losses_of(tried, asked.gold), asked.weights), seed)
+    return accuracy_interval(hits_of(tried, asked.gold, kind) if hits is None else hits, asked.weights)
+
+
+def _known(values: FloatArray, weights: Weights) -> FloatArray:
+    """Return the values that there are, weighed."""
+    is_there = ~np.isnan(values)
+    return linearised(values[is_there], None if weights is None else weights[is_there])
 
 
 def pairs_of(
-    tried: Sequence[Tried], gold: Sequence[Any] | None, kind: Kind, hits: Sequence[FloatArray] | None, seed: int = 0
+    tried: Sequence[Tried], asked: Judged, kind: Kind, hits: Sequence[FloatArray] | None, seed: int = 0
 ) -> list[Pair]:
     """Return all pairs of variants: how often they agree, and whose lead is more than chance."""
+    gold, weights = asked.gold, asked.weights
     found: list[Pair] = []
     p_values: list[float] = []
     for one, other in combinations(range(len(tried)), 2):
         first, second = tried[one], tried[other]
-        both = [(a, b) for a, b in zip(first.answers, second.answers, strict=True) if a is not None and b is not None]
-        agreement = float(np.mean([is_same(a, b, kind) for a, b in both])) if both else math.nan
+        both = list(zip(first.answers, second.answers, strict=True))
+        known = [place for place, (a, b) in enumerate(both) if a is not None and b is not None]
+        same = [is_same(*both[place], kind) for place in known]
+        agreement = _mean(same, None if weights is None else weights[known])
         lead, p_value = 0.0, math.nan
         if gold is not None and kind == "numbers":
-            gaps = losses_of(second, gold) - losses_of(first, gold)
-            gaps = gaps[~np.isnan(gaps)]
+            gaps = _known(losses_of(second, gold) - losses_of(first, gold), weights)
             lead, p_value = float(gaps.mean()) if len(gaps) else 0.0, bootstrap_p_value(gaps, seed)
         elif gold is not None and hits is not None:
-            only_first = int(np.sum((hits[one] == 1) & (hits[other] == 0)))
-            only_second = int(np.sum((hits[one] == 0) & (hits[other] == 1)))
-            lead, p_value = only_first - only_second, mcnemar_mid_p(only_first, only_second)
+            lead, p_value = _lead(hits[one], hits[other], weights, seed)
         better = None if lead == 0 else first.variant.name if lead > 0 else second.variant.name
         p_values.append(p_value)
         found.append(Pair(first.variant.name, second.variant.name, agreement, better, p_value))
@@ -217,15 +279,25 @@ def pairs_of(
     ]
 
 
-def _mean_usd(used: Sequence[Used | None]) -> float:
-    """Return dollars per row: rows that were never sent cost nothing; NaN without a known price."""
-    usd = [0.0 if one is None else math.nan if one.usd is None else one.usd for one in used]
-    return _mean(usd)
+def _lead(first: FloatArray, second: FloatArray, weights: Weights, seed: int) -> tuple[float, float]:
+    """Return by how many rows the first is ahead, and how likely chance alone gives such a lead."""
+    gaps = first - second
+    if weights is None:
+        ahead, behind = int(np.sum(gaps > 0)), int(np.sum(gaps < 0))
+        return ahead - behind, mcnemar_mid_p(ahead, behind)
+    return float(weights @ gaps), sign_flip_mid_p(weights * gaps, seed)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan
+def _mean(values: Sequence[float] | FloatArray, weights: Weights = None) -> float:
+    return float(np.average(values, weights=weights)) if len(values) else math.nan
 
 
-def _quantile(values: Sequence[float], at: float) -> float:
-    return float(np.quantile(values, at)) if values else math.nan
+def _quantile(values: FloatArray, at: float, weights: Weights) -> float:
+    """Return a quantile, between the values as their weights are; source: Hazen's plotting positions for those."""
+    if not len(values):
+        return math.nan
+    if weights is None:
+        return float(np.quantile(values, at))
+    order = np.argsort(values)
+    reached = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
+    return float(np.interp(at, reached, values[order]))

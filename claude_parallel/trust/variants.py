@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from ..bridge import Control
 from ..engine.budget import Budget
 from ..engine.group import SessionGroup
@@ -25,9 +23,7 @@ from ..records import Outcome
 from ..store.gold_uses import GoldUses
 from ..store.journal import Journal
 from ..store.labels import row_key
-
-_USED = "SELECT request_id, ended - started, input_tokens, output_tokens, cost FROM attempts WHERE kind IS NULL"
-_CHUNK = 500
+from .used import Used, rows_used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +37,6 @@ class Variant:
     def prepare(self, frame: Any, out: str) -> FrameMap:
         """Return this variant's map over some rows."""
         return FrameMap(frame, self.prompt, out, self.options)
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What one answer took: seconds, tokens, US dollars (None without a known price)."""
-
-    seconds: float
-    input_tokens: int
-    output_tokens: int
-    usd: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,20 +124,25 @@ class Trial:
     ------
     InputError
         For everything that can be known to fail before the first call.
+
+    Attributes
+    ----------
+    budget : Budget
+        What all of them together may spend.
     """
 
     def __init__(self, frame: Any, variants: Sequence[Variant], *, out: str, column: str | None = None) -> None:
         self._variants = tuple(variants)
         self._prepared = [variant.prepare(frame, out) for variant in variants]
         self._places = [_place(one, column) for one in self._prepared]
-        control, budget = Control(), Budget(cap=self._prepared[0].settings.budget)
+        control, self.budget = Control(), Budget(cap=self._prepared[0].settings.budget)
         self._sessions: list[Session] = []
         self._session_of: list[int] = []
         for number, variant in enumerate(variants):
             same = next((n for n in range(number) if _asks_the_same(variants[n], variant)), None)
             if same is None:
                 self._session_of.append(len(self._sessions))
-                self._sessions.append(self._prepared[number].session(control=control, budget=budget))
+                self._sessions.append(self._prepared[number].session(control=control, budget=self.budget))
             else:
                 self._session_of.append(self._session_of[same])
 
@@ -223,7 +214,7 @@ def _tried(variant: Variant, prepared: FrameMap, session: Session, place: int | 
         outcomes=tuple(rows),
         answers=answers,
         dtype="text" if place is None or prepared.schema is None else prepared.schema.fields[place].dtype,
-        used=rows_used(session, prepared),
+        used=rows_used(session, samples),
         paid=session.stats.cost,
         run_id=session.run_id,
         is_simulated=session.stats.is_simulated,
@@ -236,45 +227,3 @@ def _answer(outcome: Outcome, place: int | None) -> Any:
     if place is None:
         return outcome.text
     return None if outcome.values is None else outcome.values.columns[place]
-
-
-def rows_used(session: Session, prepared: FrameMap) -> list[Used | None]:
-    """Return what the answers of each row took, whenever they were bought; None for a row without any."""
-    known, samples = _used(session), prepared.columns.samples
-    parts = [known.get(str(outcome.request_id)) for outcome in session.results.outcomes if outcome is not None]
-    return [_sum(parts[start : start + samples]) for start in range(0, len(parts), samples)]
-
-
-def _used(session: Session) -> dict[str, Used]:
-    """Return what answers took, by request id: of this run, and of earlier ones that the journal remembers."""
-    ids = sorted({str(one.request_id) for one in session.results.outcomes if one is not None and one.request_id})
-    journal = session.journal
-    if journal.path is None:
-        return _read_used(journal, ids)
-    with closing(Journal.open(journal.path)) as opened:
-        return _read_used(opened, ids)
-
-
-def _read_used(journal: Journal, ids: Sequence[str]) -> dict[str, Used]:
-    found: dict[str, Used] = {}
-    for start in range(0, len(ids), _CHUNK):
-        keys = ids[start : start + _CHUNK]
-        for key, seconds, asked, answered, usd in journal.query(
-            f"{_USED} AND request_id IN ({', '.join('?' * len(keys))})", keys
-        ):
-            found[key] = Used(float(seconds), asked or 0, answered or 0, None if usd is None else float(usd))
-    return found
-
-
-def _sum(parts: Sequence[Used | None]) -> Used | None:
-    """Return what all draws of a row took; they travel side by side, so the slowest one counts."""
-    known = [part for part in parts if part is not None]
-    if not known:
-        return None
-    usd = [part.usd for part in known]
-    return Used(
-        max(part.seconds for part in known),
-        sum(part.input_tokens for part in known),
-        sum(part.output_tokens for part in known),
-        None if None in usd else float(np.sum([one for one in usd if one is not None])),
-    )

@@ -16,6 +16,7 @@ from claude_parallel.statistics.intervals import (
     bootstrap_mean,
     bootstrap_p_value,
     effective_size,
+    linearised,
     mean_interval,
     near_exact,
     wilson,
@@ -178,3 +179,19 @@ def test_the_interval_of_a_mean_error_covers_over_a_thousand_samples(name: str) 
     rng = np.random.default_rng(5)
     found = [bootstrap_mean(draw(rng, 100), seed, resamples=300) for seed in range(1_000)]
     assert sum(one.low <= mean <= one.high for one in found) >= 940
+
+
+def test_weighed_values_have_the_weighted_mean_and_its_error() -> None:
+    """Drawn ten thousand times in equal parts, the interval covers the mean of the whole, and plain values do not."""
+    rng = np.random.default_rng(0)
+    whole = np.concatenate([rng.exponential(1.0, 900), rng.exponential(10.0, 100)])
+    weights = np.array([9.0] * 100 + [1.0] * 100)
+    covered = {"weighed": 0, "plain": 0}
+    for _ in range(1_000):
+        values = np.concatenate([rng.choice(whole[:900], 100), rng.choice(whole[900:], 100)])
+        assert linearised(values, weights).mean() == pytest.approx(np.average(values, weights=weights))
+        for name, used in (("weighed", linearised(values, weights)), ("plain", values)):
+            found = mean_interval(used)
+            covered[name] += found.low <= whole.mean() <= found.high
+    assert covered["weighed"] >= 930
+    assert covered["plain"] == 0

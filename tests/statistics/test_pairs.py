@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.statistics.pairs import holm, mcnemar_mid_p
+from claude_parallel.statistics.pairs import holm, mcnemar_mid_p, sign_flip_mid_p
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,17 @@ def test_holm_keeps_order_and_never_helps(p_values: list[float]) -> None:
     for before, after in zip(p_values, found, strict=True):
         assert before <= after <= min(1.0, before * len(p_values)) + 1e-12 or after == 1.0 or after >= before
     assert [after for _before, after in sorted(zip(p_values, found, strict=True))] == sorted(found)
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (3, 3), (8, 1), (12, 4), (40, 25)])
+def test_random_signs_say_what_mcnemar_says_where_all_rows_count_the_same(ahead: int, behind: int) -> None:
+    """The exact test is the special case."""
+    gaps = np.array([2.0] * ahead + [-2.0] * behind + [0.0] * 10)
+    assert sign_flip_mid_p(gaps) == pytest.approx(mcnemar_mid_p(ahead, behind), abs=0.012)
+
+
+def test_rows_that_stand_for_many_count_for_more() -> None:
+    """One heavy row may outweigh five light ones, and alone proves nothing."""
+    light = [1.0] * 9
+    assert sign_flip_mid_p(np.array(light)) < 0.01
+    assert sign_flip_mid_p(np.array([*light, -50.0])) > 0.5

@@ -170,13 +170,40 @@ def test_texts_are_compared_letter_by_letter_by_words_and_by_a_judge(
     with serve(say):
         plain = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, progress=False)
         judged = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, judge="claude-sonnet-5-5", progress=False)
+        count = len(orders)
+        more = {**VARIANTS, "same": {"system": "Be brief."}}
+        options = {"gold": "truth", "rows": 20, "judge": "claude-sonnet-5-5", "progress": False, "holdout": 0.5}
+        again = frame.claude.compare("{t}", more, **options)
+        confirmed = again.confirm("opus")
+    assert len(orders) == count  # each pair is asked as before, so the journal knows it
+    assert again.judge_usd == 0
+    assert confirmed.quality is not None
+    assert confirmed.quality.estimate == 1.0  # judged as well
+    assert "judged right" in repr(confirmed)
     assert plain.kind == "text"
     assert plain.table["same_text"].tolist() == [1.0, 0.0]
     assert plain.table["exact"].tolist() == [0.0, 0.0]
     assert judged.table["judged_right"].tolist() == [1.0, 1.0]
     assert judged.judge_usd > 0
     assert len(orders) == 40
-    assert 5 < sum(orders) < 35
+
+
+def test_what_the_variants_left_of_the_budget_holds_for_the_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cap is a cap, whoever spends."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    frame = pd.DataFrame({"t": [f"place {n}" for n in range(40)], "truth": [f"Town {n}." for n in range(40)]})
+
+    def say(body: Any) -> str:
+        is_judge = "compare two answers" in str(body.get("system", ""))
+        return json.dumps({"value": True}) if is_judge else str(body["messages"][-1]["content"])
+
+    options = {"gold": "truth", "rows": 40, "judge": "claude-opus-5-5", "progress": False, "max_tokens": 64}
+    with serve(say), pytest.warns(UserWarning, match="budget"):
+        found = frame.claude.compare("{t}", {"haiku": {}}, budget=0.02, **options)
+    assert found.table.loc["haiku", "answered"] == 40
+    assert 0 < found.judge_usd + found.table["paid_usd"].sum() <= 0.02
 
 
 def test_without_gold_there_is_agreement_and_price(sim: Simulator) -> None:
@@ -233,6 +260,60 @@ def test_a_comparison_of_a_series_and_in_batches(tmp_path: Path, monkeypatch: py
         )
     assert cheap.table["accuracy"].tolist() == live.table["accuracy"].tolist()
     assert cheap.table["paid_usd"].sum() == pytest.approx(live.table["paid_usd"].sum() / 2, rel=0.01)
+    per_row = cheap.table["usd_per_1000"]
+    assert per_row.tolist() == pytest.approx((cheap.table["paid_usd"] / 20 * 1_000).tolist())
+    assert per_row.tolist() == pytest.approx((live.table["usd_per_1000"] / 2).tolist())
+    assert (cheap.table["input_tokens"] == live.table["input_tokens"]).all()
+    assert "p50_seconds" not in cheap.table.columns  # what a batch takes is not how long one answer takes
+
+
+def test_answers_of_the_journal_are_priced_as_this_comparison_asks(sim: Simulator) -> None:
+    """Bought live, compared in a batch: the next rows will cost half."""
+    frame = reviews(40)
+    live = compare(frame, rows=10)
+    cheap = compare(frame, rows=10, batch=True)
+    assert sim.ledger.requests == 20
+    assert cheap.table["usd_per_1000"].tolist() == pytest.approx((live.table["usd_per_1000"] / 2).tolist())
+    assert cheap.table["p50_seconds"].tolist() == live.table["p50_seconds"].tolist()
+
+
+def groups(large: int = 360, small: int = 40) -> pd.DataFrame:
+    """Return reviews of two groups, of which Haiku is right about the large one only."""
+    frame = pd.DataFrame({"group": ["large"] * large + ["small"] * small, "truth": "good"})
+    frame["text"] = [f"review {n}: good{' hard' * (g == 'small')}" for n, g in enumerate(frame["group"])]
+    return frame.sample(frac=1.0, random_state=0)
+
+
+def test_rows_drawn_in_equal_parts_are_weighed_back(sim: Simulator) -> None:
+    """Half of the sample is from the small group, and every figure is that of all rows."""
+    found = compare(groups(), rows=40, by="group")
+    assert found.sample["group"].value_counts().tolist() == [20, 20]
+    assert found.table["accuracy"].tolist() == pytest.approx([0.9, 1.0])
+    assert found.table.loc["haiku", "accuracy_low"] < 0.9 < found.table.loc["haiku", "accuracy_high"]
+    assert found.pairs[0].agreement == pytest.approx(0.9)
+    assert found.pairs[0].better == "opus"
+    assert "equal parts of 'group'" in repr(found)
+    plain = compare(groups(), rows=400)
+    assert found.table["usd_per_1000"].tolist() == pytest.approx(plain.table["usd_per_1000"].tolist(), rel=0.01)
+
+
+def test_held_rows_are_weighed_back_too(sim: Simulator) -> None:
+    """They are a random half of a sample in equal parts."""
+    found = compare(groups(), rows=200, by="group", holdout=0.5)
+    confirmed = found.confirm("haiku")
+    assert confirmed.quality is not None
+    assert confirmed.quality.estimate == pytest.approx(0.9, abs=0.04)
+    assert repr(confirmed).startswith("haiku on 100 rows: accuracy ")
+
+
+def test_gold_that_was_reviewed_in_equal_parts_is_weighed_back(sim: Simulator) -> None:
+    """The review knows how its rows were drawn."""
+    frame = groups()
+    out = frame.claude.classify("{text}", labels=LABELS)
+    panel = out.claude.review(rows=40, by="group")
+    for _item in panel.items:
+        panel.give("good")
+    assert compare(out, gold=panel, rows=40).table["accuracy"].tolist() == pytest.approx([0.9, 1.0])
 
 
 # -- preview ---------------------------------------------------------------------------------------------------------
@@ -276,8 +357,39 @@ def test_a_preview_in_equal_parts_skips_nothing_silently(sim: Simulator) -> None
     assert 3 <= few["response_error"].str.startswith("skipped").sum() <= 17
     parts = reviews(200).claude.preview("{text}", rows=20, by="truth")
     assert parts["truth"].value_counts().tolist() == [10, 10]
-    assert "equal parts" in repr(parts.claude.run)
     assert len(frame["text"].claude.preview("{}", rows=4)) == 4
+
+
+def test_a_preview_in_equal_parts_is_weighed_back(sim: Simulator) -> None:
+    """The long texts of a small group do not make the whole dearer than it is."""
+    frame = reviews(400).assign(group=["small"] * 20 + ["large"] * 380)
+    frame.loc[frame["group"] == "small", "text"] += " and so on" * 200
+    few = frame.claude.preview("{text}", rows=40, by="group", schema=str)
+    assert few["group"].value_counts().tolist() == [20, 20]
+    total = float(frame.claude.map("{text}", schema=str)["response_cost"].sum() + few["response_cost"].sum())
+    assert few.claude.run.totals["whole"]["usd"][1] == pytest.approx(total, rel=0.05)
+
+
+def test_a_preview_in_a_batch_knows_what_the_whole_costs(sim: Simulator) -> None:
+    """Half of what it costs live, and what the journal answers is not left to pay."""
+    frame = reviews(100)
+    in_batch = frame.claude.preview("{text}", rows=20, schema=str, batch=True).claude.run.totals["whole"]
+    live = frame.claude.preview("{text}", rows=20, schema=str).claude.run.totals["whole"]
+    assert sim.ledger.requests == 0  # the batch has answered the live preview
+    assert in_batch["usd"][1] == pytest.approx(live["usd"][1] / 2)
+    assert live["left_usd"] == pytest.approx(0.8 * live["usd"][1])
+    frame.claude.map("{text}", schema=str)
+    done = frame.claude.preview("{text}", rows=20, schema=str).claude.run.totals["whole"]
+    assert done["usd"] == pytest.approx(live["usd"])
+    assert done["left_usd"] == 0.0
+
+
+def test_a_preview_counts_rows_that_ask_the_same_once(sim: Simulator) -> None:
+    """As the whole run does."""
+    frame = pd.concat([reviews(50)] * 8, ignore_index=True)
+    whole = frame.claude.preview("{text}", rows=40, schema=str).claude.run.totals["whole"]
+    cost = frame.claude.map("{text}", schema=str, journal=False)["response_cost"].sum()
+    assert whole["usd"][1] == pytest.approx(cost, rel=0.05)
 
 
 def test_a_preview_can_be_estimated(sim: Simulator) -> None:
