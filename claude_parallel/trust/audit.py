@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError
 from ..statistics.agreement import Confusion, accuracy_interval, confusion, sorted_classes
-from ..statistics.intervals import Interval
+from ..statistics.intervals import FloatArray, Interval
 from ..statistics.pairs import holm
 from ..statistics.quantiles import normal_tail
 from ..statistics.shares import FEWEST_GOLD_ROWS, Share, corrected_shares, rows_to_halve
@@ -79,15 +80,26 @@ class Audit:
 
     @property
     def classes(self) -> pd.DataFrame:
-        """Precision, recall and F1 of each class, and its gold rows."""
+        """Precision, recall and F1 of each class, its gold rows, and a note where they are too few for a number.
+
+        Recall is told by the gold rows of the class, precision by those that were answered with it, F1 by both.
+        """
         found = self.table
+        has_truth, has_answers = self._tells(found.rows.sum(axis=0)), self._tells(found.rows.sum(axis=1))
+        is_told = has_truth & has_answers
         columns = {
-            "precision": found.precision,
-            "recall": found.recall,
-            "f1": found.f1,
+            "precision": np.where(has_answers, found.precision, np.nan),
+            "recall": np.where(has_truth, found.recall, np.nan),
+            "f1": np.where(is_told, found.f1, np.nan),
             "gold_rows": found.rows.sum(axis=0).astype(int),
+            "note": [None if told else TOO_FEW for told in is_told],
         }
         return pd.DataFrame(columns, index=pd.Index(list(found.classes), name="class"))
+
+    def _tells(self, gold_rows: FloatArray) -> npt.NDArray[np.bool_]:
+        """Say where so many gold rows tell something; where every row is one, nothing is left to tell."""
+        tells: npt.NDArray[np.bool_] = (gold_rows >= FEWEST_GOLD_ROWS) | (self.gold_rows >= self.rows)
+        return tells
 
     @property
     def shares(self) -> pd.DataFrame:
@@ -128,14 +140,15 @@ class Audit:
         return "\n".join([*lines, *wrapped(self.warnings, "  ! "), *wrapped(self._notes(), "  ")])
 
     def _repr_html_(self) -> str:
+        classes = self.classes
         rows = [
             (
                 str(label),
                 share.corrected if share.is_known else TOO_FEW,
                 share_text(share.plain),
                 f"{share.gold_rows:,}",
-                share_text(float(self.table.precision[place])),
-                share_text(float(self.table.recall[place])),
+                share_text(float(classes["precision"].iloc[place])),
+                share_text(float(classes["recall"].iloc[place])),
             )
             for place, (label, share) in enumerate(self.estimates.items())
         ]

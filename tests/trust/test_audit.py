@@ -91,6 +91,22 @@ def test_a_rare_class_has_no_number() -> None:
     assert "too few to tell" in found._repr_html_()
 
 
+def test_a_class_with_few_gold_rows_has_no_figure_at_all() -> None:
+    """Two of two found is no recall of 100 %; whether answers or gold know the class, and in words on the page."""
+    labels = pd.Categorical(["a"] * 55 + ["b"] * 40 + ["rare"] * 5, ["a", "b", "rare", "unused"])
+    gold = ["a"] * 20 + [None] * 35 + ["b"] * 18 + ["gold only"] * 2 + [None] * 20 + ["rare"] * 2 + [None] * 3
+    audit = pd.DataFrame({"label": labels, "gold": gold}).claude.audit("gold", column="label")
+    table = audit.classes
+    few = ["rare", "unused", "gold only"]
+    assert table.loc[few, ["precision", "recall", "f1"]].isna().all(axis=None)
+    assert table.loc[few, "note"].str.startswith("too few to tell").all()
+    assert audit.shares.loc[few, "note"].str.startswith("too few to tell").all()
+    assert table.loc[["a", "b"], ["precision", "recall", "f1"]].notna().all(axis=None)
+    assert audit._repr_html_().count("too few to tell") == 3
+    every = pd.DataFrame({"label": labels, "gold": labels.astype(str)}).claude.audit("gold", column="label")
+    assert every.classes.loc["rare", "recall"] == 1.0
+
+
 def test_gold_from_the_beginning_is_not_a_random_sample() -> None:
     """Neither is gold that holds one answer only; both are said, and a random sample raises no suspicion."""
     frame = leaning(3_000, 3_000)
