@@ -47,7 +47,7 @@ ARROWS: dict[str, str] = {
     "cli": "background forecast frames pricing report simulation store tables",
     "__init__": "accessor bridge config dask limits polars report series simulation store",
     "tables": "attachments batch config engine frames options progress prompt report schema signatures store",
-    "polars": "forecast frames options prompt report signatures tables",
+    "polars": "background engine forecast frames options prompt report schema signatures tables trust",
     "dask": "engine forecast frames options progress prompt report schema signatures tables",
     "__main__": "cli",
 }

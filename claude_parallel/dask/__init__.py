@@ -15,6 +15,7 @@ import pandas as pd
 from dask.dataframe.extensions import register_dataframe_accessor, register_series_accessor
 
 from ..errors import InputError
+from ..frames.made import made_of
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
@@ -22,7 +23,7 @@ from ..tables.extras import need
 
 need("distributed", "maps over Dask frames", "dask")
 
-from .cluster_map import ClusterMap, made_of, own_columns, retried  # noqa: E402  # after its packages were asked for
+from .cluster_map import ClusterMap, details_of, errors_and_costs, retried  # noqa: E402  # after its packages
 
 if TYPE_CHECKING:
     from ..forecast.estimate import Estimate
@@ -106,12 +107,19 @@ class _ClaudeDask:
         *,
         out: str = "response",
         likely_output_tokens: float | None = None,
+        latency_seconds: float | None = None,
         **options: Unpack[MapOptions],
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; computes the partitions once, a few at a time."""
         from ..forecast.estimate import estimate_frame
 
-        return estimate_frame(ClusterMap(self._collection, prompt, out, options).table_map, likely_output_tokens)
+        table_map = ClusterMap(self._collection, prompt, out, options).table_map
+        return estimate_frame(table_map, likely_output_tokens, latency_seconds)
+
+    @shows_options
+    def retry(self, **overrides: Unpack[MapOptions]) -> Any:
+        """Ask again the rows of this map that failed; what the journal holds costs nothing, costs add up."""
+        return retried(self._collection, overrides)
 
     @property
     def run(self) -> Run:
@@ -119,6 +127,20 @@ class _ClaudeDask:
         from ..report.run import find_run
 
         return find_run(made_of(self._collection).run_id)
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The kinds of error of this result's maps, with how many rows, an example and what to do."""
+        from ..frames.totals import error_table
+
+        return error_table(*errors_and_costs(self._collection))
+
+    @property
+    def cost(self) -> pd.DataFrame:
+        """Rows by what they came to, and dollars; see ``ClaudeFrame.cost``."""
+        from ..frames.totals import cost_table
+
+        return cost_table(*errors_and_costs(self._collection))
 
 
 class ClaudeDaskFrame(_ClaudeDask):
@@ -167,25 +189,6 @@ class ClaudeDaskFrame(_ClaudeDask):
         task = extraction(schema, options)
         return ClusterMap(self._collection, prompt, out, task, into=into, overwrite=overwrite).run()
 
-    @shows_options
-    def retry(self, **overrides: Unpack[MapOptions]) -> Any:
-        """Ask again the rows of this frame's map that failed; what the journal holds costs nothing, costs add up."""
-        return retried(self._collection, overrides)
-
-    @property
-    def errors(self) -> pd.DataFrame:
-        """The kinds of error of this frame's map, with how many rows, an example and what to do."""
-        from ..frames.totals import error_table
-
-        return error_table(own_columns(self._collection))
-
-    @property
-    def cost(self) -> pd.DataFrame:
-        """Rows by what they came to, and dollars; see ``ClaudeFrame.cost``."""
-        from ..frames.totals import cost_table
-
-        return cost_table(own_columns(self._collection))
-
 
 class ClaudeDaskSeries(_ClaudeDask):
     """Ask Claude about every value of a Dask Series; reached as ``series.claude``. ``{}`` stands for the value."""
@@ -214,6 +217,10 @@ class ClaudeDaskSeries(_ClaudeDask):
         from ..frames.tasks import extraction
 
         return ClusterMap(self._collection, prompt, out, extraction(schema, options), as_frame=True).run()
+
+    def details(self) -> Any:
+        """Return the answers that :meth:`map` gave with their errors and costs: a Dask frame."""
+        return details_of(self._collection)
 
 
 def map_dask(items: Any, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> Any:

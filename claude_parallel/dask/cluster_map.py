@@ -6,7 +6,7 @@ Nothing lazy is paid for: a map runs at once, as ``persist`` does. What a run ov
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +16,21 @@ import pandas as pd
 
 from ..engine.results import Results
 from ..errors import InputError, row_error
-from ..frames.calls import sign
-from ..frames.columns import Columns
-from ..frames.outputs import answer_series, attach, output_arrays
+from ..frames.columns import AnswerColumns, Columns
+from ..frames.made import Made, columns_made_as, made_of, maps_of, sign
+from ..frames.outputs import attach, output_arrays, warn_of_missing
 from ..progress.stats import RunStats
 from ..prompt.template import PromptFunction
 from ..records import Outcome
-from ..report.run import find_run
 from ..schema.schema import Schema
 from ..tables.kind import TableKind
+from ..tables.manifest import Tally
 from ..tables.result import TableResult
 from ..tables.table_map import TableMap
-from ..tables.target import Tally
+from ..tables.target import check_into
 from . import on_workers
 from .source import PartitionSource
-from .target import ClusterTarget, FolderOfParts, check_into
-
-ATTRIBUTE = "_claude_parallel_made"
-"""Attribute of the collection that a map returned; no operation copies it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a map has made of a collection.
-
-    Attributes
-    ----------
-    given : Dask collection
-        The input.
-    call : tuple
-        Prompt, name and options as the user gave them.
-    columns : Columns
-        Names of the new columns.
-    run_id : str
-        The run.
-    """
-
-    given: Any
-    call: tuple[Any, str, Mapping[str, Any]]
-    columns: Columns
-    run_id: str
+from .target import ClusterTarget, FolderOfParts
 
 
 class FrameAnswers:
@@ -67,14 +42,11 @@ class FrameAnswers:
         Their names.
     compiled : Schema or None
         The user's schema, for typed columns.
-    gives_series : bool
-        True for one column of answers alone.
     """
 
-    def __init__(self, columns: Columns, compiled: Schema | None, *, gives_series: bool = False) -> None:
+    def __init__(self, columns: Columns, compiled: Schema | None) -> None:
         self.columns = columns
         self._compiled = compiled
-        self._gives_series = gives_series and columns.is_one_answer
 
     @property
     def schema(self) -> Any:
@@ -85,10 +57,7 @@ class FrameAnswers:
         """Return the new columns of some rows."""
         results = Results(RunStats(), outcomes=list(outcomes))
         index = pd.RangeIndex(len(outcomes) // self.columns.samples)
-        arrays = output_arrays(self.columns, results, self._compiled)
-        if self._gives_series:
-            return answer_series(self.columns.answers[0], arrays, index)
-        return attach(pd.DataFrame(index=index), arrays)
+        return attach(pd.DataFrame(index=index), output_arrays(self.columns, results, self._compiled))
 
 
 class ClusterMap:
@@ -131,20 +100,17 @@ class ClusterMap:
             check_into(into)
         self.collection = collection
         self.source = PartitionSource(collection, client_of_this_process())
-        gives_series = self.source.is_series and not as_frame and into is None
+        self._gives_series = self.source.is_series and not as_frame and into is None
         self.table_map = TableMap(
             self.source,
             prompt,
             out,
             options,
             is_series=self.source.is_series,
-            kind=TableKind(
-                self.source.reader,
-                lambda columns, schema: FrameAnswers(columns, schema, gives_series=gives_series),
-            ),
+            kind=TableKind(self.source.reader, FrameAnswers),
             bypass_cache=bypass_cache,
+            replaced=columns_made_as(collection, out),
         )
-        self._call = (prompt, out, options)
         self._into = into
         self._overwrite = overwrite
         self._target: ClusterTarget | FolderOfParts | None = None
@@ -184,9 +150,12 @@ class ClusterMap:
             else:
                 parts = self._parts(target)
                 made = dd.from_delayed(parts, meta=meta, divisions=self.source.divisions, verify_meta=False)
-        known = Made(self.collection, self._call, self.table_map.columns, result.run_id or "")
-        object.__setattr__(made, ATTRIBUTE, known)
-        return made
+        call = replace(self.table_map.call, given=self.collection)
+        sign(made, Made(call, result.run_ids), self.collection)
+        if not (self._gives_series and call.columns.is_one_answer):
+            return made
+        warn_of_missing(result.fates)
+        return answers_alone(made)
 
     def _parts(self, target: ClusterTarget | FolderOfParts | None) -> list[Any]:
         if isinstance(target, FolderOfParts):
@@ -244,49 +213,40 @@ def client_of_this_process() -> Any:
         ) from None
 
 
-def made_of(collection: Any) -> Made:
-    """Return the map that made a collection.
-
-    Raises
-    ------
-    InputError
-        When the collection does not know it.
-    """
-    found = getattr(collection, ATTRIBUTE, None)
-    if not isinstance(found, Made):
-        raise InputError(
-            "this frame does not know its map: it is not what ddf.claude.map returned, or an operation made a new "
-            "frame of it. Use the frame that map returned; cp.runs() lists all runs"
-        )
-    return found
+def answers_alone(details: Any) -> Any:
+    """Return the answers of a map over a series as a series, which knows their errors and costs."""
+    made = made_of(details)
+    answer = made.answers[0]
+    meta = on_workers.answers_alone(details._meta, answer.names[0], answer.error)
+    series = details.map_partitions(on_workers.answers_alone, answer.names[0], answer.error, meta=meta)
+    return sign(series, replace(made, details=details))
 
 
-def own_columns(collection: Any) -> pd.DataFrame:
-    """Return errors and costs of all rows as a pandas frame that knows its run."""
-    made = made_of(collection)
-    names = [name for answer in made.columns.answers for name in (answer.error, answer.cost)]
-    frame: pd.DataFrame = collection[names].compute()
-    sign(frame, frame, made.run_id)
-    return frame
+def details_of(series: Any) -> Any:
+    """Return the answers of a series with their errors and costs, as a frame."""
+    return made_of(series).details
+
+
+def errors_and_costs(collection: Any) -> tuple[pd.DataFrame, list[AnswerColumns]]:
+    """Return the errors and costs of all rows as a pandas frame, and which columns these are."""
+    answers = [answer for made in maps_of(collection) for answer in made.answers]
+    frame = collection if collection.ndim == 2 else details_of(collection)
+    return frame[[name for answer in answers for name in (answer.error, answer.cost)]].compute(), answers
 
 
 def retried(collection: Any, overrides: Mapping[str, Any]) -> Any:
-    """Return a frame whose failed rows were asked again; the others are answered by the journal, for nothing."""
+    """Return a result whose failed rows were asked again; the others are answered by the journal, for nothing."""
     made = made_of(collection)
-    prompt, out, options = made.call
-    if {**options, **overrides}.get("journal") is False:
+    before = collection if made.details is None else made.details
+    call = made.call
+    options = {**call.options, **overrides}
+    if options.get("journal") is False:
         raise InputError("retry() has the rows that did not fail from the journal, which is off for this map")
-    rejected = find_run(made.run_id, overrides.get("journal") or options.get("journal") or True)
-    again = ClusterMap(
-        made.given,
-        prompt,
-        out,
-        {**options, **overrides},
-        bypass_cache=rejected.fingerprints_answered(badly=True),
-    ).run()
-    costs = [answer.cost for answer in made.columns.answers]
+    rejected = made.rejected(options.get("journal") or True)
+    again = ClusterMap(call.given, call.prompt, call.columns.out, options, as_frame=True, bypass_cache=rejected).run()
+    costs = [answer.cost for answer in made.answers]
     summed = dd.map_partitions(
-        on_workers.add_costs, again, collection, costs, meta=again._meta, align_dataframes=False
+        on_workers.add_costs, again, before, costs, meta=again._meta, align_dataframes=False
     ).persist()
-    object.__setattr__(summed, ATTRIBUTE, made_of(again))
-    return summed
+    sign(summed, replace(made, run_ids=(*made.run_ids, *made_of(again).run_ids), details=None), before)
+    return summed if made.details is None else answers_alone(summed)

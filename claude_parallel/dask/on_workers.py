@@ -58,8 +58,8 @@ def with_answers(part: Any, places: list[int] | None, known: str, new: Any) -> A
         As in :func:`rows_asked`.
     known : str
         Digest of the rows that were asked.
-    new : DataFrame or Series
-        One row for each of the partition; a series takes the place of one.
+    new : DataFrame
+        One row for each of the partition; beside a series it stands alone.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def unreached(part: Any, new: Any, errors: list[str], costs: list[str], error: s
     ----------
     part : DataFrame or Series
         The partition.
-    new : DataFrame or Series
+    new : DataFrame
         The new columns without rows.
     errors, costs : list of str
         Those of the new columns that hold errors and dollars.
@@ -86,12 +86,18 @@ def unreached(part: Any, new: Any, errors: list[str], costs: list[str], error: s
         What happened.
     """
     filled = new.reindex(range(len(part)))
-    if isinstance(filled, pd.DataFrame):
-        for name in errors:
-            filled[name] = pd.Series([error] * len(part), dtype=filled[name].dtype)
-        for name in costs:
-            filled[name] = 0.0
+    for name in errors:
+        filled[name] = pd.Series([error] * len(part), dtype=filled[name].dtype)
+    for name in costs:
+        filled[name] = 0.0
     return beside(part, filled)
+
+
+def answers_alone(part: pd.DataFrame, answer: str, error: str) -> Any:
+    """Return a column of answers; where something went wrong the value is missing, even where there is a cut text."""
+    values = part[answer].copy()
+    values[part[error].notna()] = None
+    return values
 
 
 def write_part(part: Any, places: list[int] | None, known: str, new: Any, path: str) -> None:
@@ -111,9 +117,9 @@ def add_costs(again: pd.DataFrame, before: pd.DataFrame, costs: list[str]) -> pd
 
 
 def beside(part: Any, new: Any) -> Any:
-    """Return the new columns on a partition's index, beside its own columns; a series stands alone."""
+    """Return the new columns on a partition's index, beside the columns of a frame."""
     new = new.set_axis(part.index, axis=0)
-    if isinstance(new, pd.Series) or isinstance(part, pd.Series):
+    if isinstance(part, pd.Series):
         return new
     result = part.copy()
     for place, label in enumerate(new.columns):

@@ -10,10 +10,10 @@ from typing import Any
 import dask
 from distributed import wait
 
-from ..errors import InputError
-from ..tables.formats import Format
+from ..tables.folder_target import FolderTarget
+from ..tables.formats import PARQUET
+from ..tables.manifest import Tally
 from ..tables.places import Place, place_of
-from ..tables.target import FolderTarget, Tally
 from . import on_workers
 from .source import FrameChunk, PartitionSource, waited
 
@@ -88,9 +88,7 @@ class FolderOfParts:
     def __init__(self, source: PartitionSource, into: str | Path, job: str, new: Any, *, overwrite: bool) -> None:
         self._source = source
         self._new = new
-        self._folder = FolderTarget(
-            place_of(into), Format("parquet", None, ".parquet"), job, self._write_part, overwrite=overwrite
-        )
+        self._folder = FolderTarget(place_of(into), PARQUET, job, self._write_part, overwrite=overwrite)
         source.is_written = lambda number: self.finished(number) is not None
 
     def finished(self, number: int) -> Tally | None:
@@ -132,15 +130,3 @@ def _large_tasks() -> AbstractContextManager[Any]:
     limits: Mapping[str, str] = {"distributed.admin.large-graph-warning-threshold": "1GB"}
     context: AbstractContextManager[Any] = dask.config.set(limits)
     return context
-
-
-def check_into(into: str | Path) -> None:
-    """Refuse a target that is a file's name.
-
-    Raises
-    ------
-    InputError
-        Saying what to write.
-    """
-    if str(into).endswith(".parquet"):
-        raise InputError(f"into={str(into)!r} names a file; name a folder: each partition is a file in it")

@@ -58,7 +58,7 @@ class MapCall:
     prompt: str | PromptFunction
     options: Mapping[str, Any]
     columns: Columns
-    given: pd.Series[Any] | None = None
+    given: Any = None
     places: tuple[int, ...] | None = None
 
 

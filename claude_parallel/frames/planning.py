@@ -80,6 +80,18 @@ def planned_columns(out: str, settings: Settings, schema: Schema | None) -> Colu
     )
 
 
+def refuse_quotes(settings: Settings) -> None:
+    """Refuse quotes, which are looked for in the cells of a pandas frame alone.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    if settings.quotes:
+        raise InputError("quotes= is for pandas frames: map a frame, or leave it out")
+
+
 def check_bounded(frame: pd.DataFrame, settings: Settings) -> None:
     """Refuse a budget with documents that the API fetches, whose pages nobody knows before they are paid.
 

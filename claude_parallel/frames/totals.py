@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,17 @@ def kinds_of(errors: pd.Series[Any]) -> pd.Series[Any]:
     return errors.str.partition(":")[0] if len(errors) else errors
 
 
-def error_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the kinds of error of a mapped frame; see ``ClaudeFrame.errors``."""
-    columns = [frame[column_label(frame, answer.error)].astype(object) for answer in _answers(frame)]
+def error_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:
+    """Return the kinds of error of a mapped frame; see ``ClaudeFrame.errors``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Holds the errors.
+    answers : sequence of AnswerColumns, optional
+        Where; by default in the columns of all maps that the frame knows.
+    """
+    columns = [frame[column_label(frame, answer.error)].astype(object) for answer in answers or _answers(frame)]
     errors = pd.concat(columns).dropna()
     kinds = kinds_of(errors)
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
@@ -32,9 +40,9 @@ def error_table(frame: pd.DataFrame) -> pd.DataFrame:
     return ShownFrame(table)
 
 
-def cost_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return rows and dollars of a mapped frame; see ``ClaudeFrame.cost``."""
-    answers = _answers(frame)
+def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:
+    """Return rows and dollars of a mapped frame; see ``ClaudeFrame.cost``, and :func:`error_table` for `answers`."""
+    answers = answers or _answers(frame)
     table = pd.DataFrame(
         [_counts(frame, answer) for answer in answers],
         index=pd.Index([answer.names[0] for answer in answers], name="column"),

@@ -8,21 +8,28 @@ in ``tables``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from ..errors import InputError
+from ..frames.made import made_of
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
-from .frames import cost_table, drawn, error_table, has_failed, made_of, prepare, sign, sign_again, typed, with_columns
+from .frames import drawn, prepare, to_pandas
 from .lazy import ClaudePolarsLazyFrame
+from .results import cost_table, error_table, retry_frame, with_columns
 from .series import ClaudePolarsSeries
 
 if TYPE_CHECKING:
+    from ..background.job import Job
     from ..forecast.estimate import Estimate
+    from ..frames.tasks import Labels
     from ..report.run import Run
+    from ..trust.audit import Audit
+    from ..trust.review import Review
 
 
 class ClaudePolarsFrame:
@@ -74,13 +81,13 @@ class ClaudePolarsFrame:
     ) -> pl.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
         prepared = prepare(self._frame, prompt, out, options)
-        return with_columns(self._frame, prepared, await prepared.arun(), (prompt, out, options))
+        return with_columns(self._frame, prepared, await prepared.arun())
 
     @shows_options
     def classify(
         self,
         prompt: str | PromptFunction,
-        labels: Sequence[str],
+        labels: Labels,
         *,
         multiple: bool = False,
         out: str = "label",
@@ -118,23 +125,31 @@ class ClaudePolarsFrame:
         )
 
     @shows_options
-    def retry(self, **options: Unpack[MapOptions]) -> pl.DataFrame:
-        """Ask again the rows of this frame's map that failed; answers that the journal holds cost nothing."""
-        made = made_of(self._frame)
-        prompt, out, given = made.call
-        failed = self._frame.select(pl.any_horizontal(has_failed(name) for name in made.errors)).to_series()
-        if not failed.any():
-            return sign_again(self._frame, made)
-        asked = self._frame.filter(failed).drop(made.names, strict=False)  # else fields would get names beside them
-        again = prepare(asked, prompt, out, {**given, **options}, made.rejected())
-        new = pl.DataFrame(typed(again, again.run()))
-        rows = failed.arg_true()
-        old_costs = self._frame.filter(failed).select(made.costs)
-        new = new.with_columns([new[name] + old_costs[name] for name in made.costs])
-        frame = self._frame.with_columns(
-            [self._frame[name].scatter(rows, new[name]) for name in new.columns if name in self._frame.columns]
-        )
-        return sign(frame, again, made.call)
+    def submit(
+        self, prompt: str | PromptFunction, *, out: str = "response", panel: bool = True, **options: Unpack[MapOptions]
+    ) -> Job:
+        """Begin a map in the background and return at once; its ``result()`` and ``partial()`` are Polars frames."""
+        from ..background.job import Job
+        from .background import PolarsFrameMap
+
+        return Job(PolarsFrameMap(self._frame, prompt, out, options), panel=panel)
+
+    @shows_options
+    def retry(
+        self, *, where: Any = None, prompt: str | PromptFunction | None = None, **options: Unpack[MapOptions]
+    ) -> pl.DataFrame:
+        """Ask again the rows of this frame's map that failed; answers that the journal holds cost nothing.
+
+        Parameters
+        ----------
+        where : Series or sequence of bool, optional
+            Which rows to ask again instead (answers that you reject).
+        prompt : str or callable, optional
+            Another prompt.
+        **options
+            Options that are to differ, such as ``model=`` or ``max_tokens=``.
+        """
+        return retry_frame(self._frame, where, prompt, options)
 
     @property
     def run(self) -> Run:
@@ -145,13 +160,13 @@ class ClaudePolarsFrame:
 
     @property
     def errors(self) -> pl.DataFrame:
-        """The kinds of error of this frame's map, with how many rows and an example each."""
-        return error_table(self._frame, made_of(self._frame).errors)
+        """The kinds of error of this frame's maps, with how many rows, an example each, and what to do."""
+        return error_table(self._frame)
 
     @property
     def cost(self) -> pl.DataFrame:
-        """Rows by what they came to, and dollars, for each answer of this frame's map."""
-        return cost_table(self._frame, made_of(self._frame))
+        """Rows by what they came to, and dollars, for each answer of this frame's maps."""
+        return cost_table(self._frame)
 
     @shows_options
     def preview(
@@ -166,9 +181,72 @@ class ClaudePolarsFrame:
         """Map a few random rows first, in the frame's order; the whole map has their answers for nothing."""
         return ClaudePolarsFrame(drawn(self._frame, rows, seed)).map(prompt, out=out, **options)
 
+    @shows_options
+    def compare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        *,
+        rows: int = 100,
+        by: str | None = None,
+        labels: Sequence[str] | None = None,
+        gold: Any = None,
+        column: str | None = None,
+        judge: str | Mapping[str, Any] | None = None,
+        holdout: float = 0.0,
+        seed: int = 0,
+        estimate: bool = False,
+        out: str = "response",
+        **options: Unpack[MapOptions],
+    ) -> Any:
+        """Try several prompts, models or options on the same random rows; see :meth:`ClaudeFrame.compare`.
+
+        `gold` is a column, a Series of all rows (missing where the truth is not known), or what :meth:`review`
+        returned. The tables of the comparison are pandas frames; its ``run(name)`` is this frame's :meth:`map`.
+        """
+        from .trust import compare
+
+        given = {"rows": rows, "by": by, "labels": labels, "gold": gold, "column": column, "judge": judge}
+        given |= {"holdout": holdout, "seed": seed, "out": out, **options}
+        return compare(self._frame, prompt, variants, given, estimate=estimate)
+
+    def review(
+        self,
+        rows: int = 100,
+        *,
+        column: str | None = None,
+        by: str | None = None,
+        show: Sequence[str] | str | None = None,
+        blind: bool = False,
+        seed: int = 0,
+        journal: bool | str | Path = True,
+    ) -> Review:
+        """Label a random sample of the answered rows by hand; see :meth:`ClaudeFrame.review`.
+
+        Labels are by row number: a pandas Series, which :meth:`audit` takes.
+        """
+        from ..trust.review import review_frame
+
+        frame = to_pandas(self._frame)
+        return review_frame(frame, rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
+
+    def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
+        """Say how far the answers can be believed; see :meth:`ClaudeFrame.audit`.
+
+        Parameters
+        ----------
+        gold : str, Series or review
+            The truth: a column, a Series of all rows (missing where it is not known), or what :meth:`review` returned.
+        column, weights : optional
+            As in :meth:`ClaudeFrame.audit`.
+        """
+        from .trust import audit
+
+        return audit(self._frame, gold, column, weights)
+
     def _run(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> pl.DataFrame:
         prepared = prepare(self._frame, prompt, out, options)
-        return with_columns(self._frame, prepared, prepared.run(), (prompt, out, options))
+        return with_columns(self._frame, prepared, prepared.run())
 
 
 def map_polars(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
+from ..frames.made import Made, made_of, sign
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
-from .frames import empty, from_arrow, query, with_columns
+from .frames import empty, from_arrow, prepare_query
+from .results import with_columns
 
 if TYPE_CHECKING:
     from ..forecast.estimate import Estimate
+    from ..frames.tasks import Labels
+    from ..report.run import Run
+    from ..tables.memory import IntoFolder, MemoryMap
 
 
 class ClaudePolarsLazyFrame:
@@ -60,10 +65,24 @@ class ClaudePolarsLazyFrame:
         return self._run(prompt, out, options, into, overwrite)
 
     @shows_options
+    async def amap(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        **options: Unpack[MapOptions],
+    ) -> pl.DataFrame | pl.LazyFrame:
+        """Do what :meth:`map` does on the caller's own event loop."""
+        prepared = self._prepared(prompt, out, options, into, overwrite)
+        return self._result(prepared, await prepared.arun())
+
+    @shows_options
     def classify(
         self,
         prompt: str | PromptFunction,
-        labels: Sequence[str],
+        labels: Labels,
         *,
         multiple: bool = False,
         out: str = "label",
@@ -100,18 +119,35 @@ class ClaudePolarsLazyFrame:
         into: str | Path | None,
         overwrite: bool,
     ) -> pl.DataFrame | pl.LazyFrame:
-        from ..tables.memory import MemoryMap, map_into
+        prepared = self._prepared(prompt, out, options, into, overwrite)
+        return self._result(prepared, prepared.run())
 
-        source = query(self._frame)
-        if into is not None:
-            map_into(source, prompt, out, options, into, overwrite=overwrite)
-            return pl.scan_parquet(f"{str(into).rstrip('/')}/*.parquet")
-        prepared = MemoryMap(source, prompt, out, options, keeps_rows=True)
-        new = prepared.run()
+    def _prepared(
+        self,
+        prompt: str | PromptFunction,
+        out: str,
+        options: Mapping[str, Any],
+        into: str | Path | None,
+        overwrite: bool,
+    ) -> MemoryMap | IntoFolder:
+        from ..tables.memory import IntoFolder, MemoryMap
+
+        table_map = prepare_query(self._frame, prompt, out, options)
+        if into is None:
+            return MemoryMap(table_map, keeps_rows=True)
+        return IntoFolder(table_map, into, overwrite=overwrite)
+
+    def _result(self, prepared: MemoryMap | IntoFolder, came: Any) -> pl.DataFrame | pl.LazyFrame:
+        """Return the rows with their new columns, or a scan of the folder that they are in."""
+        from ..tables.memory import IntoFolder
+
+        if isinstance(prepared, IntoFolder):
+            made = Made(prepared.table_map.call, came.run_ids)
+            return sign(pl.scan_parquet(prepared.pattern), made, self._frame)
         rows = prepared.target.rows
         frame = pl.concat([from_arrow(table) for table in rows]) if rows else empty(self._frame)
         frame = frame.cast(self._frame.collect_schema())
-        return with_columns(frame, prepared, new.slice(0, frame.height), (prompt, out, options))
+        return with_columns(frame, prepared, came.slice(0, frame.height), self._frame)
 
     @shows_options
     def estimate(
@@ -125,6 +161,12 @@ class ClaudePolarsLazyFrame:
     ) -> Estimate:
         """Say what :meth:`map` would cost and how long it would take; streams the query once."""
         from ..forecast.estimate import estimate_frame
-        from ..tables.table_map import TableMap
 
-        return estimate_frame(TableMap(query(self._frame), prompt, out, options), likely_output_tokens, latency_seconds)
+        return estimate_frame(prepare_query(self._frame, prompt, out, options), likely_output_tokens, latency_seconds)
+
+    @property
+    def run(self) -> Run:
+        """The record of the run that filled the folder which this frame scans."""
+        from ..report.run import find_run
+
+        return find_run(made_of(self._frame).run_id)

@@ -48,6 +48,10 @@ class Format:
     ending: str
 
 
+PARQUET = Format("parquet", None, ".parquet")
+"""What the parts of a folder are where nothing else is said."""
+
+
 def format_of(path: str) -> Format | None:
     """Return the format that a file's name tells; None for a name that tells none.
 

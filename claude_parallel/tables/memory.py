@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ..batch.carrier import BatchEnvironment
-from ..engine.environment import Environment
 from ..prompt.template import PromptFunction
 from ..records import Outcome
 from .arrow_source import table_source
 from .chunk import Chunk
-from .formats import Format
+from .formats import PARQUET
+from .manifest import Tally
 from .result import TableResult
-from .source import Source
-from .stream import CHUNK_ROWS, Loaded
+from .stream import Loaded
 from .table_map import TableMap
-from .target import Output, Tally, Target, open_target
+from .target import Output, Target, check_into, open_target
 from .writers import Layout, output_schema
-
-_PARQUET = Format("parquet", None, ".parquet")
 
 
 class MemoryTarget:
@@ -64,28 +60,28 @@ class MemoryTarget:
 
 
 class MemoryMap:
-    """A map over an Arrow table or a query, whose result stays in memory; see ``TableMap`` for the parameters."""
+    """A map whose result stays in memory.
 
-    def __init__(
-        self,
-        source: Source,
-        prompt: str | PromptFunction,
-        out: str,
-        options: Mapping[str, Any],
-        *,
-        is_series: bool = False,
-        keeps_rows: bool = False,
-        bypass_cache: frozenset[bytes] = frozenset(),
-        environment: Environment | BatchEnvironment | None = None,
-    ) -> None:
-        self.table_map = TableMap(
-            source, prompt, out, options, is_series=is_series, bypass_cache=bypass_cache, environment=environment
-        )
+    Parameters
+    ----------
+    table_map : TableMap
+        The map over a table or a query.
+    keeps_rows : bool
+        Keep the rows as well: they cannot be had once more in the same order.
+    """
+
+    def __init__(self, table_map: TableMap, *, keeps_rows: bool = False) -> None:
+        self.table_map = table_map
         self.target = MemoryTarget(keeps_rows=keeps_rows)
         self.result: TableResult | None = None
 
     def __repr__(self) -> str:
         return f"<MemoryMap: {self.table_map!r}>"
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The run; none where there was nothing to ask."""
+        return self.result.run_ids if self.result is not None else ()
 
     def run(self) -> Any:
         """Run the map, and return its new columns as an Arrow table."""
@@ -115,7 +111,7 @@ class MemoryMap:
 
 def map_arrow(table: Any, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> Any:
     """Return an Arrow table with its new columns; see ``claude_parallel.map``."""
-    new = MemoryMap(table_source(table), prompt, out, options).run()
+    new = MemoryMap(TableMap(table_source(table), prompt, out, options)).run()
     return joined(table, new)
 
 
@@ -128,22 +124,41 @@ def joined(table: Any, new: Any) -> Any:
     return pa.table(columns, schema=schema)
 
 
-def map_into(
-    source: Source,
-    prompt: str | PromptFunction,
-    out: str,
-    options: Mapping[str, Any],
-    into: str | Path,
-    *,
-    overwrite: bool = False,
-    chunk_rows: int = CHUNK_ROWS,
-    open_folder: Callable[..., Target] = open_target,
-) -> TableResult:
-    """Map a table or a query into a folder of Parquet files, a part per chunk; a finished part is left as it is."""
-    table_map = TableMap(source, prompt, out, options, chunk_rows=chunk_rows)
+class IntoFolder:
+    """A map whose result is a folder of Parquet files, a part per chunk; a finished part is left as it is.
 
-    def target(job: str) -> Target:
-        output = Output(Layout(source, table_map.answers.schema), job)
-        return open_folder(f"{str(into).rstrip('/')}/", output, _PARQUET, sources=[], overwrite=overwrite)
+    Parameters
+    ----------
+    table_map : TableMap
+        The map over a table or a query.
+    into : path
+        The folder.
+    overwrite : bool
+        Replace what another job has left there.
+    """
 
-    return table_map.run(target, str(into))
+    def __init__(self, table_map: TableMap, into: str | Path, *, overwrite: bool = False) -> None:
+        check_into(into)
+        self.table_map = table_map
+        self._into = str(into)
+        self._overwrite = overwrite
+
+    def __repr__(self) -> str:
+        return f"<IntoFolder {self._into}: {self.table_map!r}>"
+
+    @property
+    def pattern(self) -> str:
+        """What its parts are read by."""
+        return f"{self._into.rstrip('/')}/part-*.parquet"
+
+    def run(self) -> TableResult:
+        """Run the map, blocking."""
+        return self.table_map.run(self._open_target, self._into)
+
+    async def arun(self) -> TableResult:
+        """Run the map on the caller's event loop."""
+        return await self.table_map.arun(self._open_target, self._into)
+
+    def _open_target(self, job: str) -> Target:
+        output = Output(Layout(self.table_map.source, self.table_map.answers.schema), job)
+        return open_target(f"{self._into.rstrip('/')}/", output, PARQUET, sources=[], overwrite=self._overwrite)

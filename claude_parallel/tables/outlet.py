@@ -18,8 +18,9 @@ from ..engine.results import Results
 from ..errors import InputError
 from ..records import Outcome
 from .kind import Answers
+from .manifest import Tally
 from .stream import Loaded, StreamRows
-from .target import Tally, Target
+from .target import Target
 
 Record = Callable[[int, Sequence[bytes | None], Sequence[Outcome]], None]
 

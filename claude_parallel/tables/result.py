@@ -39,6 +39,11 @@ class TableResult:
     target: str = ""
 
     @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The run; none where nothing was left to do."""
+        return (self.run_id,) if self.run_id is not None else ()
+
+    @property
     def fates(self) -> FateCounts:
         """Rows by what they came to: answered, failed, skipped, cancelled."""
         return count_fates(self.kinds, self.rows)

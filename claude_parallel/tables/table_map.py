@@ -5,9 +5,12 @@ Puts source, prompt, stream, session and outlet together. Files are opened by ``
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,20 +26,22 @@ from ..engine.session import Carrier, Session
 from ..errors import InputError
 from ..frames.calls import MapCall, remember_call
 from ..frames.columns import cost_name, error_name
-from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns
+from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns, refuse_quotes
 from ..frames.rows import check_first_row, check_output_names
 from ..prompt.template import PromptFunction, compile_prompt
 from ..records import ZERO
 from ..report.recent_runs import remember
 from ..schema.schema import compile_schema
+from ..store.journal import Journal
 from .batches import SpooledBatches
 from .job import identify
 from .kind import TableKind
+from .manifest import Tally
 from .outlet import Outlet
 from .result import TableResult
 from .source import Source
 from .stream import CHUNK_ROWS, Loaded, StreamRows
-from .target import Tally, Target
+from .target import Target
 
 
 class TableMap:
@@ -62,6 +67,8 @@ class TableMap:
         How its chunks are read, and what the new columns are made of; Arrow by default.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
+    replaced : sequence of str
+        Columns that an earlier map made under the same name: no other name is sought for a field on their account.
     environment : Environment or BatchEnvironment, optional
         Another outside world, for rehearsals and tests.
 
@@ -83,6 +90,7 @@ class TableMap:
         is_series: bool = False,
         kind: TableKind | None = None,
         bypass_cache: frozenset[bytes] = frozenset(),
+        replaced: Sequence[str] = (),
         environment: Environment | BatchEnvironment | None = None,
     ) -> None:
         kind = kind or TableKind()
@@ -93,8 +101,7 @@ class TableMap:
         self.source = source
         self.out = out
         self.settings = resolve_settings(options)
-        if self.settings.quotes:
-            raise InputError("quotes= is for pandas frames: map a frame, or leave it out")
+        refuse_quotes(self.settings)
         self.prompt = compile_prompt(
             prompt,
             names,
@@ -103,14 +110,15 @@ class TableMap:
             skips_missing=self.settings.skip_missing,
         )
         spec = self.settings.schema
-        self.schema = compile_schema(spec, out, [*names, error_name(out), cost_name(out)]) if spec is not None else None
+        taken = [*(name for name in names if name not in replaced), error_name(out), cost_name(out)]
+        self.schema = compile_schema(spec, out, taken) if spec is not None else None
         self.columns = planned_columns(out, self.settings, self.schema)
         self.answers = kind.answers(self.columns, self.schema)
         self._reader = kind.reader(self.prompt, self.settings, names)
         self.environment = environment
         self.last_session: Session | None = None
         self._last_rows: StreamRows | None = None
-        self._call = MapCall(prompt, dict(options), self.columns)
+        self.call = MapCall(prompt, dict(options), self.columns)
         self._bypass_cache = bypass_cache
         self._chunk_rows = chunk_rows
         self._limit = limit
@@ -187,24 +195,31 @@ class TableMap:
         if not rows.reach(0):  # nothing to ask, not even for a key
             run.is_complete = True
             return
-        settings = self.settings
-        if settings.journal is False:
-            # Rows that ask the same may lie further apart than the window: answers are kept while the run lasts.
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="claude-parallel-"))
-            settings = replace(settings, journal=Path(folder, "run.sqlite"))
-        journal = open_journal(settings)
+        journal = self._open_journal(stack)
         if not carrier.is_batch:
             check_open_batches(replace(plan, rows=rows.again()), journal)
         if isinstance(carrier, BatchCarrier):
             carrier = SpooledBatches(carrier, rows)
         run.session = session = Session(replace(plan, rows=rows), carrier, journal, out=self.out)
-        if self.settings.journal is not False:
-            remember(session.run_id, journal)
-            remember_call(session.run_id, self._call)
+        remember(session.run_id, journal)
+        remember_call(session.run_id, self.call)
         self.last_session = session
         session.outlet = run.outlet = Outlet(
             rows, session.results, self.answers, run.target, record=session.record, state=session.state
         )
+
+    def _open_journal(self, stack: ExitStack) -> Journal:
+        """Return the journal of a run; a stream needs one also where the user wants none.
+
+        Rows that ask the same may lie further apart than the window, so answers are kept while the run lasts. What
+        became of each row is on record as long as the process lives, as that of a frame is.
+        """
+        settings = self.settings
+        if settings.journal is False:
+            path = _folder_of_this_process() / "run.sqlite"
+            stack.callback(_forget_answers, path)
+            settings = replace(settings, journal=path)
+        return open_journal(settings)
 
     # -- checking ----------------------------------------------------------------------------------------------------
 
@@ -283,6 +298,18 @@ class _Run:
         cost = session.stats.cost if session is not None else ZERO
         run_id = session.run_id if session is not None else None
         return TableResult(self.tally.rows, dict(self.tally.kinds), cost, run_id, self.is_complete, self._name)
+
+
+def _folder_of_this_process() -> Path:
+    """Return a new folder that is deleted at the end of this process (and not by a fork of it)."""
+    folder, owner = tempfile.mkdtemp(prefix="claude-parallel-"), os.getpid()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
+    return Path(folder)
+
+
+def _forget_answers(path: Path) -> None:
+    with closing(Journal.open_existing(path, is_explicit=True)) as journal:
+        journal.execute("DELETE FROM answers")
 
 
 def _is_view(kind: Any) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..frames.frame_map import FrameMap
 from ..text import elapsed
 from .judge import Judge, judge_of
 from .page import Cell, notes, page, share_text, table, wrapped
@@ -98,7 +97,7 @@ class Comparison:
             Options of ``df.claude.map`` that are to differ and change no answer, such as ``batch=True`` or ``budget=``.
         """
         variant = self._variant(name)
-        return FrameMap(self._frame, variant.prompt, self._out, {**variant.options, **options}).run()
+        return self._frame.claude.map(variant.prompt, out=self._out, **{**variant.options, **options})
 
     def confirm(self, name: str) -> Score:
         """Return how well a variant does on the rows that ``holdout=`` kept back: the figure to report.

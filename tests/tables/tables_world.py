@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.tables.arrow_source import table_source
+from claude_parallel.tables.manifest import Tally
 from claude_parallel.tables.map_file import FileMap
 from claude_parallel.tables.result import TableResult
 from claude_parallel.tables.source import Source
 from claude_parallel.tables.table_map import TableMap
-from claude_parallel.tables.target import Tally
 
 
 @dataclass

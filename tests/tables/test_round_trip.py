@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.tables.formats import format_of
+from claude_parallel.tables.manifest import Tally
 from claude_parallel.tables.places import find_files
 from claude_parallel.tables.rendering import texts
 from claude_parallel.tables.source import open_source
-from claude_parallel.tables.target import Output, Tally, open_target
+from claude_parallel.tables.target import Output, open_target
 from claude_parallel.tables.writers import Layout
 from tests.tables.tables_world import map_file
 from tests.worlds import world

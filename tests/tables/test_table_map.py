@@ -18,7 +18,7 @@ from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.simulation.profile import Profile, tier_limits
 from claude_parallel.tables import stream
 from claude_parallel.tables.arrow_source import ArrowSource
-from claude_parallel.tables.target import Tally
+from claude_parallel.tables.manifest import Tally
 from tests.batch_worlds import batch_world
 from tests.tables.tables_world import Kept, map_file, map_table
 from tests.worlds import frame_of, world

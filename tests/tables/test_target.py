@@ -13,8 +13,9 @@ import pytest
 from claude_parallel.errors import InputError
 from claude_parallel.tables.arrow_source import table_source
 from claude_parallel.tables.chunk import TableChunk
+from claude_parallel.tables.manifest import Tally
 from claude_parallel.tables.places import place_of
-from claude_parallel.tables.target import Output, Tally, Target, open_target
+from claude_parallel.tables.target import Output, Target, open_target
 from claude_parallel.tables.writers import Layout
 
 NEW = pa.schema([("said", pa.string())])

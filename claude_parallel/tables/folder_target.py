@@ -1,0 +1,118 @@
+"""A folder as a target: a part for each chunk, each complete or not there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import InputError
+from .formats import Format
+from .manifest import Tally, read_manifest, write_manifest
+from .places import Place
+
+_MANIFEST = "_claude_parallel.json"
+"""Readers of folders leave names alone that begin with an underscore."""
+
+WritePart = Callable[[Place, Any, Any], None]
+"""(where, rows, their new columns): writes one part; without rows where these are None."""
+
+
+class FolderTarget:
+    """A folder: a part for each chunk, each complete or not there at all.
+
+    Parameters
+    ----------
+    place : Place
+        The folder; made where only its parent is there.
+    form : Format
+        Of the parts.
+    job : str
+        Identifies the very same job.
+    write_part : callable
+        Writes one of them.
+    overwrite : bool
+        True to replace what another job has left there.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made, or holds what is not to be replaced.
+    """
+
+    tally_before: Tally | None = None
+
+    def __init__(self, place: Place, form: Format, job: str, write_part: WritePart, *, overwrite: bool) -> None:
+        self._place = place
+        self._form = form
+        self._job = job
+        self._write_part = write_part
+        self._manifest = place / _MANIFEST
+        _make_folder(place)
+        known = read_manifest(self._manifest)
+        is_same = known.get("job") == job and not overwrite
+        self._parts: dict[str, Any] = known["parts"] if is_same else {}
+        if not is_same:
+            self._empty(known.get("parts"), overwrite=overwrite)
+        self._note()
+
+    def finished(self, number: int) -> Tally | None:
+        """Return what a part came to that is there and lacks nothing."""
+        name = self._name(number)
+        known = Tally(**self._parts[name]) if name in self._parts else None
+        if known is None or not known.is_whole or (self._place / name).kind != "file":
+            return None
+        return known
+
+    def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
+        """Write a part beside itself, and move it into its place."""
+        name = self._name(number)
+        unfinished = self._place / f".{name}.unfinished"
+        self._write_part(unfinished, chunk, new)
+        self._place.filesystem.move(unfinished.path, (self._place / name).path)
+        self._parts[name] = asdict(tally)
+        self._note()
+
+    def complete(self) -> None:
+        """Write a part without rows where there was no row at all, so that the folder can be read."""
+        if not self._parts:
+            self.write(0, None, None, Tally())
+
+    def abandon(self) -> None:
+        """Nothing is left: every part is complete or not there."""
+
+    def part(self, number: int) -> Place:
+        """Return where the part of a chunk lies."""
+        return self._place / self._name(number)
+
+    def _name(self, number: int) -> str:
+        return f"part-{number:06d}{self._form.ending}"
+
+    def _note(self) -> None:
+        write_manifest(self._manifest, {"job": self._job, "parts": self._parts})
+
+    def _empty(self, parts: Mapping[str, Any] | None, *, overwrite: bool) -> None:
+        """Make room for this job; files that no job of ours has written are left alone."""
+        import pyarrow.fs
+
+        infos = self._place.filesystem.get_file_info(pyarrow.fs.FileSelector(self._place.path))
+        names = {info.base_name for info in infos if not info.base_name.startswith((".", "_"))}
+        if names and not overwrite:
+            raise InputError(f"{self._place.shown} holds another result; overwrite=True (--overwrite) replaces it")
+        if strangers := names - set(parts or ()):
+            raise InputError(
+                f"{self._place.shown} holds {min(strangers)}, which no map has written; choose an empty folder"
+            )
+        for name in names:
+            (self._place / name).remove()
+
+
+def _make_folder(place: Place) -> None:
+    if place.kind == "file":
+        raise InputError(f"{place.shown} is a file; a folder is needed to write parts to")
+    if place.kind == "missing" and place.is_local and place.parent.kind != "folder":
+        raise InputError(f"there is no folder {place.parent.shown} to write to; make it first")
+    try:
+        place.filesystem.create_dir(place.path, recursive=False)
+    except OSError as error:
+        raise InputError(f"{place.shown} cannot be made: {error}") from None

@@ -1,0 +1,74 @@
+"""What stands beside a target: which job made it, what its rows came to; and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError, fate_of
+from .formats import Format
+from .places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What some finished rows came to.
+
+    Attributes
+    ----------
+    rows : int
+        How many.
+    kinds : mapping of str to int
+        Answers by kind of error.
+    """
+
+    rows: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """False where rows were left to a later run (stopped, out of budget), which goes on with them."""
+        return not any(fate_of(kind) == "cancelled" for kind in self.kinds)
+
+    def __add__(self, other: Tally) -> Tally:
+        kinds = Counter(self.kinds) + Counter(other.kinds)
+        return Tally(self.rows + other.rows, dict(kinds))
+
+
+def open_output(place: Place, form: Format) -> Any:
+    """Open a file for writing, compressed as its format says.
+
+    Raises
+    ------
+    InputError
+        When its folder is missing or cannot be written to.
+    """
+    if place.parent.kind != "folder" and place.is_local:
+        raise InputError(f"there is no folder {place.parent.shown or '/'} to write to; make it first")
+    try:
+        return place.filesystem.open_output_stream(place.path, compression=form.compression)
+    except OSError as error:
+        raise InputError(f"{place.parent.shown} cannot be written to: {error}") from None
+
+
+def read_manifest(place: Place) -> dict[str, Any]:
+    """Return what a manifest says; nothing where it is missing or broken."""
+    if place.kind != "file":
+        return {}
+    with place.filesystem.open_input_stream(place.path) as stream:
+        try:
+            found = json.loads(stream.read())
+        except ValueError:
+            return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_manifest(place: Place, content: Mapping[str, Any]) -> None:
+    """Write a manifest, whole or not at all."""
+    unfinished = place.parent / f"{place.name}.unfinished"
+    with open_output(unfinished, Format("jsonl", None, ".json")) as stream:
+        stream.write(json.dumps(content).encode())
+    place.filesystem.move(unfinished.path, place.path)
