@@ -1,4 +1,4 @@
-"""What stands beside a target: which job made it, what its rows came to; and files that are there whole or not at all."""
+"""What stands beside a target: which job made it, and what its rows came to; and files that are written whole."""
 
 from __future__ import annotations
 
