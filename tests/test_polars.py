@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -221,3 +223,125 @@ def test_an_empty_frame_says_that_no_run_made_it() -> None:
     """Nothing was asked."""
     with pytest.raises(cp.InputError, match="no run made this"):
         _ = FRAME.head(0).claude.map("Say {t}", progress=False).claude.run
+
+
+TYPED = {"tone": Literal["x", "y"], "n": int}
+
+
+def test_mapping_a_result_again_replaces_its_columns() -> None:
+    """With the same name and schema there is one set of columns, as on pandas; another name stands beside them."""
+    first = FRAME.claude.map("Say {t}", schema=TYPED, progress=False)
+    again = first.claude.map("Tell {t}", schema=TYPED, progress=False)
+    both = again.claude.map("More {t}", out="second", progress=False)
+
+    assert again.columns == first.columns
+    assert again.claude.run.id != first.claude.run.id
+    assert both.claude.cost["column"].to_list() == ["tone", "second"]
+    assert both.claude.errors["rows"].to_list() == [2]
+
+
+def test_a_map_without_a_journal_knows_its_run(account: Any) -> None:
+    """As long as the process lives; retry() asks what failed and nothing else."""
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}) as simulator:
+        out = FRAME.claude.map("Say {t}", journal=False, max_concurrency=1, progress=False)
+        assert out.claude.run.requests()["error"].notna().sum() == 3
+        asked = simulator.ledger.requests
+        again = out.claude.retry()
+        assert simulator.ledger.requests == asked + 1
+    assert again["response_error"].null_count() == 3
+
+
+def test_answers_of_a_series_are_asked_again() -> None:
+    """What failed, or what is rejected; also by a function, and once more."""
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal", 3: "refusal"}) as simulator:
+        with pytest.warns(UserWarning, match="of 4 rows 2 failed"):
+            answers = FRAME["t"].claude.map(lambda text: f"Say {text}", max_concurrency=1, progress=False)
+        with pytest.warns(UserWarning, match="of 4 rows 2 failed"):
+            still = answers.claude.retry()
+        whole = still.claude.retry()
+        asked = simulator.ledger.requests
+        rejected = whole.claude.retry(where=[True, False, False, False])
+
+    assert [answer is None for answer in whole] == [False, True, False, False]
+    assert whole.claude.cost["total_usd"][0] > answers.claude.cost["total_usd"][0]
+    assert simulator.ledger.requests == asked + 1
+    assert rejected.equals(whole)
+    with pytest.raises(cp.InputError, match="one True or False per row"):
+        whole.claude.retry(where=[True])
+
+
+def test_a_map_in_the_background_gives_polars() -> None:
+    """What map would have returned, types included; it knows its run."""
+    same = FRAME.claude.map("Say {t}", schema=TYPED, progress=False)
+    out = FRAME.claude.submit("Say {t}", schema=TYPED, panel=False, progress=False).result()
+    assert out.drop("response_cost").equals(same.drop("response_cost"))
+    assert out.schema == same.schema
+    assert out.claude.run.id == out.claude.run.id != same.claude.run.id
+    answers = FRAME["t"].claude.submit("Say {}", panel=False, progress=False).result()
+    assert answers.equals(FRAME["t"].claude.map("Say {}", progress=False))
+    with pytest.raises(cp.InputError, match="quotes= is for pandas frames"):
+        FRAME.claude.submit("Say {t}", schema=TYPED, quotes=True)
+
+
+GOLD = pl.DataFrame(
+    {
+        "t": [f"row {number}" for number in range(40)],
+        "price": [1.5, 2.0, 1e22, 0.1] * 10,
+        "day": [datetime(2026, 1, number + 1) for number in range(20)] * 2,
+        "truth": ["x", "y"] * 20,
+    }
+)
+
+
+def test_variants_are_compared_on_the_very_prompts_of_map(account: Any) -> None:
+    """What the sample answered costs the map nothing: no value is written otherwise on the way through pandas."""
+    tried = GOLD.claude.compare(
+        "{t} {price} {day}", {"a": {}, "b": {"effort": "low"}}, labels=["x", "y"], gold="truth", progress=False
+    )
+    asked = account.ledger.requests
+    whole = tried.run("a", progress=False)
+
+    assert tried.table.index.to_list() == ["a", "b"]
+    assert whole.schema["response"] == pl.Enum(["x", "y"])
+    assert account.ledger.requests == asked == 80
+    assert GOLD["t"].claude.compare("{}", {"a": {}}, rows=3, estimate=True).loc["a", "unique"] == 3
+
+
+def test_answers_are_reviewed_and_audited() -> None:
+    """Labels to choose from are those of the Enum; gold is a column, or a series of all rows."""
+    frame = GOLD.claude.classify("{t}", ["x", "y"], progress=False)
+    series = GOLD["t"].claude.classify(["x", "y"], progress=False)
+    review = frame.claude.review(4)
+    while (item := review.current) is not None:
+        review.give(GOLD["truth"][item.position])
+
+    assert review.choices == series.claude.review(4).choices == ("x", "y")
+    assert frame.claude.audit(review).gold_rows == 4
+    assert frame.claude.audit("truth").accuracy == series.claude.audit(GOLD["truth"]).accuracy
+    with pytest.raises(cp.InputError, match="a Polars series has no index"):
+        frame.claude.audit(GOLD["truth"][:3])
+
+
+def test_a_lazy_frame_maps_on_the_callers_loop(tmp_path: Path) -> None:
+    """As its blocking twin does; the scan of a folder knows its run."""
+    out = asyncio.run(FRAME.lazy().claude.amap("Say {t}", progress=False))
+    scan = asyncio.run(FRAME.lazy().claude.amap("Say {t}", into=tmp_path / "out", progress=False))
+    assert out.drop("response_cost").equals(scan.collect().drop("response_cost"))
+    assert scan.claude.run.id != out.claude.run.id
+
+
+def test_a_query_without_rows_fills_a_folder_that_can_be_read(tmp_path: Path) -> None:
+    """With the columns that there would be."""
+    scan = FRAME.lazy().filter(pl.col("t") == "no such").claude.map("Say {t}", into=tmp_path / "out", progress=False)
+    assert scan.collect().height == 0
+    assert scan.collect_schema().names() == [*FRAME.columns, "response", "response_error", "response_cost"]
+
+
+def test_what_cannot_work_says_so(tmp_path: Path) -> None:
+    """In one line, before a call."""
+    with pytest.raises(cp.InputError, match="names a file; name a folder"):
+        FRAME.lazy().claude.map("Say {t}", into=tmp_path / "out.csv")
+    wide = pl.DataFrame({"t": ["a"], "i": pl.Series([1], dtype=pl.Int128)})
+    for kind in (wide, wide.lazy()):
+        with pytest.raises(cp.InputError, match=r"column 'i' \(Int128\) cannot travel as Arrow"):
+            kind.claude.map("Say {t}")

@@ -176,12 +176,9 @@ class ClusterMap:
         if session is None or session.is_whole:
             return
         results, samples = session.results, self.table_map.columns.samples
-        gone = Outcome.not_asked(*session.state.reason_for_the_rest)
         for loaded in self.table_map.waiting():
-            start = loaded.start * samples - results.base
-            stop = loaded.stop * samples - results.base
-            outcomes = [outcome or gone for outcome in results.outcomes[start:stop]]
-            outcomes += [gone] * (stop - start - len(outcomes))
+            part = results.outcomes[loaded.start * samples - results.base : loaded.stop * samples - results.base]
+            outcomes = [outcome for outcome in part if outcome is not None]
             target.write(loaded.number, loaded.chunk, self._new(outcomes), Tally())
 
     def _unreached(self) -> list[Any]:

@@ -26,6 +26,11 @@ from .plan import Plan, without_bound
 class Outlet(Protocol):
     """Where the rows of a stream go when they are done, so that others have room."""
 
+    @property
+    def loaded(self) -> int:
+        """How many rows were read, in all."""
+        ...
+
     def drain(self) -> None:
         """Take out the rows at the head that have their outcomes."""
         ...

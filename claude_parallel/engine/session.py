@@ -225,6 +225,8 @@ class Session:
         results = self.results
         if not self.is_whole:
             results.on_ready = None  # a stream leaves the rest to a later run
+            if self.outlet is not None:
+                results.reach(self.outlet.loaded * self.plan.settings.sample)
         try:
             results.complete(*self.state.reason_for_the_rest)
         finally:

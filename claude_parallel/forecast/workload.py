@@ -170,6 +170,11 @@ class _Census:
         self._unsent.append(_hash(pending.fingerprint))
         self._loads.append(pending.asked.load.input_tokens)
 
+    @property
+    def loaded(self) -> int:
+        """Rows so far."""
+        return self.rows
+
     def drain(self) -> None:
         """Nothing is kept, so nothing is taken out."""
 

@@ -69,3 +69,10 @@ def format_of(path: str) -> Format | None:
     if compression and name in ("parquet", "arrow"):
         raise InputError(f"{path}: {name} files compress themselves; unpack it first, or write it without {kept[-1]}")
     return Format(name, compression, "".join(kept))
+
+
+def not_utf8(content: bytes = b"") -> str:
+    """Return what is wrong with a text file, as far as its first bytes tell, and what to do."""
+    encoding = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
+    seems = "" if encoding != "UTF-16" else " but UTF-16"
+    return f"not UTF-8{seems}: `iconv -f {encoding} -t UTF-8 in > out` converts it (with the encoding that it has)"

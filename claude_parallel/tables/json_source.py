@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from .chunk import PIECE_ROWS, Chunk, JsonChunk
+from .formats import not_utf8
 from .json_lines import parse_line
 from .places import Place
 from .rendering import to_text
@@ -103,7 +104,7 @@ def _lines_of(place: Place) -> Iterator[Line]:
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:
-                raise InputError(f"{where} is not UTF-8: {error.reason}") from None
+                raise InputError(f"{where} is {not_utf8(error.object)}") from None
             if text:
                 yield text, where
 

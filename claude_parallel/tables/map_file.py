@@ -44,8 +44,8 @@ class FileMap:
             columns = [columns]
         if labels is not None:
             options = classification(labels, options, multiple=False)
-        self._files = find_files(source)
-        self._format = common_format(self._files)
+        self._source = source
+        self._format = common_format(find_files(source))
         self._target = target
         self._columns = columns
         self._overwrite = overwrite
@@ -58,7 +58,7 @@ class FileMap:
         )
 
     def __repr__(self) -> str:
-        return f"<FileMap of {len(self._files):,} files to {self._target}>"
+        return f"<FileMap of {self._source} to {self._target}>"
 
     def run(self) -> TableResult:
         """Run the map, blocking."""
@@ -73,7 +73,7 @@ class FileMap:
         output = Output(
             Layout(self.table_map.source, self.table_map.answers.schema, self._columns), f"{job} {self._columns}"
         )
-        return open_target(self._target, output, self._format, sources=self._files, overwrite=self._overwrite)
+        return open_target(self._target, output, self._format, source=self._source, overwrite=self._overwrite)
 
 
 @shows_options

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 
 from ..prompt.template import PromptFunction
-from ..records import Outcome
 from .arrow_source import table_source
 from .chunk import Chunk
 from .formats import PARQUET
@@ -97,15 +96,9 @@ class MemoryMap:
         """Return the new columns of all rows; those that a stopped run did not come to are cancelled."""
         answers, session = self.table_map.answers, self.table_map.last_session
         tables = list(self.target.new)
-        total = self.table_map.rows.total
         if session is not None and not session.is_whole:
-            unreached = Outcome.not_asked("cancelled", "not sent, the run was stopped")
-            rest = [outcome or unreached for outcome in session.results.outcomes]
-            waiting = self.table_map.waiting()
-            self.target.keep(waiting)
-            left = sum(len(loaded.chunk) for loaded in waiting) if total is None else total - sum(map(len, tables))
-            rest += [unreached] * (left * answers.columns.samples - len(rest))
-            tables.append(answers.table(rest))
+            self.target.keep(self.table_map.waiting())
+            tables.append(answers.table([outcome for outcome in session.results.outcomes if outcome is not None]))
         return pa.concat_tables(tables) if tables else answers.schema.empty_table()
 
 
@@ -161,4 +154,4 @@ class IntoFolder:
 
     def _open_target(self, job: str) -> Target:
         output = Output(Layout(self.table_map.source, self.table_map.answers.schema), job)
-        return open_target(f"{self._into.rstrip('/')}/", output, PARQUET, sources=[], overwrite=self._overwrite)
+        return open_target(f"{self._into.rstrip('/')}/", output, PARQUET, overwrite=self._overwrite)

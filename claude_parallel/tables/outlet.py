@@ -70,6 +70,11 @@ class Outlet:
     def __repr__(self) -> str:
         return f"<Outlet: {self.tally.rows:,} rows written>"
 
+    @property
+    def loaded(self) -> int:
+        """How many rows were read, in all: also those of a stopped run that nobody came to have an outcome."""
+        return self._rows.loaded
+
     def drain(self) -> None:
         """Write every chunk at the head of the window that has all of its outcomes.
 

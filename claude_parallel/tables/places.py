@@ -6,6 +6,7 @@ Knows file systems and paths; which formats there are is in ``formats``. Paths a
 
 from __future__ import annotations
 
+import fnmatch
 import glob as local_glob
 import os
 import re
@@ -104,6 +105,8 @@ def place_of(path: str | Path) -> Place:
     InputError
         For a URL whose file system is not installed.
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"a path is needed to read from or write to, not {type(path).__name__}")
     text = os.fspath(path)
     if "://" not in text:
         import pyarrow.fs
@@ -131,13 +134,48 @@ def find_files(source: Paths) -> list[Place]:
     InputError
         When there is nothing.
     """
-    if isinstance(source, str | Path):
-        found = _files_of(source)
-    else:
-        found = [place for part in source for place in _files_of(part)]
+    found = [place for part in _parts(source) for place in _files_of(part)]
     if not found:
         raise InputError("there is no file to read: the list of sources is empty")
     return found
+
+
+def would_read(source: Paths, place: Place) -> bool:
+    """Say whether a folder or a pattern of a source would find a file at a place, were it there."""
+    return any(_would_find(part, place) for part in _parts(source))
+
+
+def _would_find(part: str | Path, place: Place) -> bool:
+    text = os.fspath(part)
+    named = place_of(text)
+    if named.is_local != place.is_local:
+        return False
+    if _is_pattern(text):
+        return _matches(place.path.split("/"), named.path.split("/")) and not _is_hidden(place.name)
+    inner = place.path.removeprefix(f"{named.path}/")
+    return inner != place.path and named.kind == "folder" and not any(map(_is_hidden, inner.split("/")))
+
+
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Say whether the parts of a path fit those of a pattern; ``**`` is any number of folders."""
+    if not patterns:
+        return not names
+    if patterns[0] == "**":
+        return any(_matches(names[start:], patterns[1:]) for start in range(len(names) + 1))
+    return bool(names) and fnmatch.fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])
+
+
+def _parts(source: Paths) -> Sequence[str | Path]:
+    parts = [source] if isinstance(source, str | Path) else source
+    if (
+        isinstance(parts, bytes)
+        or not isinstance(parts, Sequence)
+        or not all(isinstance(part, str | Path) for part in parts)
+    ):
+        hint = "; a frame or a table in memory is mapped by its own .claude.map, or by cp.map"
+        what = type(source).__name__ + (hint if hasattr(source, "columns") else "")
+        raise InputError(f"the source must be a path or a list of paths, not {what}")
+    return parts
 
 
 def common_format(files: Sequence[Place]) -> Format:
@@ -162,7 +200,7 @@ def common_format(files: Sequence[Place]) -> Format:
 
 def _files_of(part: str | Path) -> list[Place]:
     text = os.fspath(part)
-    if any(mark in text for mark in "*?[") and not ("://" not in text and Path(text).exists()):
+    if _is_pattern(text):
         return _matching(text)
     place = place_of(text)
     kind = place.kind
@@ -171,6 +209,10 @@ def _files_of(part: str | Path) -> list[Place]:
     if kind == "missing":
         raise InputError(f"there is no file {text}")
     return _below(place)
+
+
+def _is_pattern(text: str) -> bool:
+    return any(mark in text for mark in "*?[") and not ("://" not in text and Path(text).exists())
 
 
 def _matching(pattern: str) -> list[Place]:

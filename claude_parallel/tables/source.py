@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ import pyarrow.parquet
 from ..errors import InputError, nearest
 from .arrow_source import ArrowSource
 from .chunk import PIECE_ROWS, Chunk
+from .formats import not_utf8
 from .json_source import JsonSource
 from .places import Paths, Place, common_format, find_files
 
@@ -120,7 +122,9 @@ def open_source(paths: Paths, *, dtype: Mapping[str, Any] | None = None) -> Sour
 def _guarded(opener: Callable[[Place], _Part], place: Place) -> _Part:
     try:
         return opener(place)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{place.shown} is {not_utf8(error.object)}") from None
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{place.shown} cannot be read: {error}") from None
 
 
@@ -130,7 +134,8 @@ def _read(part: _Part, schema: Any) -> Iterator[Any]:
         for batch in part.batches():
             yield _aligned(batch, part.place, schema)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{part.place.shown} cannot be read to its end: {error}") from None
+        what = f"is {not_utf8()}" if "UTF8" in str(error) else f"cannot be read to its end: {error}"
+        raise InputError(f"{part.place.shown} {what}") from None
 
 
 def _open_parquet(place: Place) -> _Part:
@@ -185,13 +190,13 @@ def _header(place: Place) -> tuple[str, list[str], bool]:
     """Return the delimiter and the names of the columns, as the first line tells them, and whether more follows."""
     stream = place.filesystem.open_input_stream(place.path)
     with io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
-        line = text.readline(_BLOCK_BYTES)
-        if not line.strip():
+        line = next((line for line in iter(lambda: text.readline(_BLOCK_BYTES), "") if line.strip()), "")
+        if not line:
             raise InputError(f"{place.shown} is empty: a CSV file begins with the names of its columns")
         delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark))))
         stream_again = place.filesystem.open_input_stream(place.path)
     with io.TextIOWrapper(stream_again, "utf-8-sig", newline="") as text:
-        names = next(csv.reader(text, delimiter=delimiter))
+        names = next(row for row in csv.reader(text, delimiter=delimiter) if row)  # blank lines are no rows
         return delimiter, names, bool(text.read(1))
 
 
@@ -211,22 +216,32 @@ def _arrow_type(name: str, kind: Any) -> Any:
 
 
 def _common_schema(parts: Sequence[_Part], keys: Mapping[str, Any]) -> Any:
-    try:
-        whole = pa.unify_schemas([part.schema for part in parts])
-    except pa.ArrowException as error:
-        raise InputError(f"the files disagree about the type of a column: {error}") from None
+    whole = parts[0].schema
+    if not all(part.schema.equals(whole, check_metadata=True) for part in parts):
+        for part in parts:
+            _check_distinct(part)
+        try:
+            whole = pa.unify_schemas([part.schema for part in parts])
+        except pa.ArrowException as error:
+            raise InputError(f"the files disagree about the type of a column: {error}") from None
     for name, kind in keys.items():
         if name not in whole.names:
             whole = whole.append(pa.field(name, kind))
     return whole
 
 
+def _check_distinct(part: _Part) -> None:
+    for name, count in Counter(part.schema.names).items():
+        if count > 1:
+            raise InputError(
+                f"{part.place.shown} has {count} columns {name!r}, and another file has others; rename all but one"
+            )
+
+
 def _aligned(batch: Any, place: Place, schema: Any) -> Any:
     """Return a batch with exactly the columns of `schema`: those that the file lacks are missing or in its path."""
     if batch.schema.equals(schema):
         return batch
-    if len(set(batch.schema.names)) < len(batch.schema.names):
-        return batch.select([batch.schema.names[place] for place in range(len(schema.names))])
     keys = dict(place.keys)
     columns = [_column(batch, field, keys.get(field.name)) for field in schema]
     return pa.record_batch(columns, schema=schema)

@@ -87,6 +87,7 @@ class StreamRows:
         self._limit = limit
         self._is_finished = is_finished
         self._forgets = False
+        self._loaded = 0
         self._lock = threading.Lock()
         self._window: deque[Loaded] = deque()
         self._chunks = self._read()
@@ -110,6 +111,7 @@ class StreamRows:
             if self._forgets:
                 self._window.clear()
             self._window.append(loaded)
+            self._loaded = loaded.stop
             return loaded.stop
 
     def contents(self, start: int, stop: int) -> list[Asked]:
@@ -145,6 +147,12 @@ class StreamRows:
             rows = sum(len(loaded.chunk) for loaded in self._window)
             size = sum(loaded.chunk.nbytes for loaded in self._window)
             return bool(self._window) and (rows + self._chunk_rows > WINDOW_ROWS or size > WINDOW_BYTES)
+
+    @property
+    def loaded(self) -> int:
+        """How many rows were read, in all."""
+        with self._lock:
+            return self._loaded
 
     def holds(self, row: int) -> bool:
         """Say whether a row is at hand."""

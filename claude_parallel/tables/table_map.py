@@ -134,8 +134,12 @@ class TableMap:
         return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
 
     def waiting(self) -> list[Loaded]:
-        """Return the chunks that the last run has loaded and not written."""
-        return self._last_rows.waiting() if self._last_rows is not None else []
+        """Return the chunks of which the last run has outcomes and which it has not written."""
+        if self._last_rows is None or self.last_session is None:
+            return []
+        results = self.last_session.results
+        stop = (results.base + len(results.outcomes)) // self.columns.samples
+        return [loaded for loaded in self._last_rows.waiting() if loaded.stop <= stop]
 
     def plan(self, host: str) -> Plan:
         """Return what would be asked of the API at `host`; leaves no trace."""

@@ -7,7 +7,6 @@ another job is left alone unless it may be overwritten. How a file is written is
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from .chunk import Chunk
 from .folder_target import FolderTarget, WritePart
 from .formats import ENDINGS_FOR_PEOPLE, PARQUET, Format, format_of
 from .manifest import Tally, open_output, read_manifest, write_manifest
-from .places import Place, place_of
+from .places import Paths, Place, find_files, place_of, would_read
 from .writers import Layout, Writer, check_layout, open_writer
 
 
@@ -64,7 +63,7 @@ class Output:
 
 
 def open_target(
-    path: str | Path, output: Output, source_format: Format | None, *, sources: Sequence[Place], overwrite: bool
+    path: str | Path, output: Output, source_format: Format | None, *, source: Paths = (), overwrite: bool
 ) -> Target:
     """Return the target that a path names, checked so that writing to it cannot fail for a reason known now.
 
@@ -76,8 +75,8 @@ def open_target(
         What is written.
     source_format : Format or None
         The input's; None = Parquet.
-    sources : sequence of Place
-        The input's files, which are not to be overwritten.
+    source : path or list of paths
+        The input's files, which are not to be overwritten, nor to get company.
     overwrite : bool
         True to replace what another job has left there.
 
@@ -92,8 +91,8 @@ def open_target(
     is_folder = str(path).endswith(("/", os.sep)) or place.kind == "folder" or form is None
     if is_folder and form is None and "." in place.name and place.kind == "missing":
         raise InputError(f"{place.shown} has no known ending; a file ends in {ENDINGS_FOR_PEOPLE}, a folder in /")
-    _check_not_source(place, sources, is_folder)
     form = form if form is not None and not is_folder else (source_format or PARQUET)
+    _check_not_source(place, source, f"part-000000{form.ending}" if is_folder else "")
     check_layout(form, output.layout)
     if is_folder:
         return FolderTarget(place, form, output.job, _part_writer(form, output.layout), overwrite=overwrite)
@@ -113,11 +112,16 @@ def check_into(into: str | Path) -> None:
         raise InputError(f"into={str(into)!r} names a file; name a folder, which gets a file for each part")
 
 
-def _check_not_source(place: Place, sources: Sequence[Place], is_folder: bool) -> None:
-    for source in sources:
-        inside = is_folder and _real(source).startswith(_real(place) + "/")
-        if _real(source) == _real(place) or inside:
+def _check_not_source(place: Place, source: Paths, part: str) -> None:
+    """Refuse a target that is the source, or that the next run would read as a part of it; `part` is a folder's."""
+    for file in find_files(source) if source else ():
+        if _real(file) == _real(place) or (part and _real(file).startswith(_real(place) + "/")):
             raise InputError(f"{place.shown} is the source itself; write the result to another place")
+    if would_read(source, place / part if part else place):
+        raise InputError(
+            f"{place.shown} lies within the source, and the next run would read it as input; write the result to "
+            "another place"
+        )
 
 
 def _real(place: Place) -> str:

@@ -6,6 +6,7 @@ Gets the input's rows and the new columns beside them. Where the file lies, and 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -113,6 +114,9 @@ def check_layout(form: Format, layout: Layout) -> None:
     InputError
         In the format's own words.
     """
+    counts = Counter(name for name in layout.source.names if layout.columns is None or name in layout.columns)
+    if form.name == "jsonl" and counts and (twice := counts.most_common(1)[0])[1] > 1:
+        raise InputError(f"JSON lines cannot hold {twice[1]} columns {twice[0]!r}; rename all but one")
     try:
         open_writer(form, pa.BufferOutputStream(), layout).close()
     except (pa.ArrowException, ValueError) as error:

@@ -119,6 +119,9 @@ def test_an_interrupt_keeps_what_was_paid(cluster: Any, account: Any) -> None:
     assert found["response"].notna().sum() > 20
     assert found.loc[kinds == "cancelled", "response"].isna().all()
     assert found.loc[kinds.isna(), "response"].notna().all()
+    recorded = part.claude.run.requests()["error"].str.partition(":")[0]  # of the partitions that were computed
+    assert recorded.fillna("").tolist() == kinds.fillna("").tolist()[: len(recorded)]
+    assert (recorded == "cancelled").any()
     assert part.divisions == frames.divisions
     whole = frames.claude.map("Say {t}", progress=False)
     assert whole.compute()["response"].notna().sum() == frame["t"].notna().sum()
@@ -180,6 +183,33 @@ def test_failed_rows_are_asked_again(cluster: Any) -> None:
         assert again.claude.errors["rows"].to_dict() == {"skipped": 1}
         assert again.claude.cost.loc["total", "total_usd"] > made.claude.cost.loc["total", "total_usd"]
         assert again.compute()["response_cost"].gt(0).sum() == 19
+
+
+def test_a_series_knows_its_errors_and_costs(cluster: Any) -> None:
+    """As on pandas: answers alone, missing where something went wrong, and asked again by retry()."""
+    texts = dd.from_pandas(frame_of(20), npartitions=3)["t"]
+    with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):
+        with pytest.warns(UserWarning, match="of 20 rows 1 failed"):
+            made = texts.claude.map("Say {} here", out="said", progress=False, max_concurrency=1)
+        again = made.claude.retry()
+
+        assert made.name == "said"
+        assert made.compute().isna().sum() == 2
+        assert again.compute().isna().sum() == 1
+        assert list(made.claude.details().columns) == ["said", "said_error", "said_cost"]
+        assert made.claude.errors["rows"].to_dict() == {"refusal": 1, "skipped": 1}
+        assert again.claude.errors["rows"].to_dict() == {"skipped": 1}
+        assert again.claude.cost.loc["total", "total_usd"] > made.claude.cost.loc["total", "total_usd"]
+        assert made.divisions == texts.divisions
+
+
+def test_mapping_a_result_again_replaces_its_columns(cluster: Any, account: Any) -> None:
+    """With the same name and schema there is one set of columns."""
+    schema = {"tone": Literal["x", "y"], "n": int}
+    first = dd.from_pandas(frame_of(8)[["t"]], npartitions=2).claude.map("Say {t}", schema=schema, progress=False)
+    again = first.claude.map("Tell {t}", schema=schema, progress=False)
+    assert list(again.columns) == list(first.columns) == list(again.compute().columns)
+    assert again.claude.cost.loc["total", "rows"] == 8
 
 
 def test_what_cannot_work_says_so(cluster: Any, account: Any, tmp_path: Path) -> None:

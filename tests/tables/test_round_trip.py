@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from claude_parallel.tables.formats import format_of
 from claude_parallel.tables.manifest import Tally
-from claude_parallel.tables.places import find_files
 from claude_parallel.tables.rendering import texts
 from claude_parallel.tables.source import open_source
 from claude_parallel.tables.target import Output, open_target
@@ -34,7 +33,7 @@ def copy(source: Path, target: Path, *, rows: int = 3, columns: list[str] | None
     """Send a file through a source and a target, with new columns of which the first rows are missing."""
     opened = open_source(source)
     output = Output(Layout(opened, NEW, columns), "job")
-    goal = open_target(target, output, format_of(str(source)), sources=find_files(source), overwrite=False)
+    goal = open_target(target, output, format_of(str(source)), source=source, overwrite=False)
     count = 0
     for number, chunk in enumerate(opened.chunks(rows, 1 << 20)):
         said = [None if number == 0 else f"said {count + row}" for row in range(len(chunk))]

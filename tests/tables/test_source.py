@@ -106,11 +106,15 @@ def test_chunks_hold_so_many_rows_or_bytes(tmp_path: Path) -> None:
     [
         ("in.csv", b"", "begins with the names of its columns"),
         ("in.csv", b"a,b\n1\n", "cannot be read to its end"),
-        ("in.csv", b"a\n\xff\n", "cannot be read"),
+        ("in.csv", b"a\n\xff\n", "is not UTF-8: `iconv"),
+        ("in.csv", b"a\n" + b"x\n" * 10_000 + b"\xff\n", "is not UTF-8: `iconv"),
+        ("in.csv", "a\nb\n".encode("utf-16"), "is not UTF-8 but UTF-16"),
+        ("in.csv", b"\n \n", "begins with the names of its columns"),
         ("in.parquet", b"PAR1", "cannot be read"),
         ("in.jsonl", b'{"a": 1}\n{"a": \n', "line 2, is not valid JSON"),
         ("in.jsonl", b'[{"a": 1}]\n', "jq -c"),
-        ("in.jsonl", b'{"a": "\xff"}\n', "is not UTF-8"),
+        ("in.jsonl", b'{"a": "\xff"}\n', "line 1, is not UTF-8"),
+        ("in.jsonl", '{"a": 1}'.encode("utf-16"), "is not UTF-8 but UTF-16"),
         ("in.csv.gz", b"a,b\n", "cannot be read"),
         ("in.xlsx", b"", "no known ending"),
         ("in.parquet.gz", b"", "compress themselves"),
@@ -121,6 +125,20 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, name: str, content: bytes, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=words):
         rows_of(open_source(tmp_path / name))
+
+
+@pytest.mark.parametrize("source", [pa.table({"t": ["a"]}), None, b"in.csv", [1]])
+def test_what_is_no_path_is_told(source: Any) -> None:
+    """A frame above all: it has a map of its own."""
+    with pytest.raises(InputError, match="must be a path or a list of paths") as caught:
+        open_source(source)
+    assert ("cp.map" in str(caught.value)) == isinstance(source, pa.Table)
+
+
+def test_blank_lines_before_the_header_are_no_rows(tmp_path: Path) -> None:
+    """As they are none after it."""
+    (tmp_path / "in.csv").write_text("\n\na,b\n\n1,2\n")
+    assert rows_of(open_source(tmp_path / "in.csv")) == [{"a": "1", "b": "2"}]
 
 
 @pytest.mark.parametrize(

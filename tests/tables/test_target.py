@@ -13,8 +13,10 @@ import pytest
 from claude_parallel.errors import InputError
 from claude_parallel.tables.arrow_source import table_source
 from claude_parallel.tables.chunk import TableChunk
+from claude_parallel.tables.formats import format_of
 from claude_parallel.tables.manifest import Tally
 from claude_parallel.tables.places import place_of
+from claude_parallel.tables.source import open_source
 from claude_parallel.tables.target import Output, Target, open_target
 from claude_parallel.tables.writers import Layout
 
@@ -22,10 +24,12 @@ NEW = pa.schema([("said", pa.string())])
 TABLE = pa.table({"t": ["a", "b", "c"]})
 
 
-def target(path: Path | str, *, job: str = "job", sources: tuple[Path, ...] = (), overwrite: bool = False) -> Target:
+def target(
+    path: Path | str, *, job: str = "job", sources: tuple[Path | str, ...] = (), overwrite: bool = False
+) -> Target:
     """Open a target of a small table."""
     output = Output(Layout(table_source(TABLE), NEW), job)
-    return open_target(path, output, None, sources=[place_of(source) for source in sources], overwrite=overwrite)
+    return open_target(path, output, None, source=sources, overwrite=overwrite)
 
 
 def write(goal: Target, number: int, *, kind: str = "server") -> None:
@@ -125,6 +129,45 @@ def test_the_source_is_never_the_target(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "path", "is_within"),
+    [
+        ("in", "in/out.parquet", True),
+        ("in", "in/below/", True),
+        ("in", "in/_out/", False),
+        ("in", "out.parquet", False),
+        ("in/*.parquet", "in/out.parquet", True),
+        ("in/*.parquet", "in/out.csv", False),
+        ("in/*.parquet", "in/below/", False),
+        ("in/a*.parquet", "in/out.parquet", False),
+        ("in/**/*.parquet", "in/below/", True),
+        ("**/a*.parquet", "in/below/abc.parquet", True),
+    ],
+)
+def test_a_target_is_not_read_as_input_next_time(tmp_path: Path, source: str, path: str, is_within: bool) -> None:
+    """Refused at the first call, and not when it is there."""
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    pq.write_table(TABLE, tmp_path / "in" / "a.parquet")
+    if is_within:
+        with pytest.raises(InputError, match="lies within the source"):
+            target(f"{tmp_path}/{path}", sources=(f"{tmp_path}/{source}",))
+    else:
+        target(f"{tmp_path}/{path}", sources=(f"{tmp_path}/{source}",))
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".arrow"])
+def test_a_folder_without_rows_can_be_read(tmp_path: Path, ending: str) -> None:
+    """It has one part with all columns."""
+    output = Output(Layout(table_source(TABLE), NEW), "job")
+    goal = open_target(f"{tmp_path}/out/", output, format_of(f"in{ending}"), overwrite=False)
+    goal.complete()
+    (part,) = (tmp_path / "out").glob("part*")
+    found = open_source(tmp_path / "out")
+    assert part.name == f"part-000000{ending}"
+    assert list(found.names) == [*TABLE.schema.names, *NEW.names]
+    assert sum(len(chunk) for chunk in found.chunks(10, 1_000_000)) == 0
+
+
+@pytest.mark.parametrize(
     ("path", "words"),
     [("missing/out.csv", "no folder"), ("missing/out/", "no folder"), ("out.xlsx", "no known ending")],
 )
@@ -138,9 +181,7 @@ def test_a_type_that_a_format_cannot_hold_is_told(tmp_path: Path) -> None:
     """In one line."""
     table = pa.table({"t": pa.array([{}], pa.struct([]))})
     with pytest.raises(InputError, match="parquet files cannot hold"):
-        open_target(
-            tmp_path / "out.parquet", Output(Layout(table_source(table), NEW), "job"), None, sources=[], overwrite=False
-        )
+        open_target(tmp_path / "out.parquet", Output(Layout(table_source(table), NEW), "job"), None, overwrite=False)
 
 
 def test_object_stores_go_through_fsspec() -> None:
@@ -161,7 +202,7 @@ def test_the_dictionary_of_an_arrow_file_may_grow(tmp_path: Path) -> None:
     """Chunks bring labels of their own."""
     kind = pa.dictionary(pa.int32(), pa.string())
     output = Output(Layout(table_source(pa.table({"t": pa.array([], kind)})), pa.schema([("label", kind)])), "job")
-    goal = open_target(tmp_path / "out.arrow", output, None, sources=[], overwrite=False)
+    goal = open_target(tmp_path / "out.arrow", output, None, overwrite=False)
     for number, words in enumerate([["b", None], ["a", "b"], ["c", "a"]]):
         column: Any = pa.array(words).dictionary_encode()
         goal.write(number, TableChunk(pa.table({"t": column})), pa.table({"label": column}), Tally(2))
@@ -171,3 +212,16 @@ def test_the_dictionary_of_an_arrow_file_may_grow(tmp_path: Path) -> None:
 
     assert found.column("label").to_pylist() == ["b", None, "a", "b", "c", "a"]
     assert found.column("t").to_pylist() == ["b", None, "a", "b", "c", "a"]
+
+
+def test_columns_of_one_name_pass_through_where_the_format_has_them(tmp_path: Path) -> None:
+    """JSON lines have not; a prompt may read none of them."""
+    table = pa.table([pa.array(["a"]), pa.array([1])], names=["t", "t"])
+    output = Output(Layout(table_source(table), NEW), "job")
+    goal = open_target(tmp_path / "out.csv", output, None, overwrite=False)
+    goal.write(0, TableChunk(table), pa.table([["x"]], schema=NEW), Tally(1))
+    goal.complete()
+    assert (tmp_path / "out.csv").read_text() == "t,t,said\na,1,x\n"
+    assert open_source(tmp_path / "out.csv").names == ("t", "t", "said")
+    with pytest.raises(InputError, match="cannot hold 2 columns 't'"):
+        open_target(tmp_path / "out.jsonl", output, None, overwrite=False)
