@@ -45,12 +45,10 @@ class JsonSource:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The keys of the first rows; a later row may have others."""
-        names: dict[str, None] = {}
-        for line, where in itertools.islice(self._lines(), _ROWS_FOR_NAMES):
-            names.update(dict.fromkeys(parse_line(line, where)))
-        if not names:
+        first = [parse_line(line, where) for line, where in itertools.islice(self._lines(), _ROWS_FOR_NAMES)]
+        if not first:
             raise InputError(f"{', '.join(place.shown for place in self.places)} holds no row: there is nothing to ask")
-        return tuple(names)
+        return tuple(dict.fromkeys(name for row in first for name in row))
 
     @cached_property
     def schema(self) -> Any:
