@@ -1,8 +1,9 @@
 """Runs a coroutine from blocking code, and owns the interrupt while it does.
 
-The coroutine gets a fresh event loop on a daemon thread; the calling thread waits and paints. No event loop is patched,
-so it works in scripts, notebooks whose loop is running, threads and other coroutines alike (numbers in
-``docs/decisions/0004``). What stopping means for the run is the engine's business: here are only the flags.
+The coroutine gets an event loop on a daemon thread, which all runs under way at the same time share; the calling thread
+waits and paints. No event loop is patched, so it works in scripts, notebooks whose loop is running, threads and other
+coroutines alike (numbers in ``docs/decisions/0004``). What stopping means for the run is the engine's business: here
+are only the flags.
 """
 
 from __future__ import annotations
@@ -85,8 +86,84 @@ def is_interactive() -> bool:
     return ipython is not None and ipython.get_ipython() is not None
 
 
+class _LoopThread:
+    """An event loop on a daemon thread, which ends with the last run on it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.runs = 0
+        self.is_over = False
+        self._thread = threading.Thread(target=self._run, name="claude_parallel", daemon=True)
+        self._thread.start()
+
+    def is_this_thread(self) -> bool:
+        """Say whether the caller runs on this loop, which must not wait for itself."""
+        return threading.current_thread() is self._thread
+
+    def end(self) -> None:
+        """Let the loop close; does not wait for it."""
+        self.is_over = True
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def has_closed(self, seconds: float) -> bool:
+        """Wait for the loop to be closed, so long at most; says whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        # Not asyncio.run: nest_asyncio replaces that one.
+        asyncio.set_event_loop(self.loop)
+        try:
+            while not self.is_over:
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):  # of a run, which gets it as its result, too
+                    self.loop.run_forever()
+        finally:
+            _close(self.loop)
+
+
+_loop_lock = threading.Lock()
+_shared: _LoopThread | None = None
+"""The loop of the runs under way. On eight loops eight runs hand the interpreter to each other at every call; on one
+they cost what one run costs."""
+
+
+def _start(work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[_LoopThread, Future[T]]:
+    """Start a coroutine on the loop of the runs under way, or on a new one where there is none."""
+    global _shared
+
+    async def begin() -> T:
+        return await work()
+
+    with _loop_lock:
+        on = _shared
+        if on is None or on.is_this_thread():
+            on = _LoopThread()
+            _shared = _shared or on
+        on.runs += 1
+        # In a copy of the caller's context, so that prints, logs and traces land where the caller's do.
+        future = asyncio.run_coroutine_threadsafe(begin(), on.loop)
+    future.add_done_callback(lambda _: _leave(on))
+    return on, future
+
+
+def _leave(loop_thread: _LoopThread) -> None:
+    """Count one run less on a loop; the last one ends it."""
+    with _loop_lock:
+        loop_thread.runs -= 1
+        if not loop_thread.runs:
+            _forget(loop_thread)
+            loop_thread.end()
+
+
+def _forget(loop_thread: _LoopThread) -> None:
+    """Let the next run have a loop of its own."""
+    global _shared
+    if _shared is loop_thread:
+        _shared = None
+
+
 def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, paint: Callable[[], None]) -> T:
-    """Run a coroutine to its end on a loop of its own, and return its result.
+    """Run a coroutine to its end on a loop on another thread, and return its result.
 
     Parameters
     ----------
@@ -102,32 +179,20 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, p
     KeyboardInterrupt
         At the third interrupt, when neither stopping nor cancelling was quick enough.
     """
-    box: dict[str, Any] = {}
     done = threading.Event()
-
-    def target() -> None:
-        # Not asyncio.run: nest_asyncio replaces that one.
-        loop = asyncio.new_event_loop()
-        try:
-            asyncio.set_event_loop(loop)
-            box["result"] = loop.run_until_complete(work())
-        except BaseException as error:
-            box["error"] = error
-        finally:
-            _close(loop)
-            done.set()
-
-    context = contextvars.copy_context()  # so that prints, logs and traces land where the caller's do
-    thread = threading.Thread(target=context.run, args=(target,), name="claude_parallel", daemon=True)
     with interrupts(control):
-        thread.start()
-        while not done.wait(PAINT_SECONDS):
+        loop_thread, future = _start(work)
+        future.add_done_callback(lambda _: done.set())
+        try:
+            while not done.wait(PAINT_SECONDS):
+                paint()
+        except BaseException:
+            _forget(loop_thread)  # it may be stuck, and what it still has to do may land
+            raise
+        while loop_thread.is_over and not loop_thread.has_closed(PAINT_SECONDS):
             paint()
         paint()
-    if "error" in box:
-        raise box["error"]
-    result: T = box["result"]
-    return result
+    return future.result()
 
 
 @contextlib.contextmanager
@@ -192,8 +257,9 @@ def fewer_collections() -> Iterator[None]:
 
 def _forget_runs() -> None:
     """A forked child has no runs; those of its parent never end here."""
-    global _calm_lock, _calm_runs
+    global _calm_lock, _calm_runs, _loop_lock, _shared
     _active.clear()
+    _loop_lock, _shared = threading.Lock(), None
     _calm_lock = threading.Lock()
     if _calm_runs:
         _calm_runs = 0

@@ -1,13 +1,16 @@
-"""What a run changes of the process while it lasts, and puts back."""
+"""The loop that blocking runs share, and what a run changes of the process while it lasts."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from claude_parallel.bridge import fewer_collections
+from claude_parallel.bridge import Control, fewer_collections, run_blocking
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +57,83 @@ def test_what_somebody_sets_meanwhile_stays() -> None:
     with fewer_collections():
         gc.set_threshold(123, 4, 5)
     assert gc.get_threshold() == (123, 4, 5)
+
+
+def paint() -> None:
+    """Show nothing."""
+
+
+def test_runs_at_the_same_time_share_a_loop_and_the_last_one_closes_it() -> None:
+    """Whatever the order of their starts and ends; a run after them gets a new one."""
+    both = threading.Barrier(2)
+
+    async def work(number: int) -> tuple[asyncio.AbstractEventLoop, int]:
+        await asyncio.get_running_loop().run_in_executor(None, both.wait)
+        return asyncio.get_running_loop(), number
+
+    with ThreadPoolExecutor(2) as pool:
+        seen = list(pool.map(lambda number: run_blocking(lambda: work(number), Control(), paint), range(2)))
+    both = threading.Barrier(1)
+    later, _ = run_blocking(lambda: work(2), Control(), paint)
+
+    assert [number for _, number in seen] == [0, 1]
+    assert seen[0][0] is seen[1][0]
+    assert seen[0][0].is_closed()
+    assert later is not seen[0][0]
+    assert later.is_closed()
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, ValueError])
+def test_what_one_run_raises_is_no_end_of_its_neighbour(end: type[BaseException]) -> None:
+    """A loop raises some of these itself, which would leave the neighbour waiting for ever."""
+    has_ended = threading.Event()
+
+    async def patient() -> str:
+        await asyncio.get_running_loop().run_in_executor(None, has_ended.wait)
+        return "here"
+
+    async def rash() -> None:
+        raise end("over")
+
+    with ThreadPoolExecutor(1) as pool:
+        neighbour = pool.submit(lambda: run_blocking(patient, Control(), paint))
+        try:
+            with pytest.raises(end):
+                run_blocking(rash, Control(), paint)
+        finally:
+            has_ended.set()
+        assert neighbour.result(timeout=10) == "here"
+
+
+def test_a_run_from_within_the_loop_works() -> None:
+    """It cannot wait for the loop that it holds up, so it has its own."""
+
+    async def outer() -> str:
+        return run_blocking(inner, Control(), paint)
+
+    async def inner() -> str:
+        return "within"
+
+    assert run_blocking(outer, Control(), paint) == "within"
+
+
+def test_a_run_that_was_left_is_not_in_the_way_of_the_next() -> None:
+    """The third interrupt leaves at once: what is on its way may land, and the next run has a loop of its own."""
+    may_land, has_landed = threading.Event(), threading.Event()
+
+    async def stuck() -> None:
+        may_land.wait()  # on the loop itself
+        await asyncio.sleep(0)
+        has_landed.set()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    async def quick() -> str:
+        return "at once"
+
+    with pytest.raises(KeyboardInterrupt):
+        run_blocking(stuck, Control(), interrupted)
+    assert run_blocking(quick, Control(), paint) == "at once"
+    may_land.set()
+    assert has_landed.wait(10)
