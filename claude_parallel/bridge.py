@@ -22,11 +22,11 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from .errors import InputError
+from .loop_thread import forget_loop, start_on_loop
 
 T = TypeVar("T")
 
 PAINT_SECONDS = 0.05
-_CANCEL_SECONDS = 5.0
 
 
 class Control:
@@ -86,82 +86,6 @@ def is_interactive() -> bool:
     return ipython is not None and ipython.get_ipython() is not None
 
 
-class _LoopThread:
-    """An event loop on a daemon thread, which ends with the last run on it."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.runs = 0
-        self.is_over = False
-        self._thread = threading.Thread(target=self._run, name="claude_parallel", daemon=True)
-        self._thread.start()
-
-    def is_this_thread(self) -> bool:
-        """Say whether the caller runs on this loop, which must not wait for itself."""
-        return threading.current_thread() is self._thread
-
-    def end(self) -> None:
-        """Let the loop close; does not wait for it."""
-        self.is_over = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def has_closed(self, seconds: float) -> bool:
-        """Wait for the loop to be closed, so long at most; says whether it is."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        # Not asyncio.run: nest_asyncio replaces that one.
-        asyncio.set_event_loop(self.loop)
-        try:
-            while not self.is_over:
-                with contextlib.suppress(SystemExit, KeyboardInterrupt):  # of a run, which gets it as its result, too
-                    self.loop.run_forever()
-        finally:
-            _close(self.loop)
-
-
-_loop_lock = threading.Lock()
-_shared: _LoopThread | None = None
-"""The loop of the runs under way. On eight loops eight runs hand the interpreter to each other at every call; on one
-they cost what one run costs."""
-
-
-def _start(work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[_LoopThread, Future[T]]:
-    """Start a coroutine on the loop of the runs under way, or on a new one where there is none."""
-    global _shared
-
-    async def begin() -> T:
-        return await work()
-
-    with _loop_lock:
-        on = _shared
-        if on is None or on.is_this_thread():
-            on = _LoopThread()
-            _shared = _shared or on
-        on.runs += 1
-        # In a copy of the caller's context, so that prints, logs and traces land where the caller's do.
-        future = asyncio.run_coroutine_threadsafe(begin(), on.loop)
-    future.add_done_callback(lambda _: _leave(on))
-    return on, future
-
-
-def _leave(loop_thread: _LoopThread) -> None:
-    """Count one run less on a loop; the last one ends it."""
-    with _loop_lock:
-        loop_thread.runs -= 1
-        if not loop_thread.runs:
-            _forget(loop_thread)
-            loop_thread.end()
-
-
-def _forget(loop_thread: _LoopThread) -> None:
-    """Let the next run have a loop of its own."""
-    global _shared
-    if _shared is loop_thread:
-        _shared = None
-
-
 def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, paint: Callable[[], None]) -> T:
     """Run a coroutine to its end on a loop on another thread, and return its result.
 
@@ -181,13 +105,13 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, p
     """
     done = threading.Event()
     with interrupts(control):
-        loop_thread, future = _start(work)
+        loop_thread, future = start_on_loop(work)
         future.add_done_callback(lambda _: done.set())
         try:
             while not done.wait(PAINT_SECONDS):
                 paint()
         except BaseException:
-            _forget(loop_thread)  # it may be stuck, and what it still has to do may land
+            forget_loop(loop_thread)  # it may be stuck, and what it still has to do may land
             raise
         while loop_thread.is_over and not loop_thread.has_closed(PAINT_SECONDS):
             paint()
@@ -257,9 +181,8 @@ def fewer_collections() -> Iterator[None]:
 
 def _forget_runs() -> None:
     """A forked child has no runs; those of its parent never end here."""
-    global _calm_lock, _calm_runs, _loop_lock, _shared
+    global _calm_lock, _calm_runs
     _active.clear()
-    _loop_lock, _shared = threading.Lock(), None
     _calm_lock = threading.Lock()
     if _calm_runs:
         _calm_runs = 0
@@ -268,21 +191,6 @@ def _forget_runs() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_runs)
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what is left on a loop and close it, as ``asyncio.run`` does."""
-    try:
-        leftovers = asyncio.all_tasks(loop)
-        for task in leftovers:
-            task.cancel()
-        if leftovers:
-            loop.run_until_complete(asyncio.wait(leftovers, timeout=_CANCEL_SECONDS))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -22,7 +22,8 @@ WORDS = {"errors", "records", "retry", "text"}
 ARROWS: dict[str, str] = {
     "api": "",
     "attachments": "",
-    "bridge": "",
+    "loop_thread": "",
+    "bridge": "loop_thread",
     "limits": "progress",
     "pricing": "",
     "statistics": "",
