@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .api import BatchApi
 from .envelope import MAX_BYTES, MAX_REQUESTS
 from .records import EnvelopeBook
+from .seeder import Seeder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class BatchCalls:
         True to leave to live calls what a batch could not answer.
     max_requests, max_bytes : int
         Limits of one batch.
+    seeder : Seeder or None
+        Sends one row live where that fills the prompt cache for the others; None without caching.
     """
 
     api: BatchApi
@@ -34,3 +37,4 @@ class BatchCalls:
     goes_live: bool = False
     max_requests: int = MAX_REQUESTS
     max_bytes: int = MAX_BYTES
+    seeder: Seeder | None = None

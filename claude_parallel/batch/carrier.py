@@ -21,6 +21,7 @@ from .envelope import MAX_BYTES, MAX_REQUESTS
 from .records import EnvelopeBook
 from .responses import BatchState
 from .runner import BatchRunner
+from .seeder import Seeder
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class BatchCarrier:
             goes_live=settings.batch == "then-live",
             max_requests=self._batch_environment.max_requests,
             max_bytes=self._batch_environment.max_bytes,
+            seeder=Seeder(_at_live_prices(context), intake.plan, self.environment) if intake.plan.ttl else None,
         )
         self._runner = runner = BatchRunner(context, calls, intake)
         try:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from ..engine.context import RunContext
 from ..engine.intake import Intake
 from ..engine.pending import Pending
+from ..engine.seeding import LEAST_CACHED
 from ..errors import Kind
 from ..records import ZERO
 from ..text import format_usd
@@ -29,15 +30,12 @@ from .records import EnvelopeRecord
 _MOST_HELD_TOKENS = 50_000_000
 """Bound of the tokens, about as many bytes, of requests that wait in memory while a budget is planned."""
 
-LEAST_CACHED = 4
-"""Requests of an envelope that make the prompt cache worth its writes. At 30 % hits, the fewest that the API promises,
-the first written for 1.25 and each other one paid 0.905 on average add up to less than plain input from four on."""
-
 _CRUMBS = Decimal("0.04")
 """The last part of a budget, as what is below one worst case, would go in ever smaller batches of an hour each."""
 
-_LITTLE, _MOST_MORE_BATCHES = Decimal("0.1"), 50
-"""Nor is a tenth of a budget worth its time, where the rest of the rows would take more than so many batches."""
+_LITTLE, _LEAST_PROGRESS = Decimal("0.1"), Decimal("0.005")
+"""Nor is the last tenth of a budget worth its time, where another batch of up to an hour is likely to spend less than a
+two-hundredth of it: that happens where a few answers are far dearer than the rest, since each may be one of them."""
 
 
 @dataclass(slots=True)
@@ -119,6 +117,8 @@ class Packer:
         async with aclosing(self._waiting()) as waiting:
             head = [item async for item in _first(waiting, LEAST_CACHED)]
             self.is_cached = len(head) == LEAST_CACHED
+            if self.is_cached:
+                head = await self._seeded(head, waiting)
             while head and self._put(envelope, items, head[0]):
                 del head[0]
             is_full = bool(head)
@@ -139,6 +139,17 @@ class Packer:
             return packed
         self.unpack(packed)  # another process was faster with some of these rows: they are looked up again
         return await self.pack()
+
+    async def _seeded(self, head: list[Pending], waiting: AsyncGenerator[Pending, None]) -> list[Pending]:
+        """Let one of many requests fill the prompt cache as a live call, where that pays; return the others."""
+        seeder = self.calls.seeder
+        least = seeder.least(head) if seeder is not None else None
+        if seeder is None or least is None:
+            return head
+        head += [item async for item in _first(waiting, least - len(head))]
+        if len(head) < least or not self.may_send() or not self.intake.revive(head[0]):
+            return head
+        return head[1:] if await seeder.send(head[0]) else head
 
     def may_send(self) -> bool:
         """Say whether anything new may be sent."""
@@ -205,7 +216,8 @@ class Packer:
         mean_worst = sum((item.worst for item in self.fresh), ZERO) / waiting
         most, self.share = budget.afford(waiting, mean_worst)
         self.is_out_of_budget = most < waiting
-        is_little = budget.room < budget.cap * _LITTLE and most * _MOST_MORE_BATCHES < waiting
+        likely = most * mean_worst * budget.mean_share
+        is_little = budget.room < budget.cap * _LITTLE and likely < budget.cap * _LEAST_PROGRESS
         is_crumbs = budget.room < max(budget.cap * _CRUMBS, mean_worst)
         if self.is_out_of_budget and budget.shares and (is_crumbs or is_little):
             self.run.state.halt("budget", "what is left of the budget is too little for another batch")

@@ -54,6 +54,11 @@ class Budget:
         """US dollars that are neither spent nor set aside."""
         return Decimal("Infinity") if self.cap is None else self.cap - self.spent - self.perhaps - self.reserved
 
+    @property
+    def mean_share(self) -> Decimal:
+        """What an answer has cost so far, on average, as a share of its call's worst case; 1 before the first."""
+        return Decimal(repr(sum(self.shares) / len(self.shares))) if self.shares else Decimal(1)
+
     def learn(self, worst: Decimal, cost: Decimal) -> None:
         """Take note of what an answer has cost, whose call could have cost `worst`."""
         if worst > 0 and len(self.shares) < _MOST_SHARES:

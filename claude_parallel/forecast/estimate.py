@@ -16,10 +16,12 @@ import pandas as pd
 from ..config import journal_path, resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan
+from ..engine.seeding import LEAST_CACHED, least_seeded
 from ..errors import InputError
 from ..limits.gate import Limits
 from ..options import Settings
 from ..pricing import PriceList
+from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
 from ..store.journal import Journal
 from .assumptions import PUBLIC_HOST, conditions_of, latency_of, look
@@ -250,7 +252,18 @@ def _conclude(
     tokens = Tokens(workload.loads * counted.ratio, counted.error, counted.prefix_tokens, output)
     is_cacheable = can_cache(tokens, workload.prefix_load, model)
     ttl = conditions.ttl if is_cacheable else None
-    usd = {name: price_strategy(name, tokens, workload.fields, prices, ttl) for name in NAMES}
+    is_seeded = ttl is not None and _is_seeded(workload, settings, prices, ttl)
+    usd = {
+        name: price_strategy(
+            name,
+            tokens,
+            workload.fields,
+            prices,
+            None if name.startswith("batch") and workload.calls < LEAST_CACHED else ttl,
+            is_seeded=is_seeded,
+        )
+        for name in NAMES
+    }
     rehearsals = _rehearse(workload, tokens, conditions, is_cacheable=is_cacheable)
     in_batches = batch_seconds(workload.calls)
     seconds: dict[Name, float] = {
@@ -262,15 +275,30 @@ def _conclude(
         calls=workload.calls,
         caching=None if is_cacheable else why_not_cached(tokens.prefix, model),
         read_price=read_price(prices.card(model)),
+        is_seeded=is_seeded,
     )
     notes = estimate_notes(workload, counted, output, settings, conditions, rehearsals["live"])
     if is_cacheable:
-        notes.append(caching_note(tokens.prefix))
+        notes.append(caching_note(tokens.prefix, is_seeded=is_seeded))
     if usd["live"] is None:
         notes.append(f"No price is known for {model!r}.")
     elif settings.budget is not None and usd["live"][1] > settings.budget:
         notes.append(f"The budget of ${settings.budget:,.2f} would stop a live run before its end.")
     return Estimate(model, workload, tokens, tuple(strategies), rehearsals, conditions.limits, tuple(notes))
+
+
+def _is_seeded(workload: Workload, settings: Settings, prices: PriceList, ttl: TimeToLive) -> bool:
+    """Say whether a batch would send one row live, to fill the cache; by the run's own rule and its own guesses."""
+    least = least_seeded(
+        prices,
+        str(workload.fields["model"]),
+        prefix_tokens=workload.prefix_load,
+        input_tokens=float(workload.loads.mean()),
+        max_tokens=settings.max_tokens,
+        ttl=ttl,
+        is_fast=workload.fields.get("speed") == "fast",
+    )
+    return least is not None and workload.calls >= least
 
 
 def _rehearse(

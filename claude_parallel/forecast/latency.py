@@ -61,7 +61,9 @@ class Latency:
 
 
 ASSUMED = Latency(1.0, 0.012, 0.3, "assumed: no earlier run of this model is in the journal")
-"""An assumption, not a measurement: one second to begin, then about 80 tokens a second."""
+"""An assumption for every model, not a measurement: one second to begin, then about 80 tokens a second. Neither the
+API's documentation nor its Models API names speeds (read 2026-11-22), so a table by model would be invented; ten calls
+of a model in the journal, or ``latency_seconds=``, replace it."""
 
 
 def given_latency(seconds: float) -> Latency:

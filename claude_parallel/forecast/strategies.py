@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.seeding import FEWEST_HITS, SEED_TTL
 from ..pricing import PriceList, RateCard
 from ..prompt.cache_breakpoints import TimeToLive, minimum_tokens
 from ..records import Usage
@@ -29,8 +30,16 @@ BATCH_SECONDS = 3_600.0
 BATCH_QUEUE = 200_000
 """Requests that may wait in batches at once on the lowest tier. Source: rate limits, read 2026-11-22."""
 
-BATCH_HITS = Interval(0.3, 0.65, 0.98, "best effort: 30 to 98 % of a batch's rows read the cache, 65 % taken as likely")
+BATCH_HITS = Interval(
+    float(FEWEST_HITS), 0.65, 0.98, "best effort: 30 to 98 % of a batch's rows read the cache, 65 % taken as likely"
+)
 """Source: Message Batches docs, prompt caching, read 2026-11-22; the middle is our assumption."""
+
+SEEDED_HITS = Interval(
+    float(FEWEST_HITS), 0.8, 0.98, "one row goes live first and fills the cache: 80 % taken as likely"
+)
+"""The docs name a request that writes before the others as the cheapest way, and no figure; the middle is assumed,
+half-way from what is likely without it to the best."""
 
 _WORTH_USD = Decimal(5)
 _LONG_SECONDS = 3_600.0
@@ -94,7 +103,13 @@ def can_cache(tokens: Tokens, guessed_prefix: float, model: str) -> bool:
 
 
 def price_strategy(
-    name: Name, tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None
+    name: Name,
+    tokens: Tokens,
+    fields: Mapping[str, Any],
+    prices: PriceList,
+    ttl: TimeToLive | None,
+    *,
+    is_seeded: bool = False,
 ) -> tuple[Decimal, Decimal, Decimal] | None:
     """Return what all requests cost in one strategy, US dollars low, likely, high; None without a known price.
 
@@ -110,7 +125,11 @@ def price_strategy(
         The only source of prices.
     ttl : "5m", "1h" or None
         Lifetime of the cache's entries; None = the prefix is not cached, whatever the strategy's name.
+    is_seeded : bool
+        True where the first request of a batch goes live, to fill the cache for the others.
     """
+    if is_seeded and name == "batch + caching":
+        return _price_seeded(tokens, fields, prices, ttl)
     is_batch = name.startswith("batch")
     card = prices.card(fields["model"], is_batch=is_batch, is_fast=not is_batch and fields.get("speed") == "fast")
     if card is None:
@@ -133,6 +152,37 @@ def price_strategy(
     return low * prices.factor, likely * prices.factor, high * prices.factor
 
 
+def _price_seeded(
+    tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None
+) -> tuple[Decimal, Decimal, Decimal] | None:
+    """Return what the first request costs live, where it writes for an hour, and all others in a batch."""
+    live, batch = prices.card(fields["model"]), prices.card(fields["model"], is_batch=True)
+    if live is None or batch is None:
+        return None
+    error, output = tokens.input_error, tokens.output
+    low, likely, high = (
+        sum(
+            (
+                *(
+                    _band_cost(band, inputs, tokens, outputs, 0.0, fields, SEED_TTL)
+                    for band, inputs in _bands(live, tokens.inputs[:1] * scale)
+                ),
+                *(
+                    _band_cost(band, inputs, tokens, outputs, hits, fields, ttl)
+                    for band, inputs in _bands(batch, tokens.inputs[1:] * scale)
+                ),
+            ),
+            Decimal(0),
+        )
+        for scale, outputs, hits in (
+            (1 - error, output.low, SEEDED_HITS.high),
+            (1.0, output.likely, SEEDED_HITS.likely),
+            (1 + error, output.high, SEEDED_HITS.low),
+        )
+    )
+    return low * prices.factor, likely * prices.factor, high * prices.factor
+
+
 def batch_seconds(calls: int) -> float:
     """Return how long batches of so many requests usually take, in seconds; a full queue makes rounds."""
     return BATCH_SECONDS * -(-calls // BATCH_QUEUE)
@@ -145,6 +195,7 @@ def advise(
     calls: int,
     caching: str | None,
     read_price: float,
+    is_seeded: bool = False,
 ) -> list[Strategy]:
     """Return the four strategies with their advice; one of them is recommended.
 
@@ -158,16 +209,19 @@ def advise(
         Why caching does not apply; None where it does.
     read_price : float
         What a cached token costs, as a share of the price of an input token.
+    is_seeded : bool
+        True where one row goes live before a batch, to fill the cache for the others.
     """
     best = _recommended(usd, seconds, calls, is_cacheable=caching is None)
     shared = (
         f"where all rows share a long prompt: its cached part costs {read_price:g}x" if caching is None else caching
     )
+    seeded = "; one row goes live first and fills the cache" if is_seeded else ""
     when: dict[Name, str] = {
         "live": "where latency matters: answers come at once",
         "live + caching": shared,
         "batch": "where it can wait: half the price, mostly within an hour, at most 24 hours",
-        "batch + caching": f"{shared} of half the price, best effort" if caching is None else caching,
+        "batch + caching": f"{shared} of half the price, best effort{seeded}" if caching is None else caching,
     }
     return [Strategy(name, usd[name], seconds[name], when[name], name == best) for name in NAMES]
 

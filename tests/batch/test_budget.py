@@ -92,10 +92,12 @@ def test_with_answers_more_may_go_and_each_is_reserved_as_less() -> None:
     assert affordable[-1] > 10 * affordable[0]
 
 
-@pytest.mark.parametrize(("rows", "max_tokens", "most"), [(1_000, 2_500, 14), (2_000, 2_500, 11), (2_000, 14_000, 26)])
-@pytest.mark.parametrize("part", [0.7])
-def test_a_budget_takes_few_batches_and_is_used(rows: int, max_tokens: int, most: int, part: float) -> None:
-    """Worst cases alone would make 25 and 140 of them, one after the other."""
+@pytest.mark.parametrize(
+    ("rows", "max_tokens", "part", "most"),
+    [(1_000, 2_500, 0.7, 14), (2_000, 2_500, 0.7, 11), (2_000, 14_000, 0.7, 26), (1_000, 200, 0.3, 7)],
+)
+def test_a_budget_takes_few_batches_and_is_used(rows: int, max_tokens: int, part: float, most: int) -> None:
+    """Worst cases alone would make 25 and 140 of them, one after the other; rows beyond the budget change nothing."""
     free = batch_world(CHEAP)
     free.map(frame_of(rows), max_tokens=max_tokens)
     cap = billed(free) * part
