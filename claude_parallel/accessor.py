@@ -438,7 +438,7 @@ class ClaudeFrame:
         rows : int, default 20
             How many. Rows that would be skipped count, as in the whole frame.
         by : str, optional
-            A column: its values are drawn in equal parts.
+            A column: its values are drawn in equal parts. What all rows would cost is weighed back.
         seed : int, default 0
             The same seed draws the same rows; more rows contain the fewer ones.
         out : str, default "response"
@@ -505,7 +505,7 @@ class ClaudeFrame:
         rows : int, default 100
             How many rows to try, drawn at random; with `gold`, among the rows whose truth is known.
         by : str, optional
-            A column: its values are drawn in equal parts.
+            A column: its values are drawn in equal parts. Every figure is weighed back to all rows.
         labels : list of str, optional
             Classify into these, as :meth:`classify` does.
         gold : str, Series or review, optional
@@ -524,7 +524,7 @@ class ClaudeFrame:
         out : str, default "response"
             As in :meth:`map`.
         **options
-            As in :meth:`map`, for all variants. One `budget` holds for all of them together.
+            As in :meth:`map`, for all variants. One `budget` holds for all of them together, and for the judge.
 
         Returns
         -------

@@ -141,4 +141,6 @@ def journal_files(setting: bool | str | Path) -> list[Path]:
     """Return the files to look through for runs: the user's own and the simulator's, or the one that is named."""
     if isinstance(setting, bool):
         return [home() / FILE_NAME, home() / SIMULATED_FILE_NAME] if setting else []
+    if not isinstance(setting, str | Path):
+        raise InputError(f"journal must be True, False or the path of a file, not {setting!r}")
     return [Path(setting).expanduser()]

@@ -259,7 +259,10 @@ class ClaudeSeries:
 
         frame, value = with_values(self._series)
         if value is None:
-            raise InputError("the values that were asked are not known any more; put values and answers into a frame")
+            raise InputError(
+                "the values that were asked are not known any more: put them and the answers into a frame, and call "
+                "frame.claude.review(column=...) with the column of the answers"
+            )
         answers = str(frame.columns[-1])
         return review_frame(frame, rows, column=answers, by=by, show=value, blind=blind, seed=seed, journal=journal)
 
@@ -302,7 +305,8 @@ class ClaudeSeries:
         Parameters
         ----------
         values : Series, optional
-            What was mapped; needed only where 20 other maps were made since.
+            What was mapped; needed after a restart (with `prompt` and the run's other options), or where 20 other maps
+            were made since.
         where, prompt, **overrides
             As in :meth:`ClaudeFrame.retry`.
 

@@ -48,6 +48,16 @@ _GONE = {
     "batch=True sends them through Message Batches at half price",
     "api_key": "set ANTHROPIC_API_KEY, or give it once to claude_parallel.configure(api_key=...)",
     "base_url": "give it once to claude_parallel.configure(base_url=...), or pass client=",
+    **dict.fromkeys(
+        ("rows", "n_rows", "nrows", "limit", "head", "max_rows"),
+        "map asks every row of the frame: write df.head(10).claude.map(...), or "
+        "df.claude.preview(..., rows=10) for a random sample and what all rows cost",
+    ),
+    **dict.fromkeys(
+        ("on", "column", "columns", "col", "text", "text_column", "input", "input_column", "by"),
+        "the prompt names its columns: 'Summarise {text}'",
+    ),
+    "labels": "classify() takes them: df.claude.classify(prompt, labels=[...])",
     "base_delay": "give retries=claude_parallel.RetryPolicy(...)",
 }
 

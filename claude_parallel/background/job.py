@@ -143,7 +143,7 @@ class Job:
         stats, session = self._session.stats, self._session
         state = "running"
         if self._ended.is_set():
-            state = "stopped" if session.control.is_stopping else "done"
+            state = "done" if session.is_whole else "stopped"
         words = waiting(stats, session.environment.wall_clock()) if state == "running" else ""
         if self._error is not None:
             state, words = "failed", str(self._error)

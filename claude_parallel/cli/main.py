@@ -5,6 +5,7 @@ Reads arguments and prints; the work is done by the modules that the library use
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -82,9 +83,10 @@ def runs(
 ) -> None:
     """List the runs that the journal knows, newest first."""
     from ..report.run_list import runs as list_runs
+    from ..report.shown_frame import as_text
 
     found = list_runs(journal if journal is not None else True).head(limit)
-    typer.echo(found.to_string() if len(found) else "no runs yet")
+    typer.echo(as_text(found, shutil.get_terminal_size().columns) if len(found) else "no runs yet")
 
 
 @app.command()

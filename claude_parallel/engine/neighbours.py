@@ -153,13 +153,14 @@ class Neighbours:
 
 def _has_more(context: RunContext) -> bool:
     """Say whether a run has rows that are not sent yet."""
-    return context.stats.done + context.stats.in_flight < context.stats.total
+    stats = context.stats
+    return stats.draws + stats.in_flight < stats.total * stats.samples
 
 
 def _sent(context: RunContext) -> int:
     """Return how many calls a run has sent, retries left out."""
     stats = context.stats
-    return max(0, stats.done - stats.from_journal - stats.duplicates) + stats.in_flight
+    return max(0, stats.draws - stats.recalled_draws - stats.duplicates) + stats.in_flight
 
 
 def _below(limits: Limits | None, told: dict[Dimension, float], share: float) -> Limits:

@@ -62,7 +62,7 @@ class Results:
             self.outcomes += [None] * missing
             self.fingerprints += [None] * missing
             if self.stats.is_open:
-                self.stats.total += missing
+                self.stats.total += missing // self.stats.samples
 
     def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
         """Take note of what a position asks; False when an earlier one asks the very same and answers for both."""
@@ -112,7 +112,7 @@ class Results:
     def _put(self, position: int, outcome: Outcome, *, is_copy: bool = False) -> None:
         place = position - self.base
         if self.outcomes[place] is None:
-            self.stats.add(outcome)
+            self.stats.add_draw(position, outcome)
         self.outcomes[place] = _copy(outcome) if is_copy else outcome
         self.has_answers = self.has_answers or outcome.source != "none"
         has_failed = outcome.error is not None and outcome.kind not in ("skipped", "cancelled")

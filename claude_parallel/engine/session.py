@@ -99,7 +99,11 @@ class Session:
         self._budget = budget or Budget(cap=plan.settings.budget)
         self.has_own_display = True
         self.stats = RunStats(
-            total=plan.size or 0, is_open=plan.size is None, is_simulated=is_simulating(plan.settings.client)
+            total=plan.rows.total or 0,
+            samples=plan.settings.sample,
+            has_vote=plan.settings.vote,
+            is_open=plan.rows.total is None,
+            is_simulated=is_simulating(plan.settings.client),
         )
         self.results = Results.empty(plan.size or 0, self.stats)
         self.state = RunState()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from ..config import journal_path, resolve_settings
+from ..config import is_simulating, journal_path, resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan
 from ..engine.seeding import LEAST_CACHED, least_seeded
@@ -278,6 +278,8 @@ def _conclude(
         is_seeded=is_seeded,
     )
     notes = estimate_notes(workload, counted, output, settings, conditions, rehearsals["live"])
+    if is_simulating(settings.client):
+        notes.append("Simulated: counts, limits and times are those of the simulator, not of an account.")
     if is_cacheable:
         notes.append(caching_note(tokens.prefix, is_seeded=is_seeded))
     if usd["live"] is None:

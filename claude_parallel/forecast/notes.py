@@ -26,7 +26,7 @@ _LIMIT_NAMES = ("requests", "input tokens", "output tokens")
 _KNOWLEDGE: dict[Knowledge, str] = {
     "none": f'assumed: tier "{ASSUMED_TIER}"; limits= sets them',
     "given": "as given",
-    "learnt": "as earlier answers told",
+    "learnt": "learnt from earlier answers",
 }
 
 
@@ -44,9 +44,9 @@ def estimate_notes(
         f"Input: {mean:,.0f} tokens a request, {counted.source}.",
         f"Output: {_range(output)} tokens an answer, {output.source}.",
         f"Time: {conditions.latency.text}; rehearsed with the real engine under {_limits_text(conditions.limits)} "
-        f"({_KNOWLEDGE[conditions.knowledge]}){_played(live)}; held back by {live.bound_by}. Nothing else is "
+        f"({_KNOWLEDGE[conditions.knowledge]}){_played(live)}; limited by {live.bound_by}. Nothing else is "
         "assumed to use the limits.",
-        "Batches: an hour is assumed, since most end within it; the API gives itself 24 hours.",
+        "Batches: assumed to take an hour, as most do; the API allows itself 24.",
     ]
     if settings.thinking not in (False, "disabled") and output.source.startswith("assumed"):
         notes.append("Thinking counts as output; a model that thinks before it answers needs more than this.")

@@ -5,6 +5,7 @@ Knows columns and formats; the figures come from ``estimate``.
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ from .strategies import BATCH_SECONDS, Strategy
 if TYPE_CHECKING:
     from .estimate import Estimate
 
-_WIDTH = 110
+_MOST_WIDTH = 110
+"""Letters: longer lines are hard to read."""
+_LEAST_TEXT = 24
+"""Letters beside the figures: narrower would be a column of single words."""
 _HEADS = ("strategy", "US dollars", "low to high", "time", "when")
 
 
@@ -23,13 +27,27 @@ def estimate_text(figures: Estimate) -> str:
     rows = [_cells(strategy) for strategy in figures.strategies]
     marks = [" ", *("*" if strategy.recommended else " " for strategy in figures.strategies)]
     table = [_HEADS, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADS))]
-    lines = [
-        f"{mark} " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for mark, row in zip(marks, table, strict=True)
-    ]
-    notes = [textwrap.fill(note, _WIDTH, subsequent_indent="  ") for note in figures.notes]
-    return "\n".join([_headline(figures), "", *lines, "", *notes])
+    room = min(shutil.get_terminal_size().columns, _MOST_WIDTH)
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADS) - 1)]
+    left = " " * (sum(widths) + 2 * len(widths) + 2)
+    lines = []
+    for mark, row in zip(marks, table, strict=True):
+        figures_of_row = "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
+        lines.append(_filled(row[-1], room, f"{mark} {figures_of_row}", left))
+    notes = [_filled(note, room, "", "  ") for note in figures.notes]
+    return "\n".join([_filled(_headline(figures), room, "", "  "), "", *lines, "", *notes])
+
+
+def _filled(text: str, room: int, first: str, others: str) -> str:
+    """Return text in lines of so many letters, each behind its beginning; words are never broken."""
+    return textwrap.fill(
+        text,
+        max(room, len(others) + _LEAST_TEXT),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def estimate_html(figures: Estimate) -> str:
@@ -48,7 +66,7 @@ def estimate_html(figures: Estimate) -> str:
 
 def _headline(figures: Estimate) -> str:
     work = figures.workload
-    repeated = work.rows - work.skipped - work.invalid - work.unique
+    repeated = work.asking - work.unique
     apart = {
         "answered by the journal": work.in_journal,
         "repeated": repeated,
@@ -56,7 +74,8 @@ def _headline(figures: Estimate) -> str:
         "invalid": work.invalid,
     }
     others = "".join(f", {count:,} {what}" for what, count in apart.items() if count)
-    return f"{work.rows:,} rows with {figures.model}: {work.calls:,} requests to send{others}"
+    each = f", {work.samples} answers each" if work.samples > 1 else ""
+    return f"{work.rows:,} rows with {figures.model}{each}: {work.calls:,} requests to send{others}"
 
 
 def _cells(strategy: Strategy) -> tuple[str, str, str, str, str]:

@@ -39,7 +39,7 @@ class Workload:
     Attributes
     ----------
     rows : int
-        Rows of the frame, times the samples of each.
+        Rows of the frame.
     unique : int
         Distinct requests.
     in_journal : int
@@ -60,6 +60,8 @@ class Workload:
         A request of the shared prefix alone, where it may be long enough to be cached.
     known : tuple of Usage
         What answers of this very frame in the journal used.
+    samples : int
+        Answers that are wanted for each row.
     """
 
     rows: int
@@ -73,6 +75,12 @@ class Workload:
     sample: tuple[tuple[float, Body], ...] = ()
     prefix_body: Body | None = None
     known: tuple[Usage, ...] = ()
+    samples: int = 1
+
+    @property
+    def asking(self) -> int:
+        """Answers that are wanted: of rows that are neither skipped nor invalid, times the samples of each."""
+        return (self.rows - self.skipped - self.invalid) * self.samples
 
     @property
     def calls(self) -> int:
@@ -92,7 +100,8 @@ def survey(plan: Plan, journal: Journal) -> Workload:
     journal : Journal
         Asked for answers; nothing is written to it, and nothing is sent.
     """
-    found = _Census()
+    samples = plan.settings.sample
+    found = _Census(samples)
     tariff = FreeTariff()
     accounting = Accounting(
         run_id="estimate",
@@ -120,7 +129,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
     run_blocking(walk, accounting.control, lambda: None)
     unique, in_journal, loads = found.totals()
     return Workload(
-        rows=found.rows,
+        rows=found.positions // samples,
         unique=unique,
         in_journal=in_journal,
         skipped=found.stats.kinds["skipped"],
@@ -129,29 +138,30 @@ def survey(plan: Plan, journal: Journal) -> Workload:
         prefix_load=plan.shared.prefix_tokens,
         fields=plan.shared.fields,
         sample=tuple((item.asked.load.input_tokens, item.asked.body) for item in picked.chosen()),
-        prefix_body=_prefix_body(plan, found.rows),
+        prefix_body=_prefix_body(plan, found.positions),
         known=tuple(tariff.usages),
+        samples=samples,
     )
 
 
 class _Census:
-    """Counts rows and distinct requests without keeping them: takes the place of a run's results and outlet.
+    """Counts positions and distinct requests without keeping them: takes the place of a run's results and outlet.
 
     A request is known by the first eight bytes of its SHA-256: among ten million, the chance that any two are taken for
     one is one in 400,000.
     """
 
-    def __init__(self) -> None:
-        self.stats = RunStats()
-        self.rows = 0
+    def __init__(self, samples: int) -> None:
+        self.stats = RunStats(samples=samples)
+        self.positions = 0
         self._asked: dict[int, int] = {}
         self._answered = array("Q")
         self._unsent = array("Q")
         self._loads = array("f")
 
     def reach(self, stop: int) -> None:
-        """Count rows, and forget what the ones before have asked."""
-        self.rows = stop
+        """Count positions, and forget what the ones before have asked."""
+        self.positions = stop
         self._asked.clear()
 
     def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
@@ -161,7 +171,7 @@ class _Census:
 
     def deliver(self, position: int, outcome: Outcome) -> None:
         """Count a row that needs no call."""
-        self.stats.add(outcome)
+        self.stats.add_draw(position, outcome)
         if outcome.source == "journal":
             self._answered.append(self._asked[position])
 

@@ -32,7 +32,7 @@ from ..schema.quotes import with_quotes
 from ..schema.schema import Schema, compile_schema
 from .calls import MapCall, columns_made_as, remember_call, sign
 from .columns import Columns, cost_name, error_name
-from .outputs import answer_series, attach, fates_of, output_arrays, warn_of_missing
+from .outputs import answer_series, attach, output_arrays, warn_of_missing
 from .planning import check_bounded, check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from .quotes import check_rapidfuzz
 from .rows import (
@@ -166,7 +166,7 @@ class FrameMap:
         A series has no place for errors, so failed rows are missing in it, and one warning counts them.
         """
         if self._gives_series:
-            warn_of_missing(fates_of(session.results))
+            warn_of_missing(session.stats.fates)
         return self.assemble(session.results, session.run_id)
 
     def assemble(self, results: Results, run_id: str) -> Any:

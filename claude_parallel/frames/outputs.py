@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ..engine.results import Results
-from ..errors import FateCounts, count_fates
+from ..errors import FateCounts
 from ..records import Outcome
 from ..schema.schema import Schema
 from .columns import AnswerColumns, Columns
@@ -107,12 +106,6 @@ def warn_of_missing(fates: FateCounts) -> None:
             UserWarning,
             stacklevel=5,
         )
-
-
-def fates_of(results: Results) -> FateCounts:
-    """Return what the rows of a run came to."""
-    kinds = Counter(outcome.kind for outcome in results.outcomes if outcome is not None and outcome.kind is not None)
-    return count_fates(kinds, len(results.outcomes))
 
 
 def text_array(values: list[str | None]) -> Any:

@@ -17,10 +17,12 @@ from ..prompt.template import PromptFunction
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..report.run import find_run, run_of
 from .calls import ANSWERS_ATTRIBUTE, RUNS_ATTRIBUTE, MadeBy, MapCall, answer_runs, call_of, maps_of, remember_call
-from .columns import Columns
+from .columns import Columns, plan_columns
 from .frame_map import FrameMap
 from .outputs import attach, column_label
 from .totals import details_of, kinds_of, places_of
+
+_NEEDS_SCHEMA = "this run had a schema=, which is not stored: give it to retry() once more"
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -59,9 +61,7 @@ def retry_series(
     """Return answers of which the failed (or rejected) ones were asked again; see ``ClaudeSeries.retry``."""
     details = details_of(series)
     ids = answer_runs(series)
-    call = call_of(ids[0])
-    if call is None:
-        raise InputError("these answers are from another process: run the map again; what is answered costs nothing")
+    call = call_of(ids[0]) or _call_as_told(run_of(series).settings, values, prompt, overrides)
     given = call.given if values is None else values
     if given is None:
         raise InputError("the values that were asked are gone from memory: give them to retry(values)")
@@ -142,9 +142,27 @@ def _call(
             "and the options of the run, or run the map again: what is in the journal costs nothing"
         )
     if settings.get("schema") and "schema" not in overrides:
-        raise InputError("this run had a schema=, which is not stored: give it to retry() once more")
+        raise InputError(_NEEDS_SCHEMA)
     columns = made.columns
     return MapCall(prompt, {"sample": columns.samples, "vote": columns.has_vote, **overrides}, columns)
+
+
+def _call_as_told(
+    settings: Mapping[str, Any],
+    values: pd.Series[Any] | None,
+    prompt: str | PromptFunction | None,
+    overrides: Mapping[str, Any],
+) -> MapCall:
+    """Return how to ask again for answers of another process: as the caller says, since prompts are not stored."""
+    if values is None or prompt is None:
+        raise InputError(
+            "these answers are from another process, and prompts are not stored: call retry(values, prompt=...) with "
+            "the series that was asked and the options of that run, or run the map again: what is answered costs "
+            "nothing"
+        )
+    if settings.get("schema") and "schema" not in overrides:
+        raise InputError(_NEEDS_SCHEMA)
+    return MapCall(prompt, {}, plan_columns(settings.get("out", "response")))
 
 
 def _masks(frame: pd.DataFrame, columns: Columns, where: Any) -> list[Mask]:

@@ -7,11 +7,25 @@ in ``words``.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from ..errors import FateCounts, Kind, count_fates
 from ..records import ZERO, Outcome, Usage
+
+
+def outcome_of_row(draws: Sequence[Outcome], *, has_vote: bool) -> Outcome:
+    """Return what a row came to, from its draws in their order.
+
+    A vote needs one answer. Without a vote each draw has a column of its own, and the first failed one counts. The
+    journal gave a row if it gave all of its draws.
+    """
+    good = [draw for draw in draws if draw.kind is None]
+    bad = [draw for draw in draws if draw.kind is not None]
+    chosen = (good or bad)[0] if has_vote else (bad or good)[0]
+    is_known = all(draw.source == "journal" for draw in draws)
+    return replace(chosen, source="api") if chosen.source == "journal" and not is_known else chosen
 
 
 @dataclass(slots=True)
@@ -19,7 +33,11 @@ class RunStats:
     """What has happened so far: the one source of every number that bar, panel, job and run show."""
 
     total: int = 0
-    """Rows of the frame (times draws); of a stream whose length nobody knows, those that were read so far."""
+    """Rows of the frame; of a stream whose length nobody knows, those that were read so far."""
+    samples: int = 1
+    """Answers that are wanted for each row."""
+    has_vote: bool = False
+    """True where a row has an answer as soon as one of its draws has."""
     is_open: bool = False
     """True where nobody knows how many rows will come."""
     done: int = 0
@@ -34,6 +52,10 @@ class RunStats:
     """Rows that the journal answered."""
     duplicates: int = 0
     """Rows that an identical row answered."""
+    draws: int = 0
+    """Answers with an outcome: as many per row as `samples` says."""
+    recalled_draws: int = 0
+    """Those of them that the journal gave."""
     unpriced: int = 0
     """Answers without a known price."""
     cache_hits: int = 0
@@ -54,6 +76,8 @@ class RunStats:
     """True after the first interrupt: nothing new is sent."""
     is_simulated: bool = False
     """True when a simulator answers: its dollars are not real."""
+    _incomplete: dict[int, dict[int, Outcome]] = field(default_factory=dict, repr=False)
+    """Draws, by position, of the rows that wait for others."""
 
     def add(self, outcome: Outcome, rows: int = 1) -> None:
         """Count the outcome of a row (and of `rows` - 1 identical ones)."""
@@ -62,6 +86,28 @@ class RunStats:
             self.kinds[outcome.kind] += rows
         if outcome.source == "journal":
             self.from_journal += rows
+
+    def add_draw(self, position: int, outcome: Outcome) -> None:
+        """Count one answer of a row; the row itself counts once all its answers are there.
+
+        Parameters
+        ----------
+        position : int
+            Row times samples, plus the number of the sample.
+        outcome : Outcome
+            What became of it.
+        """
+        self.draws += 1
+        self.recalled_draws += outcome.source == "journal"
+        if self.samples > 1:
+            row = position // self.samples
+            draws = self._incomplete.setdefault(row, {})
+            draws[position] = outcome
+            if len(draws) < self.samples:
+                return
+            del self._incomplete[row]
+            outcome = outcome_of_row([draws[place] for place in sorted(draws)], has_vote=self.has_vote)
+        self.add(outcome)
 
     def note_cache(self, usage: Usage, saved: Decimal) -> None:
         """Count what the prompt cache did for one answer."""

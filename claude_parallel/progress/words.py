@@ -54,9 +54,11 @@ def conclude(stats: RunStats, seconds: float, *, width: int | None = None) -> st
     width : int, optional
         As in :func:`describe`.
     """
+    head = f"{stats.fates.answered:,} of {stats.total:,} rows answered in {elapsed(seconds)}"
     rate = f" ({figure(stats.fates.answered / seconds)} rows/s)" if seconds > 0 and stats.fates.answered else ""
-    head = f"{stats.fates.answered:,} of {stats.total:,} rows answered in {elapsed(seconds)}{rate}"
-    return _fitted([Piece(head, 6), *_money(stats), *_fates(stats, with_kinds=True)], width)
+    others = [*_money(stats), *_fates(stats, with_kinds=True)]
+    whole = _joined([Piece(head + rate, 6), *others])
+    return whole if width is None or len(whole) <= width else _fitted([Piece(head, 6), *others], width)
 
 
 def money(stats: RunStats) -> str:

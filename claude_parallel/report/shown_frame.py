@@ -34,7 +34,7 @@ class ShownFrame(pd.DataFrame):
     def __repr__(self) -> str:
         if not 0 < len(self) <= _MOST_ROWS:
             return repr(pd.DataFrame(self))
-        return _as_text(self, shutil.get_terminal_size().columns)
+        return as_text(self, shutil.get_terminal_size().columns)
 
     def _repr_html_(self) -> str | None:
         """Return a table whose dollar signs no notebook typesets as mathematics."""
@@ -64,7 +64,7 @@ def _tag(name: str, text: str, *, is_left: bool) -> str:
     return f'<{name} style="{style}">{escaped(text, _LONGEST_CELL)}</{name}>'
 
 
-def _as_text(frame: pd.DataFrame, width: int) -> str:
+def as_text(frame: pd.DataFrame, width: int) -> str:
     """Return the table in lines of at most `width` letters: columns that do not fit stand below the others."""
     heads, rows, is_text = _heads(frame), _rows(frame), _text_columns(frame)
     columns = list(zip(heads, *rows, strict=True))

@@ -123,10 +123,13 @@ def summarize(data: RunData) -> Summary:
     ((calls, retries, last, summed),) = data.calls(
         "count(*), coalesce(sum(number > 1), 0), max(ended), coalesce(sum(CAST(cost AS REAL)), 0.0)"
     )
-    kept = None if "rows" in totals else int(data.rows("count(*)")[0][0])
+    samples = _samples(data)
+    kept = None if "rows" in totals else int(data.rows("count(*)")[0][0]) // samples
     kinds = {str(kind): int(n) for kind, n in (totals["errors"] if "errors" in totals else _row_kinds(data)).items()}
     is_recorded = kept is None or kept > 0
-    answered = 0 if is_recorded else int(data.calls("count(DISTINCT position)", where="kind IS NULL")[0][0])
+    answered = (
+        0 if is_recorded else int(data.calls(f"count(DISTINCT position / {samples})", where="kind IS NULL")[0][0])
+    )
     rows = int(totals.get("rows") or kept or data.settings.get("rows") or answered)
     fates = count_fates(kinds, rows if is_recorded else answered + sum(kinds.values()))
     paid = totals.get("cost_usd")
@@ -200,7 +203,7 @@ def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
         more=chosen,
     )
     names = {position: _text(request_id) for position, request_id, _ended in last}
-    return tuple(SlowRow(int(row[0]), float(row[1]), int(row[2]), names[row[0]]) for row in ranked)
+    return tuple(SlowRow(int(row[0]) // _samples(data), float(row[1]), int(row[2]), names[row[0]]) for row in ranked)
 
 
 def latency(data: RunData) -> Latency | None:
@@ -230,7 +233,14 @@ def waits_by_reason(data: RunData) -> tuple[WaitPart, ...]:
 
 
 def _row_kinds(data: RunData) -> dict[Any, int]:
-    return dict(data.rows("kind, count(*)", where="kind IS NOT NULL", then="GROUP BY kind"))
+    samples = _samples(data)
+    rows = "count(*)" if samples == 1 else f"count(DISTINCT position / {samples})"
+    return dict(data.rows(f"kind, {rows}", where="kind IS NOT NULL", then="GROUP BY kind"))
+
+
+def _samples(data: RunData) -> int:
+    """Return how many positions a row has."""
+    return int(data.settings.get("sample") or 1)
 
 
 def _what_happened(kind: str, error: str) -> str:

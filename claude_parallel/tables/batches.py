@@ -22,6 +22,8 @@ from .stream import StreamRows
 
 _GROUP = 1_000
 """Rows that share a commit, and a query."""
+_REPEATED = Outcome(source="duplicate")
+"""What counts for a row that asks what an earlier one has asked, until its answer is read."""
 
 
 class SpooledBatches:
@@ -84,12 +86,12 @@ class Spool:
             self._asked.add(fingerprint)
             return True
         self.stats.duplicates += 1
-        self.stats.done += 1
+        self.stats.add_draw(position, _REPEATED)
         return False
 
     def deliver(self, position: int, outcome: Outcome) -> None:
         """Put an outcome on record."""
-        self.stats.add(outcome)
+        self.stats.add_draw(position, outcome)
         self._waiting.append(RunRow(position, None, outcome))
         if len(self._waiting) >= _GROUP:
             self.flush()
@@ -135,7 +137,7 @@ class Spool:
 async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
     """Walk through all rows once more, and deliver what became of each."""
     results, total = intake.results, context.stats
-    counts = RunStats(total=total.total)
+    counts = RunStats(total=total.total, samples=total.samples, has_vote=total.has_vote)
     failed: dict[bytes, Outcome] = {}
 
     def deliver(position: int, outcome: Outcome) -> None:
@@ -156,4 +158,5 @@ async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
         for item in chunk:
             give_up(item)
     total.done, total.kinds, total.duplicates = counts.done, counts.kinds, counts.duplicates
+    total.draws = counts.draws
     results.stats = total

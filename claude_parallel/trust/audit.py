@@ -179,7 +179,7 @@ class Audit:
     def _notes(self) -> list[str]:
         more = self.rows_to_halve
         halve = f"{more:,} more gold rows would halve the intervals." if more else "Every row is a gold row."
-        return [halve, CANNOT_BE_CHECKED]
+        return [halve, CANNOT_BE_CHECKED] if more else [halve]
 
 
 def audit_frame(frame: pd.DataFrame, gold: Any, column: str | None = None, weights: Any = None) -> Audit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InputError
+from ..progress.notebook import WIDGET_VIEW
 from ..text import escaped
 from .review import Review
 
@@ -131,7 +132,10 @@ def show_review(review: Review) -> None:
             'review.to_csv("sample.csv"), then review.read_csv("sample.csv").'
         )
         return
-    display(panel.widget)  # type: ignore[no-untyped-call]  # IPython's own
+    # A saved notebook keeps the words, so that it says something once the kernel, and with it the panel, is gone.
+    view = {"version_major": 2, "version_minor": 0, "model_id": panel.widget.model_id}
+    words = f"{review!r}: run this cell again to go on labelling"
+    display({"text/plain": words, WIDGET_VIEW: view}, raw=True)  # type: ignore[no-untyped-call]  # IPython's own
 
 
 def _field(name: str, text: str) -> str:

@@ -101,8 +101,7 @@ def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray 
     name = "batch" if prepared.settings.batch else "live"
     seconds = float(next(one.seconds for one in whole.strategies if one.name == name))
     found, work = mean_interval(usd, rows), whole.workload
-    asking = work.rows - work.skipped - work.invalid
-    paying = rows * work.unique / asking if asking else 0.0
+    paying = rows * work.unique / work.asking if work.asking else 0.0
     low, mean, high = (max(0.0, value) * paying for value in (found.low, found.estimate, found.high))
     scale = (low / mean, high / mean) if mean and math.isfinite(high) else (1.0, 1.0)
     return {

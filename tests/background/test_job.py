@@ -111,6 +111,14 @@ def test_a_live_job_runs_beside_other_work_and_can_be_stopped() -> None:
     assert server.ledger.billed_but_lost == 0
 
 
+def test_a_job_that_is_done_stays_done(server: SimulatorServer) -> None:
+    """Whoever stops it then has stopped nothing."""
+    job = live(frame_of(3))
+    job.result()
+    job.stop()
+    assert job.status().state == "done"
+
+
 def test_the_same_frame_is_not_mapped_twice_at_once(server: SimulatorServer) -> None:
     """While a job has the frame, a second one would pay for the same rows; afterwards it may go."""
     frame = frame_of(5)

@@ -205,3 +205,14 @@ def test_the_demo_runs_without_a_key() -> None:
     assert "12 rows from the journal" in output
     assert "claude-sonnet-5-5" in output
     assert "ANTHROPIC_API_KEY" in output
+
+
+def test_the_list_of_runs_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook's terminal: columns that do not fit stand below the others, and missing ones are empty."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with cp.simulator(None, latency_seconds=0):
+        cp.map(["a"], progress=False)
+    shown = CliRunner().invoke(app, ["runs"]).output
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "simulated" in shown
+    assert "$0.0000" in shown

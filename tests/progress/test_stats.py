@@ -80,3 +80,38 @@ def test_counting_and_reading_in_two_threads_do_not_meet() -> None:
         thread.join()
         sys.setswitchinterval(interval)
     assert all(text.startswith("$0.00") for text in words)
+
+
+FAILED = Outcome(kind="server", error="server: x", source="api")
+GOOD = Outcome(text="text", source="api")
+
+
+def test_a_row_of_several_draws_is_one_row() -> None:
+    """It counts once all its draws are there, in whatever order they come, and as its worst one."""
+    stats = RunStats(total=3, samples=2)
+    for position, outcome in ((5, GOOD), (1, FAILED), (0, GOOD)):
+        stats.add_draw(position, outcome)
+    assert (stats.done, stats.fates.failed, stats.draws) == (1, 1, 3)
+    for position, outcome in ((4, KNOWN), (3, KNOWN), (2, KNOWN)):
+        stats.add_draw(position, outcome)
+    assert (stats.done, stats.fates.answered, stats.fates.failed, stats.draws) == (3, 2, 1, 6)
+    assert stats.from_journal == 1  # of the other one, the journal gave only one draw
+    assert stats.reached == stats.total
+
+
+def test_a_vote_needs_one_answer() -> None:
+    """A row has failed only where no draw answered, as its error column says."""
+    stats = RunStats(total=2, samples=2, has_vote=True)
+    for position, outcome in enumerate((FAILED, GOOD, FAILED, REFUSED)):
+        stats.add_draw(position, outcome)
+    assert (stats.fates.answered, stats.kinds["server"], stats.kinds["refusal"]) == (1, 1, 0)
+
+
+@given(st.lists(outcomes, min_size=1, max_size=30))
+def test_one_draw_for_each_row_is_no_other_count(seen: list[Outcome]) -> None:
+    """The same numbers, whichever way they are counted."""
+    by_draw, by_row = RunStats(total=30), RunStats(total=30)
+    for position, outcome in enumerate(seen):
+        by_draw.add_draw(position, outcome)
+        by_row.add(outcome)
+    assert (by_draw.kinds, by_draw.done, by_draw.from_journal) == (by_row.kinds, by_row.done, by_row.from_journal)

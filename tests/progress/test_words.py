@@ -152,3 +152,10 @@ def test_long_ids_are_shortened_in_the_middle() -> None:
     """Their beginning says what they are, their end which one."""
     assert short_id("msgbatch_013Zva2CMHLNnXjNJJKqJ2EF") == "msgbatch_01…J2EF"
     assert short_id("req_1") == "req_1"
+
+
+def test_at_the_end_dollars_go_before_the_speed() -> None:
+    """In a terminal of 80 columns, 62 letters stand beside the bar."""
+    stats = RunStats(total=200, done=200, cost=Decimal("0.0021"), is_simulated=True)
+    assert conclude(stats, 2.6) == "200 of 200 rows answered in 2.6 s (76.9 rows/s), $0.0021 simulated"
+    assert conclude(stats, 2.6, width=62) == "200 of 200 rows answered in 2.6 s, $0.0021 simulated"

@@ -156,3 +156,16 @@ def test_a_list_gives_a_frame_and_a_series_keeps_its_index() -> None:
     """Answers, errors and costs, in order."""
     assert cp.map(item for item in ("a", "b"))["response"].tolist() == ["re: a", "re: b"]
     assert cp.map(WORDS).index.tolist() == [3, 1, 2]
+
+
+def test_answers_of_another_process_can_be_retried_by_who_brings_what_is_not_stored() -> None:
+    """The series that was asked, and its prompt; costs add up as ever."""
+    with pytest.warns(UserWarning, match="2 failed"):
+        answers = WORDS.claude.map("Say {}", max_tokens=1)
+    calls._calls.clear()
+    with pytest.raises(cp.InputError, match=r"retry\(values, prompt=...\)"):
+        answers.claude.retry()
+    again = answers.claude.retry(WORDS, prompt="Say {}", max_tokens=100)
+    assert again.tolist()[::2] == ["re: Say bread", "re: Say milk"]
+    assert again.claude.cost.loc["total", "total_usd"] > answers.claude.cost.loc["total", "total_usd"]
+    assert again.claude.errors["rows"].to_dict() == {"skipped": 1}

@@ -103,8 +103,10 @@ def test_a_class_with_few_gold_rows_has_no_figure_at_all() -> None:
     assert audit.shares.loc[few, "note"].str.startswith("too few to tell").all()
     assert table.loc[["a", "b"], ["precision", "recall", "f1"]].notna().all(axis=None)
     assert audit._repr_html_().count("too few to tell") == 3
+    assert "random sample" in repr(audit)
     every = pd.DataFrame({"label": labels, "gold": labels.astype(str)}).claude.audit("gold", column="label")
     assert every.classes.loc["rare", "recall"] == 1.0
+    assert "random sample" not in repr(every)  # where every row is gold, nothing was drawn
 
 
 def test_gold_from_the_beginning_is_not_a_random_sample() -> None:
