@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_WIDTH = 110
 """Letters: longer lines are hard to read."""
 _LEAST_TEXT = 24
-"""Letters beside the figures: narrower would be a column of single words."""
+"""Letters beside the figures: where there are fewer, the words stand below them."""
 _HEADS = ("strategy", "US dollars", "low to high", "time", "when")
 
 
@@ -30,10 +30,14 @@ def estimate_text(figures: Estimate) -> str:
     room = min(shutil.get_terminal_size().columns, _MOST_WIDTH)
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEADS) - 1)]
     left = " " * (sum(widths) + 2 * len(widths) + 2)
+    has_room = len(left) + _LEAST_TEXT <= room
     lines = []
     for mark, row in zip(marks, table, strict=True):
-        figures_of_row = "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
-        lines.append(_filled(row[-1], room, f"{mark} {figures_of_row}", left))
+        figures_of_row = f"{mark} " + "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
+        if has_room:
+            lines.append(_filled(row[-1], room, figures_of_row, left))
+        else:
+            lines += [figures_of_row.rstrip(), *([_filled(row[-1], room, "    ", "    ")] if row is not _HEADS else [])]
     notes = [_filled(note, room, "", "  ") for note in figures.notes]
     return "\n".join([_filled(_headline(figures), room, "", "  "), "", *lines, "", *notes])
 
@@ -42,7 +46,7 @@ def _filled(text: str, room: int, first: str, others: str) -> str:
     """Return text in lines of so many letters, each behind its beginning; words are never broken."""
     return textwrap.fill(
         text,
-        max(room, len(others) + _LEAST_TEXT),
+        room,
         initial_indent=first,
         subsequent_indent=others,
         break_long_words=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, Literal
@@ -108,24 +107,10 @@ def test_rows_are_rows_however_many_draws_each_has(vote: bool) -> None:
     with cp.simulator(None, latency_seconds=0):
         cp.configure(progress=False)
         before = frame.claude.estimate("{t}", sample=3, vote=vote)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            series = frame["t"].claude.map("Say {}", sample=3, vote=True)
         out = frame.claude.map("{t}", sample=3, vote=vote)
     assert "4 rows with claude-haiku-5-5, 3 answers each: 9 requests to send, 1 skipped" in repr(before)
     assert before.to_frame().loc["live", ["rows", "skipped", "unique"]].tolist() == [4, 1, 9]
     assert "3 of 4 rows answered" in repr(out.claude.run)
-    listed = cp.runs().loc[out.claude.run.id]
-    assert listed[["rows", "answered", "skipped", "failed"]].tolist() == [4, 3, 1, 0]
+    listed = cp.runs().loc[[out.claude.run.id]]
+    assert listed[["rows", "answered", "skipped", "failed"]].to_numpy().tolist() == [[4, 3, 1, 0]]
     assert out.claude.cost.loc["response", ["rows", "answered", "skipped"]].tolist() == [4, 3, 1]
-    assert series.isna().tolist() == [False, False, True, False]
-
-
-def test_a_series_of_votes_counts_rows_in_its_warning() -> None:
-    """Not their draws."""
-
-    def refuse(prompt: str) -> str:
-        return "" if "two" in prompt else "fine"
-
-    with cp.simulator(None, latency_seconds=0, answer=refuse), pytest.warns(UserWarning, match="of 3 rows 1 failed"):
-        pd.Series(["one", "two", "three"]).claude.map("Say {}", sample=3, vote=True, progress=False)
