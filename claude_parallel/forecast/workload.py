@@ -183,7 +183,7 @@ class _Census:
     @property
     def loaded(self) -> int:
         """Rows so far."""
-        return self.rows
+        return self.positions // self.stats.samples
 
     def drain(self) -> None:
         """Nothing is kept, so nothing is taken out."""
