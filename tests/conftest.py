@@ -20,15 +20,15 @@ settings.register_profile("search", max_examples=300, deadline=None)
 settings.load_profile("default")
 
 
-# Tests with kernels, a browser or a cluster, each a process of its own on the wall clock. A machine that stands still
-# for a second can fail one of them; a fault of ours fails it twice. The report counts what was run again.
-REAL_TIME = {"kernels", "browser", "dask"}
+# Tests of processes on the wall clock: a machine that stands still for a second can fail one of them, a fault of ours
+# fails it twice. The report counts what was run again.
+WALL_CLOCK = ("wall_clock", "kernel", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file in one process, and all browser tests in one: they share a JupyterLab."""
     for item in items:
-        if REAL_TIME.intersection(item.path.parts):
+        if any(item.get_closest_marker(name) for name in WALL_CLOCK):
             item.add_marker(pytest.mark.flaky(reruns=1))
         group = "browser" if "browser" in item.path.parts else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -250,6 +250,7 @@ def _count(journal: Path, query: str) -> int:
         return 0
 
 
+@pytest.mark.wall_clock
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize(
     ("reached", "rows"),

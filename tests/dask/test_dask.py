@@ -29,7 +29,10 @@ from claude_parallel.dask import on_workers
 PARTITIONS = 40
 ROWS = 6 * PARTITIONS
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*unclosed.*", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.wall_clock,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*unclosed.*", "ignore::DeprecationWarning"),
+]
 
 
 def frame_of(rows: int = ROWS) -> pd.DataFrame:

@@ -17,6 +17,8 @@ import pytest
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
+pytestmark = pytest.mark.wall_clock
+
 ROWS = 90
 IN_FLIGHT = 15
 """Calls of one process: as many answers are on the wire, or not yet on disk, when it is killed."""

@@ -19,6 +19,8 @@ from claude_parallel.store.journal import Journal
 
 from ..worlds import frame_of
 
+pytestmark = pytest.mark.wall_clock
+
 HELD_SECONDS = 0.6
 """How long something slow goes on; the timeout of a call is shorter."""
 

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.soak import Attack
 
 
+@pytest.mark.wall_clock
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is not known here")
 def test_a_short_soak_ends_well() -> None:
     """Two processes on one frame, killed at random, with faults, outages and a locked journal."""
