@@ -19,7 +19,7 @@ from statistics import quantiles
 
 import pandas as pd
 
-import claude_parallel as cp  # noqa: F401  (registers df.claude)
+import claude_parallel as cp
 from claude_parallel.engine.environment import Environment
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
@@ -112,6 +112,9 @@ def looked_at(done: Run, page: Path) -> None:
 def in_flight(url: str, journal: Path) -> None:
     """Print how the event loop bears thousands of calls at once."""
     lags: list[float] = []
+    client = cp_client(url)
+    cp.map(["imports"], client=client, journal=str(journal), progress=False)
+    resident: list[int] = [resident_bytes()]
     frame = pd.DataFrame({"text": [f"row {row}" for row in range(CALLS)]})
 
     async def main() -> pd.DataFrame:
@@ -120,11 +123,12 @@ def in_flight(url: str, journal: Path) -> None:
                 due = time.perf_counter() + 0.01
                 await asyncio.sleep(0.01)
                 lags.append(time.perf_counter() - due)
+                resident.append(resident_bytes())
 
         ticking = asyncio.create_task(tick())
         try:
             return await frame.claude.amap(
-                "text", client=cp_client(url), journal=str(journal), progress=False, max_concurrency=IN_FLIGHT
+                "text", client=client, journal=str(journal), progress=False, max_concurrency=IN_FLIGHT
             )
         finally:
             ticking.cancel()
@@ -134,6 +138,7 @@ def in_flight(url: str, journal: Path) -> None:
     print(
         f"| {IN_FLIGHT:,} in flight: lag of the event loop, p99 | {1e3 * quantiles(lags, n=100)[98]:.0f} ms | 50 ms |"
     )
+    print(f"| memory while they are, a call | {(max(resident) - resident[0]) / IN_FLIGHT / 1e3:.1f} kB | 25 kB |")
 
 
 def run() -> None:

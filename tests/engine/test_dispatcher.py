@@ -1,0 +1,44 @@
+"""The dispatcher beside the event loop that it shares with the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.records import Body, Failure, Reply
+from claude_parallel.simulation.brain import Brain
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import Profile
+from claude_parallel.simulation.transport import MemoryTransport
+
+from ..worlds import frame_of, world
+
+
+class CountingTransport(MemoryTransport):
+    """Counts the calls that begin before the event loop comes to anything else."""
+
+    def __init__(self, brain: Brain) -> None:
+        super().__init__(brain, 600.0)
+        self.stretches: list[int] = [0]
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Send one Messages request."""
+        if not self.stretches[-1]:
+            asyncio.get_running_loop().call_soon(self.stretches.append, 0)
+        self.stretches[-1] += 1
+        return await super().send(body)
+
+
+def test_a_thousand_calls_are_begun_in_short_stretches() -> None:
+    """The loop reads answers in between, however many calls may be in flight at once."""
+    here = world(Profile(latency_seconds=5.0))
+    transport = CountingTransport(here.brain)
+    environment = replace(here.environment(), open_transport=lambda *_: transport)
+    settings = {"journal": False, "progress": False, "max_concurrency": 1_000}
+
+    out = run_virtual(FrameMap(frame_of(2_000), "Say {t}", "response", settings, environment=environment).arun)
+
+    assert out["response_error"].isna().all()
+    assert here.clock.seconds < 16.0
+    assert max(transport.stretches) <= 100
