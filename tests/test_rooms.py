@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -113,7 +113,14 @@ MOST_MODULE_LINES = 350
 MOST_FUNCTION_LINES = 50
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+RULES: list[Callable[[Path], None]] = []
+"""What is asked of every module."""
+
+
+def every_module(rule: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Ask this of every module."""
+    RULES.append(rule)
+    return rule
 
 
 def room_of(path: Path) -> str:
@@ -201,7 +208,7 @@ def test_every_room_stands_in_the_table() -> None:
 
 
 @every_module
-def test_a_module_imports_allowed_rooms_only(path: Path) -> None:
+def imports_allowed_rooms_only(path: Path) -> None:
     """The table says which."""
     room = room_of(path)
     allowed = WORDS | {room} | set(ARROWS.get(room, "").split())
@@ -246,7 +253,7 @@ def test_the_simulator_shares_no_code_with_what_it_judges() -> None:
 
 
 @every_module
-def test_rules_are_pure(path: Path) -> None:
+def is_pure_where_it_decides(path: Path) -> None:
     """No network, no disk, no clock, no frames: time and chance are arguments."""
     if room_of(path) in PURE_ROOMS or str(path.relative_to(PACKAGE)) in PURE_MODULES:
         assert foreign_imports(path) & IMPURE == set()
@@ -258,14 +265,14 @@ def test_the_list_of_rules_names_modules_that_exist() -> None:
 
 
 @every_module
-def test_only_the_doors_know_the_sdk(path: Path) -> None:
+def knows_the_sdk_as_a_door_only(path: Path) -> None:
     """Vendor names stop there."""
     if str(path.relative_to(PACKAGE)) not in SDK_DOORS:
         assert foreign_imports(path) & {"anthropic", "httpx2"} == set()
 
 
 @every_module
-def test_only_known_packages_are_imported(path: Path) -> None:
+def imports_known_packages_only(path: Path) -> None:
     """A new dependency is a decision, not an accident."""
     known = {"aiohttp", "anthropic", "genai_prices", "httpx2", "numpy", "pandas", "platformdirs", "pydantic", "tqdm"}
     known |= {"pydantic_core", "typer", "typing_extensions"}
@@ -287,14 +294,14 @@ def test_only_known_packages_are_imported(path: Path) -> None:
 
 
 @every_module
-def test_a_module_is_not_too_long(path: Path) -> None:
+def is_not_too_long(path: Path) -> None:
     """One noun each."""
     if str(path.relative_to(PACKAGE)) not in MOSTLY_DOCUMENTATION:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_MODULE_LINES
 
 
 @every_module
-def test_no_function_is_too_long(path: Path) -> None:
+def has_no_function_that_is_too_long(path: Path) -> None:
     """What it says about itself does not count."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -306,7 +313,7 @@ def test_no_function_is_too_long(path: Path) -> None:
 
 
 @every_module
-def test_a_module_names_others_by_their_names_of_today(path: Path) -> None:
+def names_others_by_their_names_of_today(path: Path) -> None:
     """A word in double backticks at the head of a module is a module, or stands somewhere in the code."""
     head = ast.get_docstring(tree(path)) or ""
     named = set(re.findall(r"``([a-z_]+(?:\.[a-z_]+)?)``", head))
@@ -316,7 +323,14 @@ def test_a_module_names_others_by_their_names_of_today(path: Path) -> None:
 
 
 @every_module
-def test_a_module_says_what_it_knows(path: Path) -> None:
+def says_what_it_knows(path: Path) -> None:
     """A docstring of at least a sentence."""
     words = ast.get_docstring(tree(path)) or ""
     assert "." in words or path.stem == "__main__"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_keeps_the_rules_of_the_house(path: Path) -> None:
+    """All of them; the one that it breaks stands in the traceback."""
+    for rule in RULES:
+        rule(path)
