@@ -22,6 +22,7 @@ NAMES = (
     "neighbours",
     "soak",
     "cluster",
+    "files",
 )
 
 

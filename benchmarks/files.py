@@ -1,7 +1,7 @@
-"""The memory of a process that maps a file: answered over HTTP, then resumed from the journal.
+"""The memory of a process that maps a file: answered over HTTP, or resumed from an answered journal.
 
 The process that is measured does nothing else. Its peak is to depend on the window of rows, not on the file: compare
-the same with more rows (``python -m benchmarks.files 50000 100000``).
+sizes. ``python -m benchmarks.files 50000 1000000`` has 50,000 rows answered and 1,000,000 resumed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ import pyarrow.parquet
 import claude_parallel as cp
 
 from .gate import cp_client
+from .journal import HOST, fill
 from .servers import served
 from .throughput import cpu_seconds
 
-ROWS = (50_000, 100_000, 200_000)
-ROW_BYTES = 200
+ANSWERED_ROWS = 200_000
+RESUMED_ROWS = 1_000_000
+OTHER_BYTES = 170
+"""Beside some thirty of text: 200 bytes a row."""
 
 
 def write_source(path: Path, rows: int) -> None:
-    """Write a table of texts of 200 bytes, none like another."""
-    schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    """Write a table of rows of 200 bytes, whose texts are those that ``journal.fill`` has answered."""
+    schema = pa.schema([("text", pa.string()), ("other", pa.string())])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, 10_000):
-            numbers = range(start, min(start + 10_000, rows))
-            texts = [f"row {number} ".ljust(ROW_BYTES, "x") for number in numbers]
-            writer.write_table(pa.table({"id": list(numbers), "text": texts}, schema=schema))
+            texts = [f"row number {row} of the frame" for row in range(start, min(start + 10_000, rows))]
+            others = [f"{text} ".ljust(OTHER_BYTES, "x") for text in texts]
+            writer.write_table(pa.table({"text": texts, "other": others}, schema=schema))
 
 
 def memory_mb(field: str) -> int:
@@ -59,7 +62,7 @@ def mapped(what: str, folder: Path, rows: int, url: str) -> None:
     result = cp.map_file(
         folder / "in.parquet",
         folder / f"{what}.parquet",
-        "Say {text}",
+        "Say: {text}",
         journal=str(folder / "journal.sqlite3"),
         client=cp_client(url),
         progress=False,
@@ -73,26 +76,29 @@ def mapped(what: str, folder: Path, rows: int, url: str) -> None:
     )
 
 
-def measure(rows: int) -> None:
-    """Print both lines for a file of so many rows."""
+def measure(what: str, rows: int) -> None:
+    """Have one line printed by a process of its own."""
     with tempfile.TemporaryDirectory() as folder, served() as server:
         write_source(Path(folder) / "in.parquet", rows)
-        for what in ("answered", "resumed"):
-            run_process([sys.executable, "-m", "benchmarks.files", what, folder, str(rows), server.url], check=True)
+        if what == "resumed":
+            fill(Path(folder) / "journal.sqlite3", rows)
+        url = server.url if what == "answered" else HOST
+        run_process([sys.executable, "-m", "benchmarks.files", what, folder, str(rows), url], check=True)
 
 
-def run(sizes: tuple[int, ...] = ROWS) -> None:
+def run(answered_rows: int = ANSWERED_ROWS, resumed_rows: int = RESUMED_ROWS) -> None:
     """Print the table."""
     print(
         "| what | rows | MB at most | MB before the first row | MB at each tenth of the time | CPU us a row | rows/s |"
     )
     print("|---|---|---|---|---|---|---|", flush=True)
-    for rows in sizes:
-        measure(rows)
+    for what, rows in (("answered", answered_rows), ("resumed", resumed_rows)):
+        if rows:
+            measure(what, rows)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] and not sys.argv[1].isdigit():
         mapped(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
     else:
-        run(tuple(map(int, sys.argv[1:])) or ROWS)
+        run(*map(int, sys.argv[1:]))

@@ -116,8 +116,13 @@ class Prompt:
             try:
                 parts.append(piece if isinstance(piece, str) else piece.write(values[piece.place]))
             except Exception as error:  # a format that does not fit, or a cell whose own code raises
-                name = self.columns[piece.place] if isinstance(piece, Slot) else ""
-                return RowProblem(f"column {name!r} cannot be filled in: {type(error).__name__}: {error}")
+                name, cell = (self.columns[piece.place], values[piece.place]) if isinstance(piece, Slot) else ("", None)
+                hint = (
+                    "; its cell is text: convert the column (of a CSV file with dtype=)"
+                    if isinstance(cell, str)
+                    else ""
+                )
+                return RowProblem(f"column {name!r} cannot be filled in: {type(error).__name__}: {error}{hint}")
         text = "".join(parts)
         if not text.strip():
             return Skipped("the prompt is empty text")

@@ -18,6 +18,7 @@ from ..engine.pending import Pending
 from ..progress.stats import RunStats
 from ..records import Outcome
 from ..store.journal import Journal, RunRow
+from .key_set import KeySet
 from .stream import StreamRows
 
 _GROUP = 1_000
@@ -72,18 +73,19 @@ class Spool:
         self._run_id = run_id
         self._journal = journal
         self.stats = stats
-        self._asked: set[bytes] = set()
+        self._asked = KeySet()
         self._waiting: list[RunRow] = []
         self._block = -1
         self._read: dict[int, tuple[Any, ...]] = {}
 
     def reach(self, stop: int) -> None:
-        """Nothing is kept, so nothing needs room."""
+        """Count the rows; nothing is kept, so nothing needs room."""
+        if self.stats.is_open:
+            self.stats.total = stop
 
     def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
         """Take note of what a position asks."""
-        if fingerprint not in self._asked:
-            self._asked.add(fingerprint)
+        if self._asked.add(fingerprint):
             return True
         self.stats.duplicates += 1
         self.stats.add_draw(position, _REPEATED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.simulation.profile import Profile, tier_limits
 from claude_parallel.tables import stream
 from claude_parallel.tables.arrow_source import ArrowSource
+from claude_parallel.tables.key_set import KeySet
 from claude_parallel.tables.manifest import Tally
 from tests.batch_worlds import batch_world
 from tests.tables.tables_world import Kept, map_file, map_table
@@ -203,6 +205,38 @@ def test_batches_are_filled_across_chunks_and_all_sent_first() -> None:
     assert here.clock.seconds < 2 * 600.0
 
 
+def test_a_budget_covers_the_rows_of_a_stream_in_batches_that_go_together() -> None:
+    """It is planned over all of them; and rows whose number nobody knew are counted as they come."""
+    here = batch_world(max_requests=25)
+    table = table_of(60)
+    source = ArrowSource(table.schema, lambda: table.to_batches(max_chunksize=7))
+    result, _kept = map_table(here, source, chunk_rows=10, batch=True, budget=10)
+
+    assert result.fates.answered == 60
+    assert here.clock.seconds < 2 * 600.0
+    assert (here.session.stats.total, here.session.stats.done) == (60, 60)
+
+
+@given(st.lists(st.binary(min_size=8, max_size=32)))
+def test_a_set_of_keys_is_a_set(keys: list[bytes]) -> None:
+    """By their first eight bytes; an empty slot is no key."""
+    keys += [bytes(8), *(number.to_bytes(32, "big") for number in range(3))]
+    found, expected = KeySet(), set()
+    for key in keys:
+        short = key[:8] if any(key[:8]) else b"\0\0\0\0\0\0\0\1"
+        assert found.add(key) == (short not in expected)
+        expected.add(short)
+    assert len(found) == len(expected)
+
+
+def test_a_set_of_keys_grows() -> None:
+    """And holds what it held."""
+    keys = [hashlib.sha256(str(number).encode()).digest() for number in range(10_000)]
+    found = KeySet()
+    assert all(map(found.add, keys))
+    assert not any(map(found.add, keys))
+
+
 def test_a_batch_that_errs_says_so_in_its_rows() -> None:
     """Also in the rows that ask the same, however far away."""
     table = pa.table({"t": ["a", "b", "a"]})
@@ -220,6 +254,7 @@ def test_a_batch_that_errs_says_so_in_its_rows() -> None:
         ({"prompt": "Say {x}"}, "the prompt names the column 'x'"),
         ({"prompt": "Say {n}", "out": "n"}, "is read by the prompt"),
         ({"prompt": "n"}, "holds int64, not text"),
+        ({"prompt": "Say {t:.2f}"}, "its cell is text: convert the column"),
         ({"images": "photo"}, "no column 'photo'"),
         ({"chunk_rows": 0}, "chunk_rows must be"),
         ({"limit": 1.5}, "limit must be"),
