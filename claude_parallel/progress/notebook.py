@@ -148,7 +148,7 @@ def bar_markup(share: float, words: str, colour: str) -> str:
     return (
         '<div class="claude-parallel tex2jax_ignore mathjax_ignore" '
         'style="display:flex;flex-wrap:wrap;align-items:center;column-gap:12px;max-width:100%">'
-        '<div style="flex:none;width:160px;height:14px;border:1px solid #8a8f98;border-radius:3px;overflow:hidden">'
+        '<div style="flex:none;width:120px;height:14px;border:1px solid #8a8f98;border-radius:3px;overflow:hidden">'
         f'<div class="claude-parallel-share {colour}" '
         f'style="width:{width};height:100%;background-color:{_COLOURS[colour]}"></div></div>'
         f'<div style="flex:1 1 320px;font-variant-numeric:tabular-nums">{escaped(words, 1_000)}</div></div>'

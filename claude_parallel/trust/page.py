@@ -21,6 +21,10 @@ _BLUE = "#3b8fc4"
 _ORANGE = "#d97a1f"
 
 
+_LONGEST_FIGURE = 20
+"""Letters of a cell that stays on one line, such as a figure with its unit; longer ones are words."""
+
+
 def share_text(value: float) -> str:
     """Return a share as per cent with one digit; a dash where it is unknown."""
     return "–" if math.isnan(value) else f"{100 * value:.1f} %"
@@ -59,7 +63,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], marks: Sequence[
         mark = marks[number] if number < len(marks) else None
         lines.append("<tr>" + "".join(_cell(cell, place, mark) for place, cell in enumerate(row)) + "</tr>")
     head = "".join(_tag("th", escaped(text), place) for place, text in enumerate(heads))
-    return f'<table style="margin:0 0 .5em"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    whole = f'<table style="margin:0 0 .5em"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    return f'<div style="overflow-x:auto">{whole}</div>'
 
 
 def notes(lines: Iterable[str], *, is_warning: bool = False) -> str:
@@ -78,12 +83,13 @@ def wrapped(lines: Iterable[str], begin: str = "") -> list[str]:
 
 def _cell(cell: Cell, place: int, mark: float | None) -> str:
     if isinstance(cell, Interval):
-        return _tag("td", f"{_drawn(cell, mark)}<span>{escaped(interval_text(cell))}</span>", 0)
-    return _tag("td", escaped(cell), place)
+        return _tag("td", f"{_drawn(cell, mark)}<span>{escaped(interval_text(cell))}</span>", 0, is_whole=True)
+    return _tag("td", escaped(cell), place, is_whole=len(cell) <= _LONGEST_FIGURE)
 
 
-def _tag(name: str, inner: str, place: int) -> str:
-    return f'<{name} style="text-align:{"left" if place == 0 else "right"}">{inner}</{name}>'
+def _tag(name: str, inner: str, place: int, *, is_whole: bool = False) -> str:
+    style = f"text-align:{'left' if place == 0 else 'right'}" + (";white-space:nowrap" if is_whole else "")
+    return f'<{name} style="{style}">{inner}</{name}>'
 
 
 def _drawn(found: Interval, mark: float | None) -> str:

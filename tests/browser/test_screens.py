@@ -94,7 +94,7 @@ def test_bar_reprs_and_plot_are_what_they_should_be_and_stay_so(notebook: Notebo
         notebook.screenshot(IMAGES / "answers.png", cells=4)
 
     for found in (middle, end):
-        assert found["bar"] == 162, "the bar keeps its width, 160 and its edge"
+        assert found["bar"] == 122, "the bar keeps its width, 120 and its edge"
         assert found["words"] <= 0, "the words stay inside the cell"
     assert "rows/s" in middle["text"]
     assert end["text"].startswith("200 of 200 rows answered in ")

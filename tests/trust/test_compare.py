@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,23 @@ def groups(large: int = 360, small: int = 40) -> pd.DataFrame:
     frame = pd.DataFrame({"group": ["large"] * large + ["small"] * small, "truth": "good"})
     frame["text"] = [f"review {n}: good{' hard' * (g == 'small')}" for n, g in enumerate(frame["group"])]
     return frame.sample(frac=1.0, random_state=0)
+
+
+def test_intervals_of_one_price_stand_side_by_side() -> None:
+    """In the order of their prices, and where there is room they stay where they are."""
+    pytest.importorskip("matplotlib")
+    from claude_parallel.trust.figures import side_by_side
+
+    assert side_by_side([0.016, 0.642, 0.016]) == pytest.approx([0.016, 0.642, 0.016 + 0.04 * 0.642])
+    assert side_by_side([3.0, 1.0, 2.0]) == [3.0, 1.0, 2.0]
+    assert side_by_side([]) == []
+
+
+def test_a_figure_stays_on_its_line(sim: Simulator) -> None:
+    """A narrow page scrolls, rather than to part a number from its unit."""
+    page = compare(reviews(60), rows=20)._repr_html_()
+    assert "overflow-x:auto" in page
+    assert re.search(r'white-space:nowrap">[0-9.]+ s<', page)
 
 
 def test_rows_drawn_in_equal_parts_are_weighed_back(sim: Simulator) -> None:
