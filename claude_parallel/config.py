@@ -6,6 +6,7 @@ The only place that reads the environment. What one run meets of the outside wor
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,10 +132,15 @@ def journal_path(setting: bool | str | Path, client: Any = None) -> Path | None:
         As in ``df.claude.map``.
     client : optional
         As in :func:`is_simulating`.
+
+    Raises
+    ------
+    InputError
+        For an address: SQLite needs a file of this machine.
     """
     if isinstance(setting, bool):
         return home() / (SIMULATED_FILE_NAME if is_simulating(client) else FILE_NAME) if setting else None
-    return Path(setting).expanduser()
+    return _local_file(setting)
 
 
 def journal_files(setting: bool | str | Path) -> list[Path]:
@@ -143,4 +149,10 @@ def journal_files(setting: bool | str | Path) -> list[Path]:
         return [home() / FILE_NAME, home() / SIMULATED_FILE_NAME] if setting else []
     if not isinstance(setting, str | Path):
         raise InputError(f"journal must be True, False or the path of a file, not {setting!r}")
-    return [Path(setting).expanduser()]
+    return [_local_file(setting)]
+
+
+def _local_file(path: str | Path) -> Path:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):  # it would become a folder of that name, here
+        raise InputError(f"journal={path!r} is an address, but a journal is a file on this machine; name a path")
+    return Path(path).expanduser()

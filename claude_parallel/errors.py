@@ -72,7 +72,7 @@ HINTS: dict[Kind, str] = {
     "auth": "the key is wrong or may not do this; check ANTHROPIC_API_KEY",
     "billing": "the account cannot pay; see Plans & Billing in the Claude Console",
     "spend_limit": "the account's spend limit is reached; raise it in the Claude Console",
-    "not_found": "no such model (or file) for this key; check model=",
+    "not_found": "nothing of that name is there for this key; check model= and base_url=",
     "budget": "not sent, the budget is used up; run the cell again with a higher budget=",
     "cancelled": "not finished, the run was stopped; run the cell again to go on",
     "expired": "the batch ended before this row's turn; run the cell again to send it anew",

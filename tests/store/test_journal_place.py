@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -198,3 +199,18 @@ def test_a_child_forked_while_a_map_runs_can_map() -> None:
     assert codes == [0, 0, 0]
     assert out["response"].notna().all()
     assert cp.journal(home() / "simulated.sqlite3").answers == 315
+
+
+@pytest.mark.parametrize(
+    "ask", [journal_path, lambda address: cp.runs(journal=address)], ids=["a map", "the list of runs"]
+)
+def test_an_address_is_no_journal(
+    ask: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not become a folder called ``s3:`` beside the notebook, where nobody looks for it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is an address, but a journal is a file"):
+        ask("s3://bucket/journal.sqlite3")
+    with pytest.raises(InputError, match="is an address"):
+        journal_path(Path("gs://bucket/journal.sqlite3"))
+    assert list(tmp_path.iterdir()) == []
