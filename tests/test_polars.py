@@ -337,6 +337,30 @@ def test_a_query_without_rows_fills_a_folder_that_can_be_read(tmp_path: Path) ->
     assert scan.collect_schema().names() == [*FRAME.columns, "response", "response_error", "response_cost"]
 
 
+def test_a_part_of_rows_that_have_changed_is_made_again(tmp_path: Path, account: Any) -> None:
+    """The query is the same, the file that it reads is not: parts of the same rows stay, those of none go."""
+    path, into = tmp_path / "in.parquet", tmp_path / "out"
+
+    def mapped(texts: list[str]) -> Any:
+        pl.DataFrame({"t": texts}).write_parquet(path)
+        return pl.scan_parquet(path).claude.map("Say {t}", into=into, progress=False).collect()
+
+    first = [f"row {number}" for number in range(10_000)]
+    mapped([*first, "a", "b"])
+    before = {part.name: part.stat().st_mtime_ns for part in into.glob("part*")}
+    changed = mapped([*first, "a", "c"])
+    after = {part.name: part.stat().st_mtime_ns for part in into.glob("part*")}
+    asked = account.ledger.requests
+
+    assert changed["t"].to_list() == [*first, "a", "c"]
+    assert changed["response"].null_count() == 0
+    assert len(before) == len(after) == 2
+    assert before["part-000000.parquet"] == after["part-000000.parquet"]
+    assert mapped(first).height == 10_000
+    assert [part.name for part in into.glob("part*")] == ["part-000000.parquet"]
+    assert account.ledger.requests == asked == 10_003
+
+
 def test_what_cannot_work_says_so(tmp_path: Path) -> None:
     """In one line, before a call."""
     with pytest.raises(cp.InputError, match="names a file; name a folder"):

@@ -130,6 +130,10 @@ class PartitionSource:
         """None: a cell of objects may hold anything."""
         return None
 
+    def digest(self, chunk: FrameChunk) -> str:
+        """Return nothing: a partition that has changed has another token."""
+        return ""
+
     def identity(self) -> list[Any]:
         """Return what tells this very input from another."""
         return [self._token, self.npartitions]

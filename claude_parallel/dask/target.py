@@ -36,7 +36,7 @@ class ClusterTarget:
         self.parts: dict[int, Any] = {}
         self._source = source
 
-    def finished(self, number: int) -> Tally | None:
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """None: nothing is left from an earlier run."""
         return None
 
@@ -91,8 +91,8 @@ class FolderOfParts:
         self._folder = FolderTarget(place_of(into), PARQUET, job, self._write_part, overwrite=overwrite)
         source.is_written = lambda number: self.finished(number) is not None
 
-    def finished(self, number: int) -> Tally | None:
-        """Return what a part came to that is there and lacks nothing."""
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
+        """Return what a part came to that is there and lacks nothing; its chunk was not computed for that."""
         return self._folder.finished(number)
 
     def path(self, number: int) -> str:

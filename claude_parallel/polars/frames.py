@@ -72,7 +72,7 @@ def _query(frame: pl.LazyFrame) -> Source:
     def batches() -> Iterable[Any]:
         return (batch.to_arrow().cast(schema) for batch in frame.collect_batches(chunk_size=PIECE_ROWS))
 
-    return ArrowSource(schema, batches, None, (hashlib.sha256(frame.serialize()).hexdigest(),))
+    return ArrowSource(schema, batches, None, (hashlib.sha256(frame.serialize()).hexdigest(),), is_named=False)
 
 
 def to_arrow(frame: pl.DataFrame) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .chunk import PIECE_ROWS, Chunk, regroup
+from .chunk import PIECE_ROWS, Chunk, TableChunk, regroup
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,17 @@ class ArrowSource:
         Returns the tables or batches, from the first; called once for each reading.
     total : int or None
         Rows in all; None where nobody knows before the last one.
-    name : list
+    name : tuple
         What tells this very input from another, as JSON values.
+    is_named : bool
+        False where that is not enough: a query has its text as name, whatever the files say that it reads.
     """
 
     schema: Any
     batches: Callable[[], Iterable[Any]]
     total: int | None = None
     name: tuple[Any, ...] = ()
+    is_named: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,6 +45,10 @@ class ArrowSource:
     def chunks(self, rows: int, most_bytes: int) -> Iterator[Chunk]:
         """Yield the rows in order."""
         return regroup(self.batches(), self.schema, rows, most_bytes)
+
+    def digest(self, chunk: TableChunk) -> str:
+        """Return what tells the rows of a chunk from others; nothing where the identity does."""
+        return "" if self.is_named else chunk.digest
 
     def identity(self) -> list[Any]:
         """Return what tells this very input from another."""

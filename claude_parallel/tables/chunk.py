@@ -5,6 +5,7 @@ An Arrow table, or lines of JSON that stay text. Where chunks come from is in ``
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -59,6 +60,14 @@ class TableChunk:
     def nbytes(self) -> int:
         """Bytes in memory."""
         return int(self.arrow.nbytes)
+
+    @property
+    def digest(self) -> str:
+        """What tells these rows from others."""
+        seen = hashlib.blake2b(digest_size=16)
+        for column in self.arrow.columns:  # as Python values: the buffers of equal columns may differ
+            seen.update(repr(cells(column)).encode())
+        return seen.hexdigest()
 
     def head(self, rows: int) -> TableChunk:
         """Return the first so many rows."""

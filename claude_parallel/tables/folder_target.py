@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..errors import InputError
@@ -16,6 +16,9 @@ _MANIFEST = "_claude_parallel.json"
 
 WritePart = Callable[[Place, Any, Any], None]
 """(where, rows, their new columns): writes one part; without rows where these are None."""
+
+
+Digest = Callable[[Any], str]
 
 
 class FolderTarget:
@@ -33,6 +36,8 @@ class FolderTarget:
         Writes one of them.
     overwrite : bool
         True to replace what another job has left there.
+    digest : callable
+        Chunk -> what tells its rows from others; nothing where the job's identity does.
 
     Raises
     ------
@@ -42,11 +47,22 @@ class FolderTarget:
 
     tally_before: Tally | None = None
 
-    def __init__(self, place: Place, form: Format, job: str, write_part: WritePart, *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        place: Place,
+        form: Format,
+        job: str,
+        write_part: WritePart,
+        *,
+        overwrite: bool,
+        digest: Digest = lambda _chunk: "",
+    ) -> None:
         self._place = place
         self._form = form
         self._job = job
         self._write_part = write_part
+        self._digest = digest
+        self._seen: set[str] = set()
         self._manifest = place / _MANIFEST
         _make_folder(place)
         known = read_manifest(self._manifest)
@@ -56,12 +72,15 @@ class FolderTarget:
             self._empty(known.get("parts"), overwrite=overwrite)
         self._note()
 
-    def finished(self, number: int) -> Tally | None:
-        """Return what a part came to that is there and lacks nothing."""
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
+        """Return what a part came to that is there, lacks nothing, and holds the rows of `chunk`."""
         name = self._name(number)
         known = Tally(**self._parts[name]) if name in self._parts else None
         if known is None or not known.is_whole or (self._place / name).kind != "file":
             return None
+        if chunk is not None and known.digest != self._digest(chunk):
+            return None
+        self._seen.add(name)
         return known
 
     def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
@@ -70,13 +89,18 @@ class FolderTarget:
         unfinished = self._place / f".{name}.unfinished"
         self._write_part(unfinished, chunk, new)
         self._place.filesystem.move(unfinished.path, (self._place / name).path)
-        self._parts[name] = asdict(tally)
+        self._parts[name] = asdict(replace(tally, digest="" if chunk is None else self._digest(chunk)))
+        self._seen.add(name)
         self._note()
 
     def complete(self) -> None:
-        """Write a part without rows where there was no row at all, so that the folder can be read."""
-        if not self._parts:
+        """Leave the parts of this input alone there, and at least one: a folder of none could not be read."""
+        if not self._seen:
             self.write(0, None, None, Tally())
+        for name in [name for name in self._parts if name not in self._seen]:  # of rows that are gone
+            (self._place / name).remove()
+            del self._parts[name]
+        self._note()
 
     def abandon(self) -> None:
         """Nothing is left: every part is complete or not there."""

@@ -23,10 +23,13 @@ class Tally:
         How many.
     kinds : mapping of str to int
         Answers by kind of error.
+    digest : str
+        Tells these rows from others, where the name of the input does not.
     """
 
     rows: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
+    digest: str = ""
 
     @property
     def is_whole(self) -> bool:

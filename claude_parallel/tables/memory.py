@@ -36,7 +36,7 @@ class MemoryTarget:
         self.rows: list[Any] = []
         self._keeps_rows = keeps_rows
 
-    def finished(self, number: int) -> Tally | None:
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """None: nothing is left from an earlier run."""
         return None
 

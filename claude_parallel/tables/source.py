@@ -66,6 +66,10 @@ class Source(Protocol):
         """Return what tells this very input from another, as JSON values."""
         ...
 
+    def digest(self, chunk: Any) -> str:
+        """Return what tells the rows of a chunk from others; nothing where the identity does."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:

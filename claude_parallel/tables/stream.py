@@ -69,7 +69,7 @@ class StreamRows:
     limit : int, optional
         The first so many rows only.
     is_finished : callable
-        Number of a chunk -> whether an earlier run has written it; such chunks are passed over.
+        (number of a chunk, the chunk) -> whether an earlier run has written it; such chunks are passed over.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class StreamRows:
         *,
         chunk_rows: int = CHUNK_ROWS,
         limit: int | None = None,
-        is_finished: Callable[[int], bool] = lambda _number: False,
+        is_finished: Callable[[int, Chunk], bool] = lambda _number, _chunk: False,
     ) -> None:
         self._source = source
         self._reader = reader
@@ -186,7 +186,7 @@ class StreamRows:
     def _read(self) -> Iterator[Loaded]:
         start = 0
         for number, chunk in enumerate(limited(self._source, self._chunk_rows, self._limit)):
-            if not self._is_finished(number) and len(chunk):
+            if not self._is_finished(number, chunk) and len(chunk):
                 yield Loaded(number, start, chunk)
                 start += len(chunk)
 

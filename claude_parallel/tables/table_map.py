@@ -247,7 +247,7 @@ class TableMap:
                 f'column {name!r} is the prompt, but holds {kind}, not text; use a template such as "... {{{name}}}"'
             )
 
-    def _stream(self, is_finished: Callable[[int], bool] = lambda _number: False) -> StreamRows:
+    def _stream(self, is_finished: Callable[[int, Any], bool] = lambda _number, _chunk: False) -> StreamRows:
         return StreamRows(
             self.source,
             self._reader,
@@ -270,13 +270,14 @@ class _Run:
         self.outlet: Outlet | None = None
         self.tally = Tally()
         self.is_complete = target.tally_before is not None
+        self._finished: dict[int, Tally] = {}
         self._name = name
 
-    def is_finished(self, number: int) -> bool:
-        """Say whether an earlier run has written a chunk, and count its rows."""
-        tally = self.target.finished(number)
+    def is_finished(self, number: int, chunk: Any) -> bool:
+        """Say whether an earlier run has written a chunk, and count its rows, however often the source is read."""
+        tally = self.target.finished(number, chunk)
         if tally is not None:
-            self.tally += tally
+            self._finished[number] = tally
         return tally is not None
 
     def close(self) -> None:
@@ -286,6 +287,7 @@ class _Run:
             if self.outlet is not None:
                 self.outlet.close()
                 self.tally += self.outlet.tally
+            self.tally = sum(self._finished.values(), self.tally)
         except BaseException:
             self.target.abandon()
             raise

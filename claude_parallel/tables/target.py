@@ -29,7 +29,7 @@ class Target(Protocol):
     tally_before: Tally | None
     """What the whole came to, where an earlier run of this job has completed it; else None."""
 
-    def finished(self, number: int) -> Tally | None:
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """Return what chunk `number` came to in an earlier run of this job; None where it has to be mapped."""
         ...
 
@@ -95,7 +95,10 @@ def open_target(
     _check_not_source(place, source, f"part-000000{form.ending}" if is_folder else "")
     check_layout(form, output.layout)
     if is_folder:
-        return FolderTarget(place, form, output.job, _part_writer(form, output.layout), overwrite=overwrite)
+        digest = output.layout.source.digest
+        return FolderTarget(
+            place, form, output.job, _part_writer(form, output.layout), overwrite=overwrite, digest=digest
+        )
     return FileTarget(place, form, output, overwrite=overwrite)
 
 
@@ -151,7 +154,7 @@ class FileTarget:
             self._stream = open_output(self._unfinished, self._form)
             self._writer = open_writer(form, self._stream, output.layout)
 
-    def finished(self, number: int) -> Tally | None:
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """None: a file is complete as a whole or not at all."""
         return None
 

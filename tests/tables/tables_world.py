@@ -26,7 +26,7 @@ class Kept:
     ending: str = ""
     tally_before: Tally | None = None
 
-    def finished(self, number: int) -> Tally | None:
+    def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """Return what an earlier run has written."""
         return self.finished_parts.get(number)
 

@@ -104,6 +104,14 @@ def test_finished_chunks_are_passed_over() -> None:
     assert (result.rows, result.errors) == (12, 1)
 
 
+def test_finished_chunks_count_once_however_often_the_source_is_read() -> None:
+    """Batches read it twice."""
+    here = batch_world()
+    kept = Kept(finished_parts={0: Tally(4, {"server": 1})})
+    result, _kept = map_table(here, table_of(12), chunk_rows=4, kept=kept, batch=True)
+    assert (result.rows, result.errors) == (12, 1)
+
+
 def test_a_run_without_rows_needs_no_key() -> None:
     """Nor a call."""
     here = world()
