@@ -81,7 +81,7 @@ class Spool:
     def reach(self, stop: int) -> None:
         """Count the rows; nothing is kept, so nothing needs room."""
         if self.stats.is_open:
-            self.stats.total = stop
+            self.stats.total = stop // self.stats.samples
 
     def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
         """Take note of what a position asks."""

@@ -225,6 +225,18 @@ def test_a_budget_covers_the_rows_of_a_stream_in_batches_that_go_together() -> N
     assert (here.session.stats.total, here.session.stats.done) == (60, 60)
 
 
+@pytest.mark.parametrize("account", [world, batch_world])
+def test_a_stream_with_several_draws_a_row_counts_its_rows(account: Any) -> None:
+    """Live and in batches, also where nobody knew beforehand how many there are."""
+    here = account()
+    table = pa.table({"t": ["a", "b", "a", "c"]})
+    source = ArrowSource(table.schema, lambda: table.to_batches(max_chunksize=1))
+    map_table(here, source, chunk_rows=1, batch=account is batch_world, sample=2)
+
+    stats = here.session.stats
+    assert (stats.total, stats.done, stats.reached, stats.draws) == (4, 4, 4, 8)
+
+
 @given(st.lists(st.binary(min_size=8, max_size=32)))
 def test_a_set_of_keys_is_a_set(keys: list[bytes]) -> None:
     """By their first eight bytes; an empty slot is no key."""
