@@ -33,11 +33,17 @@ BAD_SHARE = 0.25
 MARGIN = 2.0
 """In flight beyond what the mean needs: latencies vary, and the window must never be what holds the rate back."""
 
-SEARCHED_MARGIN = 1.5
-"""The same where the rate was found by a search: what is more only waits in a queue of the server's or of ours."""
+SEARCHED_MARGIN = 1.25
+"""The same where the rate was found by a search: what is more only waits in a queue of the server's or of ours, and is
+paid twice where the process is killed (loopback: answers of 0.2 s without limits)."""
 
-PAYS = 1.1
-"""A round has to bring so many times the answers of the best before, or wider is only more risk."""
+PROBE, LONGER = 0.25, 2.0
+"""What a good answer opens the window by in a later search, as BBR probes for bandwidth, since it has been searched before;
+unless answers take so many times as long as then, and the same rate needs more of them in flight."""
+
+PAYS = 1.25
+"""A round, up to three times as wide as the one before, has to bring so many times the answers of the best one: less is
+bought with a queue, and wider is only more risk (loopback: answers of 0.2 s without limits)."""
 
 ROUNDS_WITHOUT = 2
 """Rounds in a row that did not pay before the search ends: one may be chance."""
@@ -60,8 +66,8 @@ class Window:
     ----------
     size : float
         How many, as far as is found out.
-    is_searching : bool
-        True while good answers open it.
+    is_searching, growth : bool, float
+        True while good answers open it; by how much each of them.
     is_cut, before_cut : bool, float
         True after a bad episode, until it is as wide as it was, or as needed.
     wanted : float
@@ -69,8 +75,10 @@ class Window:
         nothing in flight, and still tell that the window was full.
     best : float
         The most answers a second that any round brought.
-    needed : float
-        Calls in flight that this took, by Little's law.
+    latency : float
+        Mean seconds of an answer in that round: little of it was spent in a queue, since wider brought more.
+    saturated : float
+        The most answers a second of the rounds after it, which were wider and did not bring more.
     fruitless : int
         Rounds in a row that did not bring more.
     quickest : float
@@ -85,11 +93,13 @@ class Window:
 
     size: float = START
     is_searching: bool = True
+    growth: float = SLOW_START
     is_cut: bool = False
     before_cut: float = 0.0
     wanted: float = 0.0
     best: float = 0.0
-    needed: float = START
+    latency: float = 0.0
+    saturated: float = 0.0
     fruitless: int = 0
     quickest: float = math.inf
     round_at: float = -math.inf
@@ -123,7 +133,7 @@ class Window:
                 self.size = min(CEILING, self.size + REOPENING)
                 self.is_cut = self.size < self.before_cut
             elif self.is_searching and not self.fruitless:
-                self.size = min(CEILING, self.round_size * (1.0 + SLOW_START), self.size + SLOW_START)
+                self.size = min(CEILING, self.round_size * (1.0 + self.growth), self.size + self.growth)
         if self.round_at == -math.inf:
             self.round_at = now
         elif now - self.round_at >= LEAST_ROUND_SECONDS and (
@@ -138,18 +148,24 @@ class Window:
         if self.is_cut:
             self.round_at, self.answers, self.seconds, self.round_size = now, 0, 0.0, self.size
             return
-        rate = self.answers / max(now - self.round_at, self.seconds / self.answers, 1e-3)
-        self.quickest = min(self.quickest, self.seconds / self.answers)
+        latency = self.seconds / self.answers
+        rate = self.answers / max(now - self.round_at, latency, 1e-3)
+        self.quickest = min(self.quickest, latency)
         if rate > PAYS * self.best:
-            self.best, self.fruitless, self.needed = rate, 0, rate * self.seconds / self.answers
+            self.best, self.latency, self.fruitless, self.saturated = rate, latency, 0, 0.0
         elif self.is_searching and self.wanted > 0.0:
-            self.fruitless += 1
+            self.fruitless, self.saturated = self.fruitless + 1, max(self.saturated, rate)
             if self.fruitless >= ROUNDS_WITHOUT:
                 self.is_searching, self.changed_at = False, now
-                self.size = max(START, SEARCHED_MARGIN * self.needed)
+                self.size = max(START, SEARCHED_MARGIN * self.saturated * self.latency)
         elif not self.is_searching and now - self.changed_at > AGAIN_SECONDS:
-            self.is_searching, self.fruitless, self.best = True, 0, rate
+            self._search_again(rate, latency)
         self.round_at, self.answers, self.seconds, self.round_size = now, 0, 0.0, self.size
+
+    def _search_again(self, rate: float, latency: float) -> None:
+        self.is_searching, self.fruitless, self.saturated, self.best, self.growth = True, 0, 0.0, rate, PROBE
+        if latency > LONGER * self.latency:
+            self.latency, self.growth = latency, SLOW_START
 
     def bad(self, sent_at: float, now: float, in_flight: int = 0) -> None:
         """Take note of an overload, a server error, a timeout or a lost connection; failures come back sooner."""
