@@ -48,6 +48,8 @@ class Outage:
         What every call comes to.
     after_seconds : float
         How soon a call fails that is sent into it.
+    spares_flying : bool
+        Whether calls that were under way when it began are answered.
     calls : int
         Calls that were sent into it.
     """
@@ -56,6 +58,7 @@ class Outage:
     end: float
     failure: Failure
     after_seconds: float = 0.05
+    spares_flying: bool = False
     calls: int = 0
 
 
@@ -73,6 +76,8 @@ class BreakingTransport:
             outage.calls += 1
             await asyncio.sleep(outage.after_seconds)
             return outage.failure
+        if outage.spares_flying:
+            return await self.inner.send(body)
         answer = asyncio.ensure_future(self.inner.send(body))
         left = outage.begin - loop.time()
         done, _ = await asyncio.wait([answer], timeout=left if left > 0 else None)

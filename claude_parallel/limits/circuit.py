@@ -19,7 +19,9 @@ FAILURES_TO_OPEN = 5
 """Fewer happen by chance: with 12 % random faults, five in a row come once in 40,000 calls."""
 
 FAILED_SHARE = 0.5
-"""And so many of the calls since the first of them: faults that come back sooner than good answers are no outage."""
+"""And so many of the calls from the first to the last of them: faults that come back sooner than good answers are no
+outage. Younger calls are no witnesses: where failing takes as long as an answer, all that are in flight may be doomed
+(benchmark ``outages``: resets)."""
 
 LEAST_PROBE_SECONDS, MOST_PROBE_SECONDS, PROBE_GROWTH = 1.0, 30.0, 0.15
 """The wait between two probes: a share of the time that the outage has lasted, so that it is at most so much longer
@@ -60,8 +62,9 @@ class Circuit:
         The number of the call that finds out, while it is under way.
     probe_at, probe_sent_at : float
         When the next one may go; when the last one went.
-    failures, first_failed, first_sent_at : int, int, float
-        Failures since the last success, the number of the first call among them, and when that was sent.
+    failures, first_failed, last_failed, first_sent_at : int, int, int, float
+        Failures since the last success, the numbers of the first and the last call among them, and when the first was
+        sent.
     failed_after : float
         How long the last failure took.
     closed_at, level : float
@@ -78,6 +81,7 @@ class Circuit:
     probe_sent_at: float = math.inf
     failures: int = 0
     first_failed: int = -1
+    last_failed: int = -1
     first_sent_at: float = math.inf
     failed_after: float = 0.0
     closed_at: float = -math.inf
@@ -137,7 +141,7 @@ class Circuit:
             self._close(now)
         self._forget_failures()
 
-    def failed(self, ticket: Ticket, failure: Failure, now: float, *, last_sent: int, in_flight: int) -> None:
+    def failed(self, ticket: Ticket, failure: Failure, now: float, *, in_flight: int) -> None:
         """Take note of a failure of the server or of the way to it.
 
         Parameters
@@ -146,14 +150,15 @@ class Circuit:
             The call, and what came of it.
         now : float
             The present.
-        last_sent, in_flight : int
-            The number of the last call sent, and how many had been under way until now.
+        in_flight : int
+            How many calls had been under way until now.
         """
         if self.first_failed < 0 or ticket.number < self.first_failed:
             self.first_failed, self.first_sent_at = ticket.number, ticket.sent_at
+        self.last_failed = max(self.last_failed, ticket.number)
         self.failures += 1
         if self.opened_at is None:
-            sent = last_sent - self.first_failed + 1
+            sent = self.last_failed - self.first_failed + 1
             if self.failures < FAILURES_TO_OPEN or self.failures < FAILED_SHARE * sent:
                 return
             self.opened_at, self.level = now, max(LEAST_LEVEL, float(in_flight))
@@ -182,4 +187,4 @@ class Circuit:
         self.closed_at = now
 
     def _forget_failures(self) -> None:
-        self.failures, self.first_failed, self.first_sent_at = 0, -1, math.inf
+        self.failures, self.first_failed, self.last_failed, self.first_sent_at = 0, -1, -1, math.inf

@@ -301,7 +301,7 @@ class Gate:
             self._circuit.dropped(ticket.number, now)
             self._refused(ticket, failure, now)
         elif failure.kind in OUTAGES and failure.status != 200:  # a broken 200: it came through, and may be paid
-            self._circuit.failed(ticket, failure, now, last_sent=self._sent, in_flight=self._in_flight + 1)
+            self._circuit.failed(ticket, failure, now, in_flight=self._in_flight + 1)
             if not self._circuit.is_open:
                 self._window.bad(ticket.sent_at, now, self._in_flight)
         elif failure.status is not None:

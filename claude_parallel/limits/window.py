@@ -38,8 +38,8 @@ SEARCHED_MARGIN = 1.25
 paid twice where the process is killed (loopback: answers of 0.2 s without limits)."""
 
 PROBE, LONGER = 0.25, 2.0
-"""What a good answer opens the window by in a later search, as BBR probes for bandwidth, since it has been searched before;
-unless answers take so many times as long as then, and the same rate needs more of them in flight."""
+"""What a good answer opens the window by in a later search, as BBR probes for bandwidth, since it has been searched
+before; unless answers take so many times as long as then, and the same rate needs more of them in flight."""
 
 PAYS = 1.25
 """A round, up to three times as wide as the one before, has to bring so many times the answers of the best one: less is

@@ -36,7 +36,7 @@ def test_a_search_ends_near_what_the_rate_needs(capacity: float, latency: float,
 
 
 def test_answers_that_become_longer_open_it_again() -> None:
-    """The same rate takes ten times as many in flight when answers take ten times as long; found out in half a minute."""
+    """The same rate takes ten times as many in flight once answers take ten times as long; known in half a minute."""
     window = searched(500.0, 0.2, 20.0)
     window = searched(500.0, 2.0, 35.0, window)
     assert window.size >= 950

@@ -65,6 +65,14 @@ def test_an_outage_costs_its_own_length_and_few_calls(kind: str) -> None:
     assert longer <= LASTS + interval + 5.0
 
 
+@pytest.mark.parametrize("kind", ["resets", "calls that hang"])
+def test_answers_that_still_come_let_no_more_calls_into_an_outage(kind: str) -> None:
+    """Each lets one more call go; from then on five failures open the circuit, however many calls are in flight."""
+    outage = Outage(BEGINS, BEGINS + LASTS, *OUTAGES[kind], spares_flying=True)
+    run_through(outage, PROFILE)
+    assert 0 < outage.calls <= IN_FLIGHT + 20
+
+
 def test_random_faults_and_an_outage_lose_no_row() -> None:
     """12 % faults of six kinds, and 20 seconds of 529s in the middle of them."""
     outage = Outage(BEGINS, BEGINS + LASTS, *OUTAGES["529s"])
