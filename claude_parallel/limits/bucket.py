@@ -28,13 +28,15 @@ SLACK_STEP, MOST_SLACK = 0.02, 0.04
 small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
 
 PROVEN_SHARE, CHECKED_SHARE = 0.98, 1.02
-"""A refusal below this share of what was accepted lately is not explained by our own use."""
+"""A refusal below this share of what was accepted lately is not explained by our own use; the first holds while the end
+of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering)."""
 
 ACCEPTED_SECONDS = 300.0
 """What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
 AGAIN_SECONDS = 10.0
-"""A second refusal within so many seconds that our own use does not explain is not chance."""
+"""A second refusal within so many seconds that our own use does not explain is not chance: a neighbour who stays is met
+again within a few calls (sweep: 20 s of a neighbour; half of that leaves the other half to gain from it)."""
 
 
 def settled(seconds: float) -> float:
@@ -56,8 +58,8 @@ class Bucket:
         Per minute: as the server tells it, as the user gave it, and the tighter of both; infinite while unknown.
     told_at : float
         When the request was sent whose answer told the limit last.
-    known_at : float
-        Since when there is a limit.
+    known_at, first_known_at : float
+        Since when there is this limit; since when there is one at all.
     rate : float
         What comes back per second.
     room : float
@@ -72,12 +74,16 @@ class Bucket:
         When we first used it.
     call : float
         What the last call took.
-    accepted : float
-        The most that was owed lately when a call was accepted, in seconds.
+    accepted, accepted_at : float
+        The most that was owed lately when a call was accepted, in seconds, and when that was known.
     slack : float
         Seconds to wait longer for a bucket that has to be full.
     refused_at, used_then : float
         When the last episode of refusals began, and `used` then.
+    unexplained_at : float
+        When a refusal came last that our own use does not explain.
+    burst, share, guess, sight
+        What is believed of the bucket, of our part of the rate, of a limit that nobody told, and of ``remaining``.
     """
 
     dimension: Dimension

@@ -44,7 +44,8 @@ MOST_CAUTION_SECONDS = 0.3
 """How far below a capacity to stay at most, in seconds: what overtakes is a few calls, however large the bucket."""
 
 CAUTION = 0.85
-"""The share of what was refused, or hinted at, that is believed: requests overtake each other on their way."""
+"""The share of what was refused, or hinted at, that is believed: requests overtake each other on their way (sweep:
+reordering, in buckets of 0.2 s; in larger ones the seconds above are the bound)."""
 
 HINT_MARGIN, LEAST_MARGIN_SECONDS, MOST_MARGIN_SECONDS = 0.1, 0.05, 0.5
 """How far to stay below the hint: a tenth, within these seconds (sweep: neighbours, seen a little late)."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MEASURED_SECONDS, MEASURED_CALLS = 1.0, 5.0
-"""Between two refusals, at least so much has to have come through for a measurement."""
+from .share import MEASURED_SECONDS
+
+MEASURED_CALLS = 5.0
+"""So many calls have to have come through between two refusals for a measurement: one call more or less is a fifth."""
 
 CUT = 0.7
 """What is kept where nothing could be measured."""
