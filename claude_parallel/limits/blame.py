@@ -1,4 +1,4 @@
-"""Which limit a 429 is about. It knows one failure; what it teaches is decided in ``gate``."""
+"""Which limit a 429 is about, and by how much. It knows one failure; what it teaches is decided in ``gate``."""
 
 from __future__ import annotations
 
@@ -42,3 +42,10 @@ def blamed_limit(failure: Failure) -> Dimension | None:
             return dimension
     left = {d: r.remaining / r.limit for d, r in (failure.rate_limits or {}).items() if r.remaining is not None}
     return min(left, key=lambda dimension: left[dimension], default=None)
+
+
+def lacking(retry_after: float | None, call_seconds: float) -> float:
+    """Return the seconds that were missing: as the server says, or a call's worth where it rounds or says nothing."""
+    if retry_after is None:
+        return call_seconds
+    return min(retry_after, call_seconds) if retry_after == int(retry_after) else retry_after

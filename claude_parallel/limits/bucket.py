@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
+from .blame import lacking
 from .burst import FIRST_SECONDS, MINUTE, PATIENCE, Burst
 from .guess import BURST_SECONDS, Guess
 from .share import MEASURED_SECONDS, Share
@@ -298,7 +299,7 @@ class Bucket:
             owed_then = self.debt(now) + needed / self.rate  # it went before the limit was known
             if self.known_at == now:
                 self.burst.prove(owed_then)
-        fits = owed_then - _lacking(retry_after, needed / self.rate)
+        fits = owed_then - lacking(retry_after, needed / self.rate)
         is_explained = fits > 0.0 and self.explains(owed_then, now)
         if is_new_episode:
             call_seconds = needed / self.rate
@@ -345,10 +346,3 @@ class Bucket:
         # During a pause the bucket fills up, and part of that may be lost: half of it counts.
         self.refused_at, self.used_then, self.rate = now + pause_seconds / 2, self.used, self.guess.rate
         self.burst.seconds, self.burst.eagerness = BURST_SECONDS, PATIENCE
-
-
-def _lacking(retry_after: float | None, call_seconds: float) -> float:
-    """Return the seconds that were missing: as the server says, or a call's worth where it rounds or says nothing."""
-    if retry_after is None:
-        return call_seconds
-    return min(retry_after, call_seconds) if retry_after == int(retry_after) else retry_after
