@@ -56,11 +56,11 @@ def billed(world: BatchWorld) -> Decimal:
 def test_one_of_many_rows_goes_live_and_writes_for_an_hour(tmp_path: Path) -> None:
     """Its answer is an answer; the rest goes in one batch, marked for five minutes, and a second run pays nothing."""
     world, path = batch_world(profile()), tmp_path / "j.sqlite3"
-    out = world.map(frame_of(300), journal=path, **OPTIONS)
-    again = world.map(frame_of(300), journal=path, **OPTIONS)
+    out = world.map(frame_of(90), journal=path, **OPTIONS)
+    again = world.map(frame_of(90), journal=path, **OPTIONS)
 
     assert out["response_error"].isna().all()
-    assert (live_calls(world), world.brain.ledger.batch_rows) == (1, 299)
+    assert (live_calls(world), world.brain.ledger.batch_rows) == (1, 89)
     assert sum(paid.cache_write_1h_tokens > 0 for paid in world.brain.ledger.paid) == 1
     assert out["response_cost"].sum() == pytest.approx(float(billed(world)))
     assert again["response"].equals(out["response"])
@@ -68,7 +68,7 @@ def test_one_of_many_rows_goes_live_and_writes_for_an_hour(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("hits", [0.3, 0.65, 0.98])
-@pytest.mark.parametrize("rows", [36, 300])
+@pytest.mark.parametrize("rows", [36, 90])
 def test_it_is_never_dearer_than_no_cache(hits: float, rows: int) -> None:
     """At the fewest hits of the API's promise, and in the smallest batch that has one."""
     costs = []
@@ -81,7 +81,7 @@ def test_it_is_never_dearer_than_no_cache(hits: float, rows: int) -> None:
 
 @pytest.mark.parametrize(
     ("rows", "options"),
-    [(20, {}), (300, {"prompt_cache": False}), (300, {"prompt_cache": "1h"}), (300, {"system": "x"})],
+    [(20, {}), (90, {"prompt_cache": False}), (90, {"prompt_cache": "1h"}), (90, {"system": "x"})],
 )
 def test_where_it_does_not_pay_nothing_goes_live(rows: int, options: dict[str, Any]) -> None:
     """Too few rows, no cache, marks that are too dear to be missed, no prefix."""
@@ -94,10 +94,10 @@ def test_where_it_does_not_pay_nothing_goes_live(rows: int, options: dict[str, A
 def test_a_call_that_brings_no_answer_leaves_its_row_to_the_batch(fault: str) -> None:
     """It is not tried again, and costs the row nothing."""
     world = batch_world(profile(script={1: fault}))
-    out = world.map(frame_of(300), **OPTIONS)
+    out = world.map(frame_of(90), **OPTIONS)
 
     assert out["response_error"].isna().all()
-    assert world.brain.ledger.batch_rows == 300
+    assert world.brain.ledger.batch_rows == 90
     assert world.brain.ledger.requests == 1
 
 
@@ -109,10 +109,10 @@ def test_nobody_waits_for_an_account_that_is_held_back() -> None:
     prepared = world.environment()
     world_environment = replace(prepared, live=replace(prepared.live, gate=gate))
     session = FrameMap(
-        frame_of(300), "Say {t}", "response", {**SETTINGS, **OPTIONS}, environment=world_environment
+        frame_of(90), "Say {t}", "response", {**SETTINGS, **OPTIONS}, environment=world_environment
     ).session()
     run_virtual(session.arun)
-    assert (live_calls(world), world.brain.ledger.batch_rows) == (0, 300)
+    assert (live_calls(world), world.brain.ledger.batch_rows) == (0, 90)
 
 
 def gate_ticket(gate: Gate) -> Ticket:
@@ -125,7 +125,7 @@ def gate_ticket(gate: Gate) -> Ticket:
 def test_a_row_that_cannot_be_answered_is_its_own_error() -> None:
     """As it would be in the batch; the others have the entry all the same."""
     world = batch_world(profile(answer=lambda body: "" if "row 0" in str(body["messages"]) else "fine"))
-    out = world.map(frame_of(300), **OPTIONS)
+    out = world.map(frame_of(90), **OPTIONS)
     assert out["response_error"].dropna().str.split(":").str[0].tolist() == ["empty"]
     assert live_calls(world) == 1
 
@@ -133,7 +133,7 @@ def test_a_row_that_cannot_be_answered_is_its_own_error() -> None:
 def test_one_call_serves_all_batches_of_a_run() -> None:
     """Whoever reads the entry renews it."""
     world = batch_world(profile(), max_requests=60)
-    assert world.map(frame_of(300), **OPTIONS)["response_error"].isna().all()
+    assert world.map(frame_of(90), **OPTIONS)["response_error"].isna().all()
     assert live_calls(world) == 1
 
 
