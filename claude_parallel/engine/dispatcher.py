@@ -262,14 +262,11 @@ class Dispatcher:
         result = await calls.send(body, partial(self._begun, request, started) if turn == "lead" else None)
         self._sending.discard(task)
         attempt = Attempt(pending.attempts, started_wall, run.wall_clock(), result)
-        is_answered = isinstance(result, Reply)
-        if (
-            turn == "lead" and calls.prefixes and request.prefix
-        ):  # those that wait for a leader need not wait for the disk as well
-            calls.prefixes.ended(request.prefix, turn, started, run.clock(), is_answered=is_answered)
-            self._wake.set()
-        if isinstance(result, Reply):
-            await run.journal.keep_answer(pending.fingerprint, run.host, result, attempt.ended)
+        try:
+            self._ended(request, turn, started, is_answered=isinstance(result, Reply))
+        finally:
+            if isinstance(result, Reply):
+                await run.journal.keep_answer(pending.fingerprint, run.host, result, attempt.ended)
         return attempt
 
     def _begun(self, request: Request, started: float) -> None:
@@ -277,6 +274,12 @@ class Dispatcher:
         if self._calls.prefixes and request.prefix:
             self._calls.prefixes.began(request.prefix, started, self._run.clock())
         self._wake.set()
+
+    def _ended(self, request: Request, turn: Turn, started: float, *, is_answered: bool) -> None:
+        """Let those follow who wait for the leader of a cached prefix: they need not wait for the disk as well."""
+        if turn == "lead" and self._calls.prefixes and request.prefix:
+            self._calls.prefixes.ended(request.prefix, turn, started, self._run.clock(), is_answered=is_answered)
+            self._wake.set()
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls

@@ -69,12 +69,15 @@ def test_a_job_says_what_it_waits_for_and_how_long_results_last(server: Simulato
     assert "results can be read until" in words
 
 
+@pytest.mark.wall_clock
 def test_waiting_has_an_end(server: SimulatorServer) -> None:
     """``wait(timeout=)`` returns in time with a job that still runs."""
     job = by_batch(frame_of(3))
+    began = time.monotonic()
     status = job.wait(timeout=0.05)
 
     assert status.state == "running"
+    assert time.monotonic() - began < 0.3
     assert job.wait().state == "done"
 
 

@@ -483,11 +483,12 @@ def test_profiles_refuse_what_cannot_be() -> None:
             Profile(**wrong)
 
 
+@pytest.mark.wall_clock
 def test_five_thousand_calls_take_seconds() -> None:
     """Opening and closing a small call costs well below a millisecond."""
     brain = Brain(Profile(limits=tier_limits("scale"), jitter_sigma=0.3, latency_seconds=0.5))
-    before = time.process_time()
+    before = time.perf_counter()
     for at in range(5_000):
         ask(brain, body_of(f"Classify the tone of review {at}"), at * 0.01)
-    assert time.process_time() - before < 4.0
+    assert time.perf_counter() - before < 4.0
     assert brain.ledger.answered == 5_000

@@ -47,7 +47,7 @@ def stopped(server: Any, begin: Callable[[], subprocess.Popen[bytes]], answers: 
         time.sleep(0.002)
     assert process.poll() is None, "it ended before it was stopped"
     process.send_signal(how)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert how is signal.SIGKILL or b"KeyboardInterrupt" in errors
 
@@ -55,7 +55,7 @@ def stopped(server: Any, begin: Callable[[], subprocess.Popen[bytes]], answers: 
 def finished(server: Any, begin: Callable[[], subprocess.Popen[bytes]]) -> None:
     """Run to the end."""
     process = begin()
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
 
 
