@@ -29,6 +29,7 @@ from .loop_thread import forget_loop, start_on_loop
 T = TypeVar("T")
 
 PAINT_SECONDS = 0.05
+"""How often the waiting thread paints and looks for an interrupt: below what a person feels as a delay (0.1 s)."""
 _IDLE_SECONDS = 2.0
 """How long a thread waits for more work: longer than a run pauses between its transactions, about a second at most."""
 

@@ -24,6 +24,7 @@ DEFAULT_MODEL = "claude-haiku-5-5"
 DEFAULT_MAX_TOKENS = 8_192
 """Room for models that think before they answer: thinking counts against ``max_tokens``."""
 DEFAULT_TIMEOUT_SECONDS = 600.0
+"""Ten minutes, as the SDK's own default (its ``DEFAULT_TIMEOUT``): long answers take minutes."""
 
 _DEFAULT_RETRIES = RetryPolicy()
 

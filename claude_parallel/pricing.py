@@ -14,7 +14,9 @@ from typing import Any
 from .records import Usage
 
 _PER_TOKEN = Decimal(1_000_000)
+"""genai-prices states US dollars per million tokens."""
 _PER_SEARCH = Decimal(1_000)
+"""genai-prices states US dollars per thousand searches."""
 _US_ONLY = Decimal("1.1")
 """Source: pricing of the Claude API, data residency: 1.1x on all tokens for ``inference_geo: "us"``."""
 

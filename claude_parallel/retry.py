@@ -17,6 +17,7 @@ from .records import Failure
 _FATAL: frozenset[Kind] = frozenset({"auth", "billing", "spend_limit", "not_found"})
 _TRANSIENT: frozenset[Kind] = frozenset({"rate_limit", "overloaded", "server", "timeout", "connection"})
 _NEVER_AGAIN_STATUSES = frozenset({501})
+"""Not implemented: the one status above 499 that says something about the request and not about the moment."""
 
 
 @dataclass(frozen=True, slots=True)

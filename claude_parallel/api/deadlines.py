@@ -17,6 +17,8 @@ _LOOKS = 50
 """Looks at the clock during one call's time: a call may last longer by one of them."""
 _LONGEST_TICK_SECONDS = 1.0
 _SHORTEST_TICK_SECONDS = 0.01
+"""Ends of the time between two looks: an answer that is overdue shows within a second, and nobody needs it finer than
+10 ms, which would wake the loop for nothing."""
 
 
 class Deadlines:

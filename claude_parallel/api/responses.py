@@ -37,6 +37,8 @@ _KIND_OF_STATUS: dict[int, Kind] = {
     504: "timeout",
     529: "overloaded",
 }
+"""Statuses with a kind of their own. Any other from 500 on is a server error, any other from 400 on an invalid
+request."""
 
 
 def read_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:

@@ -23,6 +23,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # What base64 of a JPEG, PNG, GIF, WebP or PDF begins with.
 _BASE64_STARTS = ("/9j/", "iVBORw0K", "R0lGOD", "UklGR", "JVBERi0")
 _SHOWN_LETTERS = 80
+"""Letters of a cell in an error: a long path is known by its end, and the line stays one line."""
 
 
 class AttachmentError(ValueError):

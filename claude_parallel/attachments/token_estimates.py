@@ -20,6 +20,7 @@ Source: PDF support page (September 2026). The picture's size is not documented;
 """
 
 _UNKNOWN_PAGES = 10
+"""Pages of a PDF that we cannot read beforehand: a guess for the gate, not a bound. A budget refuses such files."""
 
 _BYTES_PER_TOKEN = 3
 """English has four letters to a token, a third less from Claude 4.7 on; other scripts have more bytes each.

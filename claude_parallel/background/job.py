@@ -30,6 +30,8 @@ from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
 
 _WAIT_SECONDS = 0.1
+"""Waits are this short so that an interrupt comes through: Python cannot interrupt a lock that it waits for on
+Windows."""
 _ON_ITS_WAY = Outcome()
 
 

@@ -29,6 +29,7 @@ _SLOWEST_BYTES_PER_SECOND = 250_000
 """An upload may be as slow as this (2 Mbit/s) before it counts as timed out."""
 
 _CONNECTIONS = 8
+"""A few envelopes may upload while others are polled and read; calls about batches have limits of their own."""
 
 
 class BatchApi(Protocol):

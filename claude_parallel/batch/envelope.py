@@ -23,6 +23,7 @@ MAX_BYTES = 256_000_000
 _OPENING = b'{"requests":['
 _CLOSING = b"]}"
 _PIECE_BYTES = 262_144
+"""256 KB at a time: a piece fills a socket buffer, and a thousand pieces make the largest body."""
 _CUSTOM_ID = re.compile(r"([a-zA-Z0-9]{1,20})-([a-zA-Z0-9_-]{43})")
 
 

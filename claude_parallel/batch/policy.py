@@ -33,6 +33,7 @@ _CLOCK_ERROR_SECONDS = 24 * 3_600.0
 """How far the server's clock and ours may differ; a whole day costs nothing, a batch taken for a stranger costs all."""
 
 _QUICKEST_POLL_SECONDS = 1.0
+"""A batch of a few rows may end within seconds; asking more than once a second tells nobody anything."""
 _SLOWEST_POLL_SECONDS = 60.0
 """Source: the API's own example polls once a minute."""
 

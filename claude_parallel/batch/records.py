@@ -22,6 +22,7 @@ EnvelopeState = Literal["prepared", "submitted", "unclear", "collected", "failed
 _OPEN = "('prepared', 'submitted', 'unclear')"
 _COLUMNS = "id, run, host, owner, created, requests, lease, batch_id, state"
 _CHUNK = 500
+"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 
 
 @dataclass(frozen=True, slots=True)

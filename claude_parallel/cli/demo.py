@@ -41,8 +41,11 @@ MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5")
 """The cheap one, which makes the table, and the strong one that it is compared with."""
 
 WIDTH = 80
+"""Columns of a terminal that nobody has widened."""
 BAR_WIDTH = 52
+"""Of the 80 columns, what the names and the two counts beside a bar leave."""
 SHOWN_ROWS = 8
+"""Enough to see that the answers differ; the whole demo stays on one screen or two."""
 COLUMNS = {"text": 31, "topic": 8, "urgency": 7, "reason": 24}
 """Columns of the printed table and their widths in characters."""
 

@@ -11,6 +11,7 @@ from ..store.claims import LEASE_SECONDS, ClaimBook
 from .pending import Pending
 
 RENEW_SECONDS = LEASE_SECONDS / 4
+"""Three renewals in a row may be late before a claim counts as dead."""
 POLL_SECONDS = 0.25
 """How often to ask for another run's answers: far below what a call takes, and a query of some milliseconds."""
 

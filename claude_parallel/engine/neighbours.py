@@ -43,6 +43,7 @@ _BY_LIMITS = (WaitReason.REQUESTS, WaitReason.INPUT_TOKENS, WaitReason.OUTPUT_TO
 """What a larger share would shorten."""
 
 _ALONE = Grant(1.0, 1.0)
+"""The whole of the rate and of the bucket: what a process has that knows of no other."""
 
 
 class Neighbours:

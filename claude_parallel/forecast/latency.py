@@ -18,7 +18,10 @@ LEAST_CALLS = 10
 """Fewer measured calls than this say too little."""
 
 _MOST_CALLS = 2_000
+"""The latest calls say how quick the model is today; more of them would not move the line."""
 _WIDEST_SIGMA = 1.0
+"""Widest spread of the factor that chance puts on a latency: at 1, every twentieth call takes five times the median.
+What is wider in the journal comes from outages, which a forecast must not expect."""
 _LEAST_SPREAD = 0.1
 """Output lengths that vary by less than this share of their mean cannot tell the slope."""
 

@@ -29,6 +29,7 @@ _LIMITS: dict[Dimension, str] = {
     "output": "output tokens per minute",
 }
 _PLENTY = 1e12
+"""Tokens a minute that no run can use."""
 
 Knowledge = Literal["none", "given", "learnt"]
 

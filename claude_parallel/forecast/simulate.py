@@ -42,8 +42,11 @@ HEAD_CALLS = 4_000
 """Beyond what the first minute's burst takes, so many calls are played; then the pace is steady."""
 
 MOST_CALLS = 20_000
+"""Some seconds of work: an estimate that takes longer than that is not asked for."""
 _BURST_FACTOR = 1.25
+"""Beyond the burst itself, a quarter more: until the first bucket is empty, the calls do not show the steady pace."""
 _CHUNK = 500
+"""Calls that are made at a time; a rehearsal holds no more rows in memory than a run does."""
 _PREFIX = b"prefix"
 
 

@@ -42,7 +42,9 @@ SEEDED_HITS = Interval(
 half-way from what is likely without it to the best."""
 
 _WORTH_USD = Decimal(5)
+"""A saving for which one waits up to a day; less is not worth a second look."""
 _LONG_SECONDS = 3_600.0
+"""A live run of an hour takes as long as most batches do, so that half the price costs no time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

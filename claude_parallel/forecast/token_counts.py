@@ -28,11 +28,17 @@ COUNTED_ERROR = 0.02
 """Least error bound of a counted sample: the endpoint's answer is itself an estimate (source: token counting docs)."""
 
 _TIMEOUT_SECONDS = 30.0
+"""For one count, which takes the API a fraction of a second: an estimate must not hang."""
 _CONNECTIONS = 4
+"""Twenty counts one by one on few connections are done in some seconds and trouble no limit."""
 _LEAST_COUNTS = 3
+"""From two counts no error bound can be told that one could believe."""
 _EMPTY_MESSAGE_TOKENS = 5
+"""What the API counts for the one-letter message that carries the prefix; it refuses a request without one."""
 _ASSUMED_OUTPUT = (20.0, 150.0, 600.0)
+"""Tokens of an answer about which nothing is known: a label, a paragraph, a page."""
 _SURE_ANSWERS = 5
+"""Fewer answers have a standard error that is itself unsure; half to twice their mean is honest."""
 
 
 @dataclass(frozen=True, slots=True)

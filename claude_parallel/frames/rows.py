@@ -19,9 +19,11 @@ from .quotes import OwnText
 from .row import Row, is_missing, lack_of_row
 
 _ROWS_OF_TEXT = 500
+"""Rows that are filled in at a time: a few milliseconds of work, and no more in memory than the calls need soon."""
 _ROWS_OF_A_FUNCTION = 25
 """A prompt function may take its time: few rows at once let the first call go early."""
 ROWS_WITH_FILES = 8
+"""A row may bring megabytes of images, so that eight are what memory bears beside the calls in flight."""
 _ROWS_TO_TRY_FORMATS_ON = 20
 """One odd cell among these is its row's own problem; a format that fits none of them is a mistake."""
 

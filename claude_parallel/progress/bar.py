@@ -20,8 +20,11 @@ from .stats import RunStats
 from .words import conclude, counted, describe
 
 PAINT_EVERY_SECONDS = 0.1
+"""Ten times a second looks smooth in a terminal; tqdm's own default."""
 FIRST_LINE_SECONDS = 1.0
+"""Who watches a log sees after a second that the run lives; a run that is over by then needs no line."""
 LINE_EVERY_SECONDS = 30.0
+"""A run of an hour leaves 120 lines, which a log bears."""
 
 _BAR_LETTERS = 10
 """Width of the bar itself in a terminal: it keeps this, whatever stands beside it."""

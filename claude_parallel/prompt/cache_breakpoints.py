@@ -12,6 +12,7 @@ from ..records import Body
 
 TimeToLive = Literal["5m", "1h"]
 SECONDS: Mapping[TimeToLive, float] = {"5m": 300.0, "1h": 3600.0}
+"""How long a cached prefix lives after its last use. Source: prompt caching page (September 2026)."""
 
 MAX_BREAKPOINTS = 4
 """How many breakpoints one request may have; one more is a 400."""
@@ -22,6 +23,8 @@ _MINIMUM_TOKENS = (
     (("claude-opus-4-7", "claude-mythos-preview"), 2048),
     (("claude-opus-4-8", "claude-sonnet-5", "claude-sonnet-4"), 1024),
 )
+"""Parts of model names, and the shortest prefix that these models cache. The first match counts, so longer names
+stand first."""
 
 
 def minimum_tokens(model: str) -> int:

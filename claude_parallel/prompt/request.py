@@ -23,7 +23,10 @@ tokenizer of Claude 4.7 and later (token counting docs: some 30 % more tokens th
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MESSAGE_OVERHEAD_TOKENS = 16
+"""Roles and separators of one message, generously: the API does not say how many tokens it adds."""
 _SCHEMA_OVERHEAD_TOKENS = 600
+"""A generous bound for the hidden system prompt that structured outputs and tools add. The docs of structured outputs
+name no figure."""
 _OWN_FIELDS = ("messages", "stream")
 _WITHOUT_BREAKPOINTS = frozenset(("input_schema", "output_config", "input", "metadata"))
 """Fields in which ``cache_control`` is a name of the user's own, such as a property of a schema."""

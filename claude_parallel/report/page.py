@@ -26,6 +26,7 @@ from .token_costs import CacheUse, Costs, cache_use, cost_by_kind, token_groups
 from .totals import Summary, failure_groups, latency, slowest, summarize, waits_by_reason
 
 _SPARK_BINS = 40
+"""Points of the small curve: more than its 100 pixels could show."""
 
 
 def write_report(data: RunData, path: str | Path) -> Path:

@@ -59,6 +59,7 @@ _MESSAGES = """
 _INTEGERS = ("position", "number", "status", "attempts", *_TOKENS)
 _FLOATS = ("started", "ended", "cost_usd")
 _CHUNK = 20_000
+"""Records that are read at a time: some megabytes, and few enough queries that they cost nothing."""
 
 
 class Run:

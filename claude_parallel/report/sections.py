@@ -22,6 +22,7 @@ from .totals import FailureGroup, Latency, SlowRow, WaitPart
 _FAR_BELOW = 0.2
 """Where less than this share was used at any time, what was allowed would press the curve to the ground."""
 _EXAMPLE_LETTERS = 160
+"""The beginning of an error says which one it is; the row has the rest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ..text import escaped, format_usd
 _LEAST_TEXT = 16
 """Letters: a narrower column of text is a column of single words."""
 _LONGEST_CELL = 2_000
+"""Letters of a cell that are shown: a screen full. The frame itself has all of them."""
 _MOST_ROWS = 60
 """As many rows as pandas shows of a frame; longer ones are shown as pandas shows them."""
 

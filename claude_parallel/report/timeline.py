@@ -15,11 +15,14 @@ import numpy as np
 from .record import FloatArray, RunData
 
 MAX_BINS = 90
+"""Bins of a curve: about as many as a figure of 640 pixels shows apart."""
 _CALLS_PER_BIN = 3
+"""With fewer calls in a bin the curve shows single calls and no rate."""
 _SHORTEST_BIN_SECONDS = 1.0
 """A rate per second over less than a second says more about chance than about the run."""
 
 _SHORTEST_SPAN_SECONDS = 0.001
+"""A run that was answered wholly from the journal may begin and end at one reading of the clock."""
 _INSTANT_SECONDS = 0.001
 """Calls shorter than this bring their output at their end: a rate over so little time loses all precision."""
 

@@ -13,7 +13,9 @@ from typing import Any
 from .json_schema import Json, alternatives, labels
 
 _SHOWN_ERRORS = 3
+"""The first few say what is wrong with an answer; the model gets them back, too, in a repair."""
 _SHOWN_LETTERS = 60
+"""Letters of a wrong value that are shown."""
 
 
 def parse(text: str) -> Any:

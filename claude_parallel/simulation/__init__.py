@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .server import SimulatorServer
 
 DEFAULT_LATENCY_SECONDS = 0.3
+"""Long enough to see the bar move, short enough for a demo."""
 
 
 class Simulator:

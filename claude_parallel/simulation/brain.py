@@ -34,6 +34,7 @@ REFUSAL_SECONDS = 0.05
 """How long a refusal takes at most: nothing is generated for it."""
 
 _RETRIED = frozenset({408, 409, 429})
+"""Statuses, beside 500 and above, after which the SDK asks again; the server's `x-should-retry` says the same."""
 
 
 class Brain:

@@ -18,6 +18,7 @@ LOOKBACK = 20
 """How many positions before a breakpoint are searched for an entry."""
 
 TTL_SECONDS = {"5m": 300.0, "1h": 3_600.0}
+"""How long an entry lives after its last use. Source: prompt caching page (September 2026)."""
 
 
 @dataclass(frozen=True, slots=True)

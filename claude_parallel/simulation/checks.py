@@ -20,6 +20,7 @@ MEGABYTE = 1_000_000
 
 MESSAGE_BYTES = 32 * MEGABYTE
 BATCH_BYTES = 256 * MEGABYTE
+"""Bytes of a body. Source: API overview, "Request size limits" (September 2026)."""
 
 LEGACY_VERSION = "2023-06-01"
 """The version under which older models still accept sampling parameters."""

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_MESSAGES = 100_000
+"""Messages in one request. Source: Messages API reference."""
 MAX_BREAKPOINTS = 4
+"""Breakpoints in one request. Source: prompt caching page."""
 
 BLOCKS = frozenset(
     {

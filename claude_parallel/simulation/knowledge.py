@@ -28,6 +28,7 @@ _AMOUNTS = re.compile(r"amount|price|year|number|count|quantit|total|order|age\b
 _CONFIDENCE = re.compile(r"confiden|probab|certain|likelihood", re.IGNORECASE)
 _OTHERS = ("other", "none", "unknown", "unclear", "n/a")
 _RATINGS = {"low": 1, "normal": 3, "high": 5}
+"""A number for who asks for one: the middle and both ends of a scale from 1 to 5."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Query = Mapping[str, str]
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1_000
+"""Objects of a page, by default and at most. Source: API reference, List Message Batches."""
 
 
 def page(items: list[dict[str, Any]], query: Query) -> dict[str, Any] | Problem:

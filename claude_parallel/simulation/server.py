@@ -27,6 +27,7 @@ BACKLOG = 4_096
 """Connections that may wait to be accepted."""
 
 KEEPALIVE_SECONDS = 75.0
+"""Longer than clients keep an idle connection, so that the client closes it and no request meets a closed one."""
 
 SAFE_BYTES = 300_000_000
 """What is read of a body at most; the API's own limits (413) lie below it."""

@@ -22,6 +22,7 @@ EPOCH = 1_795_392_000.0
 """Wall-clock seconds at which the loop's time is 0: 2026-11-23T00:00:00Z."""
 
 REFUSAL_SECONDS = 0.05
+"""A refusal is quick, as at the API: no model runs for it."""
 
 
 class TokenTransport:

@@ -11,9 +11,11 @@ from statistics import NormalDist
 
 _TINY = 1e-300
 _FRACTION_ACCURACY = 1e-15
+"""Lentz's method: what stands for a zero divisor, and when a factor no longer changes a float (2**-53 is 1.1e-16)."""
 _MOST_TERMS = 400
 """The continued fraction needs about sqrt(max(a, b)) terms; beyond this many the normal limit is exact enough."""
 _MOST_HALVINGS = 200
+"""A float has 53 bits and an exponent down to 2**-1074: the search ends long before, by finding no number between."""
 
 
 def normal_quantile(probability: float) -> float:

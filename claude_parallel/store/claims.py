@@ -16,6 +16,7 @@ LEASE_SECONDS = 8.0
 """How long a claimant counts as alive after its last sign of life: four renewals, so that a busy machine loses none."""
 
 _CHUNK = 500
+"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 
 
 class ClaimBook:

@@ -18,7 +18,10 @@ from .rescue import rescue
 from .tables import SCHEMA_VERSION, NewerFile, check_version, migrate
 
 BUSY_SECONDS = 30.0
+"""How long to wait for another process that writes: our transactions take milliseconds, a VACUUM of a large journal
+many seconds."""
 _BUSY_POLL_SECONDS = 0.01
+"""About the time of one process's transaction."""
 
 
 class ForeignFile(Exception):

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _ROWS_AT_ONCE = 500
+"""Records that are copied in one query: few enough that a damaged page costs little, enough that sound ones go
+quickly."""
 _MOST_QUERIES = 20_000
 """Halvings around damaged pages; a journal of a million answers with a thousand bad pages needs about as many."""
 

@@ -21,6 +21,7 @@ from .places import Place
 from .rendering import to_text
 
 _ROWS_FOR_NAMES = 1_000
+"""Enough to meet the keys that matter; a key that comes later reaches the output all the same."""
 _EXACT_INTEGERS = 2**53
 """A float64 holds every whole number up to here."""
 

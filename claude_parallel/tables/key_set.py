@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 
 _FIRST_SLOTS = 1 << 12
+"""32 KB to begin with; it doubles as it fills."""
 _KEY_BYTES = 8
 """Of a SHA-256: among ten million requests, the chance that any two are taken for one is one in 400,000."""
 
