@@ -7,7 +7,7 @@ rows will cost. So these are priced by their tokens, the way the run travels: li
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,14 +16,16 @@ import numpy as np
 
 from ..api.answers import model_of, usage_of
 from ..engine.session import Session
-from ..engine.tariff import Tariff
 from ..records import Outcome, Reply
 from ..statistics.intervals import FloatArray
 from ..store.journal import Journal
 
 _TOKENS = "coalesce(input_tokens, 0) + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)"
-_BOUGHT = f"""SELECT position, sum({_TOKENS} + coalesce(cache_read_tokens, 0)), sum(coalesce(output_tokens, 0))
+_BOUGHT = f"""SELECT position, count(*), CASE WHEN count(request_id) = count(*) THEN sum(ended - started) END,
+        sum({_TOKENS} + coalesce(cache_read_tokens, 0)), sum(coalesce(output_tokens, 0))
     FROM attempts WHERE run = ? AND kind IS NULL GROUP BY position"""
+"""The answers that a run bought, by position; those that came in a batch have no request id, and no seconds."""
+_LATER = "SELECT asked, fingerprint FROM follow_ups WHERE run = ? ORDER BY asked, number"
 _SECONDS = "SELECT request_id, ended - started FROM attempts WHERE kind IS NULL AND request_id IN"
 _CHUNK = 500
 """Keys in one SELECT; SQLite takes 999 at least."""
@@ -49,6 +51,20 @@ class Used:
     usd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    """The answers that a run bought for one position: how many, and their seconds and tokens together."""
+
+    calls: int
+    seconds: float | None
+    input_tokens: int
+    output_tokens: int
+
+    def used(self, outcome: Outcome) -> Used:
+        """Return what they took: to the cent, repeated tries included."""
+        return Used(self.seconds, self.input_tokens, self.output_tokens, _usd(outcome.cost))
+
+
 def rows_used(session: Session, samples: int) -> list[Used | None]:
     """Return what the answers of each row took, its draws together; None for a row without any.
 
@@ -70,47 +86,66 @@ def rows_usd(used: Sequence[Used | None]) -> FloatArray:
 
 def _draws_used(session: Session) -> list[Used | None]:
     results = session.results
-    asked = list(zip(results.fingerprints, results.outcomes, strict=True))
-    ids = sorted({str(one.request_id) for _key, one in asked if one is not None and one.request_id})
-    keys = sorted({key for key, one in asked if key is not None and one is not None and one.source == "journal"})
     with _readable(session.journal) as journal:
-        seconds = _seconds(journal, ids)
-        bought = {int(place): (int(i), int(o)) for place, i, o in journal.query(_BOUGHT, (session.run_id,))}
-        known = journal.recall(keys)
-    tariff = session.tariff
+        bought = {place: _Bought(*found) for place, *found in journal.query(_BOUGHT, (session.run_id,))}
+        recalled = _recalled(session, journal, bought)
     found: dict[int, Used] = {}
     by_key: dict[bytes, Used] = {}
-    for place, (key, outcome) in enumerate(asked):
+    for place, (key, outcome) in enumerate(zip(results.fingerprints, results.outcomes, strict=True)):
         if key is None or outcome is None or outcome.source == "duplicate":
             continue
-        used = _bought(outcome, bought.get(place), seconds)
-        if outcome.source == "journal":
-            used = _known(session, tariff, outcome, known.get(key), seconds)
-        if used is not None:
-            found[place] = by_key[key] = used
-    return [found.get(place) or by_key.get(key or b"") for place, (key, _outcome) in enumerate(asked)]
+        calls = recalled.get(place, [])
+        if place in bought:
+            calls = [*calls, bought[place].used(outcome)]
+        if calls:
+            found[place] = by_key[key] = _in_turn(calls)
+    return [found.get(place) or by_key.get(key or b"") for place, key in enumerate(results.fingerprints)]
 
 
-def _bought(outcome: Outcome, tokens: tuple[int, int] | None, seconds: dict[str, float]) -> Used | None:
-    """Return what an answer of this run took: to the cent, repeated tries included."""
-    if outcome.source == "none" and not outcome.cost:
-        return None
-    asked, answered = tokens or (0, 0)
-    took = seconds.get(str(outcome.request_id)) if outcome.source == "api" else None
-    return Used(took, asked, answered, _usd(outcome.cost))
+def _recalled(session: Session, journal: Journal, bought: Mapping[int, _Bought]) -> dict[int, list[Used]]:
+    """Return, for each position, its calls that the journal answered, priced as this run travels.
+
+    A row needs several calls where a paused turn goes on, or an answer did not fit and was mended. The last ones of
+    them may be from this run and the first ones from the journal, never the other way round.
+    """
+    later: dict[bytes, list[bytes]] = {}
+    for first, key in journal.query(_LATER, (session.run_id,)):
+        later.setdefault(first, []).append(key)
+    results = session.results
+    keys_of = {
+        place: [key, *later.get(key, ())]
+        for place, (key, outcome) in enumerate(zip(results.fingerprints, results.outcomes, strict=True))
+        if key is not None and outcome is not None and (outcome.source == "journal" or key in later)
+    }
+    known = journal.recall(sorted({key for keys in keys_of.values() for key in keys}))
+    earlier: dict[int, list[Reply]] = {}
+    for place, keys in keys_of.items():
+        replies = [known[key] for key in keys if key in known]
+        now = bought[place].calls if place in bought else 0
+        earlier[place] = replies[: max(0, len(replies) - now)]
+    seconds = _seconds(journal, sorted({str(one.request_id) for replies in earlier.values() for one in replies}))
+    return {place: [_known(session, one, seconds) for one in replies] for place, replies in earlier.items()}
 
 
-def _known(
-    session: Session, tariff: Tariff, outcome: Outcome, reply: Reply | None, seconds: dict[str, float]
-) -> Used | None:
-    """Return what an answer of the journal would take now; None where the journal has it no more."""
-    if reply is None:
-        return None
+def _known(session: Session, reply: Reply, seconds: Mapping[str, float]) -> Used:
+    """Return what an answer of the journal would take now."""
     usage = usage_of(reply.message)
     as_asked = replace(usage, service_tier="batch" if session.carrier.is_batch else "standard")
-    usd = tariff.cost(model_of(reply.message) or session.plan.settings.model, as_asked)
-    took = seconds.get(str(outcome.request_id))
+    usd = session.tariff.cost(model_of(reply.message) or session.plan.settings.model, as_asked)
+    took = seconds.get(str(reply.request_id))
     return Used(took, usage.total_input_tokens, usage.output_tokens, _usd(usd))
+
+
+def _in_turn(calls: Sequence[Used]) -> Used:
+    """Return what the calls of one answer took, which follow one another."""
+    seconds = [one.seconds for one in calls if one.seconds is not None]
+    usd = [one.usd for one in calls if one.usd is not None]
+    return Used(
+        sum(seconds) if len(seconds) == len(calls) else None,
+        sum(one.input_tokens for one in calls),
+        sum(one.output_tokens for one in calls),
+        sum(usd) if len(usd) == len(calls) else None,
+    )
 
 
 @contextmanager
