@@ -514,13 +514,14 @@ class ClaudeFrame:
             With a schema of several fields: the one that is compared.
         judge : str or mapping, optional
             For text: a model (or ``{"model": ..., "rubric": ..., ...}``) that says whether an answer says the same as
-            the gold. Its dollars are counted apart.
+            the gold. It is asked once about each answer that is not the gold word for word, the two in an order left to
+            chance; in batches where the variants are. Its dollars are counted apart.
         holdout : float, default 0.0
             Share of the rows to keep back, so that ``.confirm(name)`` gives a figure that choosing did not flatter.
         seed : int, default 0
             Fixes the sample.
         estimate : bool, default False
-            True = send nothing, and return a frame of what each variant would cost.
+            True = send nothing, and return a frame of what each variant, the judge and all together would cost.
         out : str, default "response"
             As in :meth:`map`.
         **options

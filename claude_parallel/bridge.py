@@ -51,11 +51,11 @@ class Control:
         self.is_stopping = False
         self.is_cancelling = False
         self.interrupts = 0
-        self._wake: Callable[[], None] | None = None
+        self._wakes: list[Callable[[], None]] = []
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, on whatever thread, when a flag is set."""
-        self._wake = wake
+        """Call `wake`, on whatever thread, when a flag is set; each of several sessions may listen."""
+        self._wakes.append(wake)
 
     def request_stop(self) -> None:
         """Stop sending; asked a second time, cancel what is in flight."""
@@ -66,9 +66,9 @@ class Control:
     def stop_sending(self) -> None:
         """Send nothing more; what is in flight may land, however often this is asked."""
         self.is_stopping = True
-        if self._wake is not None:
+        for wake in tuple(self._wakes):
             with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: nothing left to stop
-                self._wake()
+                wake()
 
 
 _active: set[Control] = set()

@@ -137,3 +137,12 @@ def test_a_run_that_was_left_is_not_in_the_way_of_the_next() -> None:
     assert run_blocking(quick, Control(), paint) == "at once"
     may_land.set()
     assert has_landed.wait(10)
+
+
+def test_a_stop_wakes_all_who_share_the_flags() -> None:
+    """Several sessions of one comparison wait side by side; the last one to listen is not the only one."""
+    control, woken = Control(), []
+    for name in ("first", "second"):
+        control.listen(lambda name=name: woken.append(name))  # type: ignore[misc]
+    control.request_stop()
+    assert woken == ["first", "second"]

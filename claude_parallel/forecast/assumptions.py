@@ -31,6 +31,11 @@ def look(settings: Settings) -> Environment | None:
         return None
 
 
+def host_of(environment: Environment | None) -> str:
+    """Return the API whose answers the journal is asked for."""
+    return environment.host if environment is not None else PUBLIC_HOST
+
+
 def conditions_of(settings: Settings, environment: Environment | None, latency: Latency) -> Conditions:
     """Return what a run with these settings would take place under.
 

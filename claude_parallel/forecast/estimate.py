@@ -24,7 +24,7 @@ from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
 from ..store.journal import Journal
-from .assumptions import PUBLIC_HOST, conditions_of, latency_of, look
+from .assumptions import conditions_of, host_of, latency_of, look
 from .latency import ASSUMED, given_latency, measured_latency
 from .notes import caching_note, estimate_notes, quotes_note, why_not_cached
 from .scenario import Conditions, Script
@@ -73,6 +73,12 @@ class Estimate:
         from .text import estimate_html
 
         return estimate_html(self)
+
+    def strategy_of(self, settings: Settings) -> Strategy:
+        """Return the strategy that a map with these settings would take."""
+        way = "batch" if settings.batch else "live"
+        name = way if settings.prompt_cache is None else f"{way} + caching"
+        return next(one for one in self.strategies if one.name == name)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per strategy.
@@ -162,7 +168,7 @@ def estimate_frame(
     _check_positive("latency_seconds", latency_seconds)
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
-    host = environment.host if environment else PUBLIC_HOST
+    host = host_of(environment)
     with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         workload = survey(frame_map.plan(host), journal)
         measured = measured_latency(journal, host, settings.model) or ASSUMED

@@ -6,18 +6,12 @@ the tokens really are, ``token_counts`` asks; what they cost, ``strategies`` com
 
 from __future__ import annotations
 
-import time
 from array import array
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..bridge import Control, run_blocking
-from ..engine.accounting import Accounting
-from ..engine.budget import Budget
-from ..engine.claims import Claims
-from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..engine.plan import Plan
 from ..engine.tariff import FreeTariff
@@ -25,6 +19,7 @@ from ..progress.stats import RunStats
 from ..prompt.cache_breakpoints import minimum_tokens
 from ..records import Body, Outcome, Usage
 from ..store.journal import Journal
+from .walk import walk
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -103,30 +98,13 @@ def survey(plan: Plan, journal: Journal) -> Workload:
     samples = plan.settings.sample
     found = _Census(samples)
     tariff = FreeTariff()
-    accounting = Accounting(
-        run_id="estimate",
-        model=plan.settings.model,
-        source="api",
-        tariff=tariff,
-        budget=Budget(),
-        journal=journal,
-        stats=found.stats,
-        read=plan.read,
-        repair=plan.repair,
-        go_on=plan.go_on,
-        deliver=found.deliver,
-        control=Control(),
-    )
     picked = _Sample(SAMPLE_REQUESTS)
 
-    async def walk() -> None:
-        claims = Claims(None, time.time)
-        async for chunk in Intake(plan, found, journal, accounting, claims, outlet=found).chunks():
-            for pending in chunk:
-                picked.offer(pending)
-                found.unsent(pending)
+    def unsent(pending: Pending) -> None:
+        picked.offer(pending)
+        found.unsent(pending)
 
-    run_blocking(walk, accounting.control, lambda: None)
+    walk(plan, journal, found, tariff=tariff, unsent=unsent, outlet=found)
     unique, in_journal, loads = found.totals()
     return Workload(
         rows=found.positions // samples,

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from ..errors import InputError
-from ..forecast.estimate import estimate_frame
+from ..forecast.assumptions import PUBLIC_HOST
 from ..statistics.intervals import FloatArray
 from .comparison import Comparison
+from .costs import comparison_costs
 from .drawing import Drawn, draw_rows
-from .judge import Judge, Judging, judge_of
+from .judge import JUDGED, Judge, Judging
 from .scores import MEASURES, Judged, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
 from .subjects import find_gold
-from .variants import Trial, Tried, Variant, make_variants
+from .variants import Prepared, Trial, Tried, make_variants, prepare
 
 MANY_VARIANTS = 4
 """From so many variants on, the best of them owes something to luck: with five equal ones, about one standard error."""
@@ -58,63 +60,70 @@ class Comparing:
         **options: Any,
     ) -> None:
         self._frame, self._column, self._seed, self._out = frame, column, seed, out
-        self._judge = None if judge is None else Judge(judge, seed)
-        self._variants = make_variants(prompt, variants, options, labels)
+        every = make_variants(prompt, variants, options, labels)
         self._by = by
         drawn, truth = _sample(frame, rows, by, gold, seed)
         kept = round(len(drawn.positions) * _checked_share(holdout, gold))
         self._held = Judged.of(frame, drawn.part(0, kept), truth)
         self._asked = Judged.of(frame, drawn.part(kept), truth)
+        self._prepared = prepare(every, self._asked.rows, out, column)
+        self._judge = None if judge is None else Judge(judge, every[0].options, seed)
+        if self._judge is not None:
+            _check_judge(self._judge, self._prepared, self._asked.gold)
         self._tries = 0
 
     def estimates(self) -> pd.DataFrame:
-        """Return what each variant would cost on the sample."""
-        return _estimates(self._asked.rows, self._variants, self._out)
+        """Return what each variant and the judge would cost on the sample."""
+        return comparison_costs(self._prepared, self._asked.gold, self._judge)
 
     def run(self) -> Comparison:
         """Ask and judge, blocking."""
-        trial = self._trial()
+        trial = Trial(self._prepared)
         tried = trial.run()
         hits, judging = self._judging(trial, tried)
-        usd = judging.settle(judging.asked.run(), hits) if judging is not None and hits is not None else 0.0
-        return self._conclude(tried, hits, usd)
+        if judging is not None:
+            judging.run()
+        return self._conclude(tried, hits, judging)
 
     async def arun(self) -> Comparison:
         """Ask and judge on the caller's own event loop."""
-        trial = self._trial()
+        trial = Trial(self._prepared)
         tried = await trial.arun()
         hits, judging = self._judging(trial, tried)
-        usd = judging.settle(await judging.asked.arun(), hits) if judging is not None and hits is not None else 0.0
-        return self._conclude(tried, hits, usd)
-
-    def _trial(self) -> Trial:
-        return Trial(self._asked.rows, self._variants, out=self._out, column=self._column)
+        if judging is not None:
+            await judging.arun()
+        return self._conclude(tried, hits, judging)
 
     def _judging(self, trial: Trial, tried: Sequence[Tried]) -> tuple[list[FloatArray] | None, Judging | None]:
         """Return which rows are right as far as words tell, and how a model is asked about the others."""
         gold = self._asked.gold
-        kind = kind_of(tried, gold)
-        if self._judge is not None and (gold is None or kind != "text"):
-            raise InputError("judge= compares texts with gold: it needs gold= and answers that are text")
         if gold is None:
             return None, None
         self._tries = trial.note_gold(gold)
+        kind = self._kind(tried)
         if kind == "numbers":
             return None, None
         hits = [hits_of(one, gold, kind) for one in tried]
-        judging = None if self._judge is None else judge_of(self._judge, tried, gold, hits, trial.budget)
-        return hits, judging
+        judge = self._judge
+        return hits, None if judge is None else Judging(judge, tried, gold, hits, trial.control, trial.budget)
 
-    def _conclude(self, tried: Sequence[Tried], hits: list[FloatArray] | None, judge_usd: float) -> Comparison:
+    def _kind(self, tried: Sequence[Tried]) -> Kind:
+        answers = (answer for one in tried for answer in one.answers)
+        return kind_of((one.dtype for one in tried), self._asked.gold, answers, is_judged=self._judge is not None)
+
+    def _conclude(self, tried: Sequence[Tried], hits: list[FloatArray] | None, judging: Judging | None) -> Comparison:
         asked = self._asked
-        kind = kind_of(tried, asked.gold)
-        measure = "judged right" if self._judge is not None and kind == "text" else MEASURES[kind]
+        kind = self._kind(tried)
+        measure = MEASURES[kind] if judging is None else JUDGED
         scores = [
             score(one, asked, kind, None if hits is None else hits[place], self._seed, measure)
             for place, one in enumerate(tried)
         ]
+        if judging is not None:
+            scores = [replace(one, judge_usd=usd) for one, usd in zip(scores, judging.usd, strict=True)]
         pairs = pairs_of(tried, asked, kind, hits, self._seed)
-        warnings = _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held.rows) > 0)
+        warnings = [] if judging is None else judging.warnings
+        warnings += _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held.rows) > 0)
         return Comparison(
             sample=asked.rows,
             tried=tuple(tried),
@@ -124,7 +133,6 @@ class Comparing:
             kind=kind,
             measure=measure,
             warnings=tuple(warnings),
-            judge_usd=judge_usd,
             _frame=self._frame,
             by=self._by,
             _judge=self._judge,
@@ -152,18 +160,13 @@ def _checked_share(holdout: float, gold: Any) -> float:
     return float(holdout)
 
 
-def _estimates(sample: Any, variants: Sequence[Variant], out: str) -> pd.DataFrame:
-    """Return what each variant would cost on the sample: dollars low, likely, high, and seconds."""
-    records = []
-    for variant in variants:
-        found = estimate_frame(variant.prepare(sample, out)).to_frame()
-        line = found.loc["batch" if variant.options.get("batch") else "live"]
-        records.append(
-            {"variant": variant.name, **line[["unique", "in_journal", "usd_low", "usd_likely", "usd_high", "seconds"]]}
-        )
-    table_ = pd.DataFrame(records).set_index("variant")
-    table_.loc["total"] = table_.sum()
-    return table_
+def _check_judge(judge: Judge, prepared: Sequence[Prepared], gold: Sequence[Any] | None) -> None:
+    """Refuse a judge that cannot work, before the variants are paid."""
+    is_text = gold is not None and kind_of((one.dtype for one in prepared), gold, is_judged=True) == "text"
+    if not is_text:
+        raise InputError("judge= compares texts with gold: it needs gold= and answers that are text")
+    budget = prepared[0].map.settings.budget
+    judge.map([("an answer", "the gold")], None if budget is None else float(budget)).plan(PUBLIC_HOST)
 
 
 def _warnings(

@@ -6,7 +6,8 @@ Shows and hands on; how the variants were run and judged, ``compare`` knows.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ import pandas as pd
 
 from ..errors import InputError
 from ..text import elapsed
-from .judge import Judge, judge_of
+from .judge import Judge, Judging
 from .page import Cell, notes, page, share_text, table, wrapped
 from .scores import Judged, Kind, Pair, Score, hits_of, is_same, quality_text, score
-from .variants import Trial, Tried, Variant
+from .variants import Trial, Tried, Variant, prepare
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +41,6 @@ class Comparison:
         ``"classes"``, ``"numbers"`` or ``"text"``.
     warnings : tuple of str
         What speaks against choosing the first one.
-    judge_usd : float
-        Dollars that the judge cost.
     by : str or None
         The column whose values were drawn in equal parts; the figures are weighed back to all rows.
     """
@@ -54,13 +53,17 @@ class Comparison:
     kind: Kind
     measure: str
     warnings: tuple[str, ...]
-    judge_usd: float = 0.0
     by: str | None = None
     _frame: Any = field(default=None, repr=False)
     _judge: Judge | None = field(default=None, repr=False)
     _held: Judged = field(default_factory=lambda: Judged([]), repr=False)
     _out: str = field(default="response", repr=False)
     _column: str | None = field(default=None, repr=False)
+
+    @property
+    def judge_usd(self) -> float:
+        """US dollars that the judge cost; 0 without one."""
+        return sum(one.judge_usd for one in self.scores) if self._judge is not None else 0.0
 
     @property
     def table(self) -> pd.DataFrame:
@@ -109,14 +112,19 @@ class Comparison:
         """
         if not self._held.gold:
             raise InputError("no row was held back: compare(..., gold=, holdout=0.5)")
-        trial = Trial(self._held.rows, [self._variant(name)], out=self._out, column=self._column)
+        trial = Trial(prepare([self._variant(name)], self._held.rows, self._out, self._column))
         (tried,) = trial.run()
         if self.kind == "numbers":
             return score(tried, self._held, self.kind, None, measure=self.measure)
         hits = [hits_of(tried, self._held.gold, self.kind)]
-        if self._judge is not None and (judging := judge_of(self._judge, [tried], self._held.gold, hits, trial.budget)):
-            judging.settle(judging.asked.run(), hits)
-        return score(tried, self._held, self.kind, hits[0], measure=self.measure)
+        judge_usd = math.nan
+        if self._judge is not None:
+            judging = Judging(self._judge, [tried], self._held.gold, hits, trial.control, trial.budget)
+            judging.run()
+            judge_usd = judging.usd[0]
+            for message in judging.warnings:
+                warnings.warn(message, UserWarning, stacklevel=2)
+        return replace(score(tried, self._held, self.kind, hits[0], measure=self.measure), judge_usd=judge_usd)
 
     def plot(self) -> Any:
         """Return quality against dollars, with intervals, as a figure (extra ``[plot]``)."""
@@ -189,11 +197,14 @@ class Comparison:
     def _notes(self) -> list[str]:
         paid = sum({one.run_id: float(one.paid) for one in self.tried}.values())
         kind = " simulated" if any(one.is_simulated for one in self.tried) else ""
-        lines = [f"This comparison paid ${paid:,.4f}{kind}; .run(name) pays only for the rest of the frame."]
+        judge, dollars = self.judge_usd, f"${paid + self.judge_usd:,.4f}{kind}"
+        if math.isnan(judge):
+            dollars = f"${paid:,.4f}{kind}, and the judge, whose price is not known"
+        elif self._judge is not None:
+            dollars += f", ${judge:,.4f} of it to the judge"
+        lines = [f"This comparison paid {dollars}; .run(name) pays only for the rest of the frame."]
         if self.by is not None:
             lines.append(f"Drawn in equal parts of {self.by!r}; every figure is weighed back to the parts' true sizes.")
-        if self.judge_usd:
-            lines.append(f"The judge cost ${self.judge_usd:,.4f}{kind}.")
         return lines
 
 
@@ -208,6 +219,7 @@ def _record(one: Score, comparison: Comparison) -> dict[str, Any]:
         "errors": sum(one.errors.values()),
         **{f"errors_{kind}": count for kind, count in one.errors.items()},
         "paid_usd": one.paid_usd,
+        "judge_usd": one.judge_usd,
         "usd_per_1000": one.usd_per_1000,
         "input_tokens": one.input_tokens,
         "output_tokens": one.output_tokens,

@@ -98,8 +98,7 @@ def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray 
     session = prepared.last_session
     assert session is not None
     usd = linearised(rows_usd(rows_used(session, prepared.columns.samples)), weights)
-    name = "batch" if prepared.settings.batch else "live"
-    seconds = float(next(one.seconds for one in whole.strategies if one.name == name))
+    seconds = whole.strategy_of(prepared.settings).seconds
     found, work = mean_interval(usd, rows), whole.workload
     paying = rows * work.unique / work.asking if work.asking else 0.0
     low, mean, high = (max(0.0, value) * paying for value in (found.low, found.estimate, found.high))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -93,6 +93,8 @@ class Score:
         For classes; else NaN.
     measure : str
         What `quality` measures.
+    judge_usd : float
+        Dollars that the judge cost; NaN where there was none.
     """
 
     name: str
@@ -110,11 +112,13 @@ class Score:
     macro_f1: float = math.nan
     kappa: float = math.nan
     measure: str = ""
+    judge_usd: float = math.nan
 
     def __repr__(self) -> str:
         price = "unknown" if math.isnan(self.usd_per_1000) else f"${self.usd_per_1000:,.3f}"
         quality = "" if self.quality is None else f"{self.measure} {quality_text(self.quality, self.measure)}, "
-        return f"{self.name} on {self.rows:,} rows: {quality}{price} for 1,000 rows, {self.answered:,} answered"
+        judge = "" if math.isnan(self.judge_usd) else f"; the judge cost ${self.judge_usd:,.4f}"
+        return f"{self.name} on {self.rows:,} rows: {quality}{price} for 1,000 rows, {self.answered:,} answered{judge}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +156,30 @@ def quality_text(found: Interval, measure: str) -> str:
     return interval_text(found)
 
 
-def kind_of(tried: Sequence[Tried], gold: Sequence[Any] | None) -> Kind:
-    """Return what the answers are."""
-    dtypes = {one.dtype for one in tried}
-    if dtypes <= _NUMBERS:
+def kind_of(
+    dtypes: Iterable[str], gold: Sequence[Any] | None, answers: Iterable[Any] = (), *, is_judged: bool = False
+) -> Kind:
+    """Return what the answers are.
+
+    Parameters
+    ----------
+    dtypes : iterable of str
+        Of the variants' answers.
+    gold : sequence or None
+        The truth; it says whether plain text stands for classes.
+    answers : iterable
+        Says so where there is no gold.
+    is_judged : bool
+        Plain text is text, since whether it says the same is for a judge to say.
+    """
+    known = {*dtypes}
+    if known <= _NUMBERS:
         return "numbers"
-    if dtypes <= _CLASSES:
+    if known <= _CLASSES:
         return "classes"
-    values = gold if gold is not None else [answer for one in tried for answer in one.answers]
+    if is_judged and not known & (_NUMBERS | _CLASSES):
+        return "text"
+    values = [*answers] if gold is None else gold
     different = {normalized(value) for value in values if value is not None}
     return "classes" if len(different) <= min(_MOST_CLASSES, len(values) / 2) else "text"
 

@@ -34,9 +34,55 @@ class Variant:
     prompt: Any
     options: Mapping[str, Any]
 
-    def prepare(self, frame: Any, out: str) -> FrameMap:
-        """Return this variant's map over some rows."""
-        return FrameMap(frame, self.prompt, out, self.options)
+    def asks_the_same(self, other: Variant) -> bool:
+        """Say whether both send the very same requests, as far as their options tell."""
+        # By repr, since options may hold types and frames, which cannot be compared.
+        return self.prompt == other.prompt and repr(sorted(self.options.items())) == repr(sorted(other.options.items()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A variant over the rows of a sample, checked and ready.
+
+    Attributes
+    ----------
+    variant : Variant
+        How it asks.
+    map : FrameMap
+        Its map.
+    place : int or None
+        The field of the schema that is compared; None = the text.
+    same_as : int
+        Place of the first variant that asks the very same; its own where there is none before it.
+    """
+
+    variant: Variant
+    map: FrameMap
+    place: int | None
+    same_as: int
+
+    @property
+    def dtype(self) -> str:
+        """What the answers are: a pandas dtype, or ``"text"``."""
+        schema = self.map.schema
+        return "text" if self.place is None or schema is None else schema.fields[self.place].dtype
+
+    def elected(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return one outcome per row: of several draws the one that was voted for, or the first."""
+        columns = self.map.columns
+        return (
+            elect(outcomes, columns.samples, self.map.schema)[0]
+            if columns.has_vote
+            else [*outcomes][:: columns.samples]
+        )
+
+    def answer(self, outcome: Outcome) -> Any:
+        """Return the value to compare; None where there is none."""
+        if outcome.kind is not None:
+            return None
+        if self.place is None:
+            return outcome.text
+        return None if outcome.values is None else outcome.values.columns[self.place]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,17 +150,15 @@ def make_variants(
     return found
 
 
-class Trial:
-    """Variants over the same rows, to be run as one run; variants that ask the very same are asked once.
-
-    The first variant's budget, bar, bridge and journal count for all.
+def prepare(variants: Sequence[Variant], frame: Any, out: str, column: str | None = None) -> list[Prepared]:
+    """Return the variants over some rows.
 
     Parameters
     ----------
-    frame : DataFrame or Series
-        The rows.
     variants : sequence of Variant
         At least one.
+    frame : DataFrame or Series
+        The rows.
     out : str
         Names the answers.
     column : str, optional
@@ -124,27 +168,48 @@ class Trial:
     ------
     InputError
         For everything that can be known to fail before the first call.
+    """
+    found = []
+    for number, variant in enumerate(variants):
+        map_ = FrameMap(frame, variant.prompt, out, variant.options)
+        same_as = next(place for place in range(number + 1) if variants[place].asks_the_same(variant))
+        found.append(Prepared(variant, map_, _place(map_, column), same_as))
+    return found
+
+
+class Trial:
+    """Variants over the same rows, to be run as one run; variants that ask the very same are asked once.
+
+    The first variant's budget, bar, bridge and journal count for all.
+
+    Parameters
+    ----------
+    prepared : sequence of Prepared
+        At least one.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
 
     Attributes
     ----------
+    control : Control
+        The stop flags of all of them, and of whoever asks on about their answers.
     budget : Budget
         What all of them together may spend.
     """
 
-    def __init__(self, frame: Any, variants: Sequence[Variant], *, out: str, column: str | None = None) -> None:
-        self._variants = tuple(variants)
-        self._prepared = [variant.prepare(frame, out) for variant in variants]
-        self._places = [_place(one, column) for one in self._prepared]
-        control, self.budget = Control(), Budget(cap=self._prepared[0].settings.budget)
-        self._sessions: list[Session] = []
-        self._session_of: list[int] = []
-        for number, variant in enumerate(variants):
-            same = next((n for n in range(number) if _asks_the_same(variants[n], variant)), None)
-            if same is None:
-                self._session_of.append(len(self._sessions))
-                self._sessions.append(self._prepared[number].session(control=control, budget=self.budget))
-            else:
-                self._session_of.append(self._session_of[same])
+    def __init__(self, prepared: Sequence[Prepared]) -> None:
+        self._prepared = tuple(prepared)
+        self.control, self.budget = Control(), Budget(cap=prepared[0].map.settings.budget)
+        own = {
+            number: one.map.session(control=self.control, budget=self.budget)
+            for number, one in enumerate(prepared)
+            if one.same_as == number
+        }
+        self._sessions = [*own.values()]
+        self._session_of = [own[one.same_as] for one in prepared]
 
     def run(self) -> list[Tried]:
         """Run to the end, blocking, and return what became of each variant."""
@@ -161,13 +226,12 @@ class Trial:
 
         A run without a journal knows of this comparison only.
         """
-        texts = self._prepared[0].rows.own_texts()
+        texts = self._prepared[0].map.rows.own_texts()
         rows = [row_key([repr(true), one.text]) for one, true in zip(texts, gold, strict=True)]
-        samples = [self._prepared[number].columns.samples for number in range(len(self._prepared))]
         uses = {
             (row, asked)
-            for number, session in enumerate(self._session_of)
-            for row, asked in zip(rows, self._sessions[session].results.fingerprints[:: samples[number]], strict=True)
+            for one, session in zip(self._prepared, self._session_of, strict=True)
+            for row, asked in zip(rows, session.results.fingerprints[:: one.map.columns.samples], strict=True)
             if asked is not None
         }
         journal = self._sessions[0].journal
@@ -179,17 +243,7 @@ class Trial:
             return book.most(sorted({*rows}))
 
     def _tried(self) -> list[Tried]:
-        return [
-            _tried(variant, one, self._sessions[session], place)
-            for variant, one, session, place in zip(
-                self._variants, self._prepared, self._session_of, self._places, strict=True
-            )
-        ]
-
-
-def _asks_the_same(one: Variant, other: Variant) -> bool:
-    # By repr, since options may hold types and frames, which cannot be compared.
-    return one.prompt == other.prompt and repr(sorted(one.options.items())) == repr(sorted(other.options.items()))
+        return [_tried(one, session) for one, session in zip(self._prepared, self._session_of, strict=True)]
 
 
 def _place(prepared: FrameMap, column: str | None) -> int | None:
@@ -204,26 +258,15 @@ def _place(prepared: FrameMap, column: str | None) -> int | None:
     return 0 if column is None else names.index(column)
 
 
-def _tried(variant: Variant, prepared: FrameMap, session: Session, place: int | None) -> Tried:
-    every = [outcome for outcome in session.results.outcomes if outcome is not None]
-    samples = prepared.columns.samples
-    rows = elect(every, samples, prepared.schema)[0] if prepared.columns.has_vote else every[::samples]
-    answers = [_answer(outcome, place) for outcome in rows]
+def _tried(prepared: Prepared, session: Session) -> Tried:
+    rows = prepared.elected([outcome for outcome in session.results.outcomes if outcome is not None])
     return Tried(
-        variant=variant,
+        variant=prepared.variant,
         outcomes=tuple(rows),
-        answers=answers,
-        dtype="text" if place is None or prepared.schema is None else prepared.schema.fields[place].dtype,
-        used=rows_used(session, samples),
+        answers=[prepared.answer(outcome) for outcome in rows],
+        dtype=prepared.dtype,
+        used=rows_used(session, prepared.map.columns.samples),
         paid=session.stats.cost,
         run_id=session.run_id,
         is_simulated=session.stats.is_simulated,
     )
-
-
-def _answer(outcome: Outcome, place: int | None) -> Any:
-    if outcome.kind is not None:
-        return None
-    if place is None:
-        return outcome.text
-    return None if outcome.values is None else outcome.values.columns[place]

@@ -152,61 +152,6 @@ def test_numbers_are_compared_by_how_far_they_are_off(tmp_path: Path, monkeypatc
     assert "2" in found._repr_html_()
 
 
-def test_texts_are_compared_letter_by_letter_by_words_and_by_a_judge(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The judge sees only what differs, in either order, and its dollars stand apart."""
-    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
-    frame = pd.DataFrame({"t": [f"place {n}" for n in range(40)], "truth": [f"Town {n}." for n in range(40)]})
-    orders: list[bool] = []
-
-    def say(body: Any) -> str:
-        text = str(body["messages"][-1]["content"])
-        if "system" in body and "compare two answers" in str(body["system"]):
-            orders.append(text.index("Town") < text.index("The city"))
-            return json.dumps({"value": True})
-        number = text.split()[1]
-        return f"town {number}" if "haiku" in body["model"] else f"The city {number}"
-
-    with serve(say):
-        plain = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, progress=False)
-        judged = frame.claude.compare("{t}", VARIANTS, gold="truth", rows=40, judge="claude-sonnet-5-5", progress=False)
-        count = len(orders)
-        more = {**VARIANTS, "same": {"system": "Be brief."}}
-        options = {"gold": "truth", "rows": 20, "judge": "claude-sonnet-5-5", "progress": False, "holdout": 0.5}
-        again = frame.claude.compare("{t}", more, **options)
-        confirmed = again.confirm("opus")
-    assert len(orders) == count  # each pair is asked as before, so the journal knows it
-    assert again.judge_usd == 0
-    assert confirmed.quality is not None
-    assert confirmed.quality.estimate == 1.0  # judged as well
-    assert "judged right" in repr(confirmed)
-    assert plain.kind == "text"
-    assert plain.table["same_text"].tolist() == [1.0, 0.0]
-    assert plain.table["exact"].tolist() == [0.0, 0.0]
-    assert judged.table["judged_right"].tolist() == [1.0, 1.0]
-    assert judged.judge_usd > 0
-    assert len(orders) == 40
-
-
-def test_what_the_variants_left_of_the_budget_holds_for_the_judge(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cap is a cap, whoever spends."""
-    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
-    frame = pd.DataFrame({"t": [f"place {n}" for n in range(40)], "truth": [f"Town {n}." for n in range(40)]})
-
-    def say(body: Any) -> str:
-        is_judge = "compare two answers" in str(body.get("system", ""))
-        return json.dumps({"value": True}) if is_judge else str(body["messages"][-1]["content"])
-
-    options = {"gold": "truth", "rows": 40, "judge": "claude-opus-5-5", "progress": False, "max_tokens": 64}
-    with serve(say), pytest.warns(UserWarning, match="budget"):
-        found = frame.claude.compare("{t}", {"haiku": {}}, budget=0.02, **options)
-    assert found.table.loc["haiku", "answered"] == 40
-    assert 0 < found.judge_usd + found.table["paid_usd"].sum() <= 0.02
-
-
 def test_without_gold_there_is_agreement_and_price(sim: Simulator) -> None:
     """And no claim about who is better."""
     found = compare(reviews(100), gold=None, rows=30)
@@ -461,21 +406,6 @@ def test_preview_and_comparison_on_the_callers_own_loop(sim: Simulator) -> None:
     again = frame.claude.compare("{text}", VARIANTS, rows=30, labels=LABELS, gold="truth")
     assert sim.ledger.requests == paid
     assert again.table["accuracy"].tolist() == found.table["accuracy"].tolist()
-
-
-def test_a_judge_on_the_callers_own_loop(sim: Simulator) -> None:
-    """It is asked as in a blocking comparison; a verdict that fails is none, and the comparison goes on."""
-    frame = reviews(12).assign(truth=[f"a long answer number {n}" for n in range(12)])
-    options = {"rows": 12, "gold": "truth", "judge": "claude-opus-5-5"}
-    found = asyncio.run(frame.claude.acompare("{text}", {"haiku": {}}, **options))
-    assert found.measure == "judged right"
-    assert found.judge_usd > 0
-    assert (
-        found.table.to_dict()
-        == frame.claude.compare("{text}", {"haiku": {}}, **options)
-        .table.assign(paid_usd=found.table["paid_usd"])
-        .to_dict()
-    )
 
 
 def test_a_series_has_the_same_verbs(sim: Simulator) -> None:

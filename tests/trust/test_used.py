@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,13 @@ def test_a_comparison_again_says_the_same_of_repaired_rows() -> None:
     assert again.loc["one", "paid_usd"] == 0
     assert first.loc["one", "usd_per_1000"] == pytest.approx(100 * paid)
     assert again.loc["one", names].tolist() == pytest.approx(first.loc["one", names].tolist())
+
+
+def test_an_estimate_writes_nothing_about_repairs(tmp_path: Path) -> None:
+    """It finds misfits in the journal, and leaves no record of what a run would ask about them."""
+    with serve(number):
+        NUMBERS.claude.preview("{n}", rows=10, schema=int)
+        NUMBERS.claude.preview("{n}", rows=10, schema=int, repair=1, estimate=True)
+    with closing(sqlite3.connect(tmp_path / "simulated.sqlite3")) as connection:
+        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (10,)
+        assert connection.execute("SELECT count(*) FROM follow_ups").fetchone() == (0,)
