@@ -7,6 +7,9 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python
 BIN := .venv/bin
 # Processes of the tests: more than two cores, since half of the tests wait for kernels, servers and a browser.
 WORKERS ?= 4
+# Tests start hundreds of interpreters. They share compiled modules even where the shell forbids to write them: with none,
+# each one compiles pandas again, and that is half of all their work.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check fix notebooks docs pictures benchmarks clean
 

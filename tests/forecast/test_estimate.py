@@ -271,13 +271,12 @@ def test_it_estimates_inside_a_running_event_loop() -> None:
     assert asyncio.run(main()).strategies[0].seconds > 0
 
 
-@pytest.mark.wall_clock
 def test_100_000_rows_take_seconds() -> None:
-    """The whole frame is walked, and only the beginning of the run is played."""
+    """The whole frame is walked, and only the beginning of the run is played; seconds of the processor."""
     frame = frame_of(100_000)
-    started = time.perf_counter()
+    started = time.process_time()
     figures = estimated(world(Profile()), frame, "Say {t}", 50)
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 60
     # 10,000 requests a minute: the first 10,000 at once, the others in nine minutes.
     assert figures.strategies[0].seconds == pytest.approx(540, rel=0.03)
 

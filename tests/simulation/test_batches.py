@@ -270,12 +270,11 @@ def test_rows_of_batches_share_the_prompt_cache_at_best_effort() -> None:
     )
 
 
-@pytest.mark.wall_clock
 def test_five_thousand_rows_take_seconds() -> None:
-    """Creating, working off and reading a large batch costs well below a millisecond a row."""
+    """Creating, working off and reading a large batch costs well below a millisecond of the processor a row."""
     brain = Brain()
     rows = [row(at) for at in range(5_000)]
-    before = time.perf_counter()
+    before = time.process_time()
     batch_id = created(brain, rows)
     assert len(results(brain, batch_id, 60.0)) == 5_000
-    assert time.perf_counter() - before < 4.0
+    assert time.process_time() - before < 4.0

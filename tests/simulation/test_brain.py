@@ -483,12 +483,11 @@ def test_profiles_refuse_what_cannot_be() -> None:
             Profile(**wrong)
 
 
-@pytest.mark.wall_clock
 def test_five_thousand_calls_take_seconds() -> None:
-    """Opening and closing a small call costs well below a millisecond."""
+    """Opening and closing a small call costs well below a millisecond; seconds of the processor."""
     brain = Brain(Profile(limits=tier_limits("scale"), jitter_sigma=0.3, latency_seconds=0.5))
-    before = time.perf_counter()
+    before = time.process_time()
     for at in range(5_000):
         ask(brain, body_of(f"Classify the tone of review {at}"), at * 0.01)
-    assert time.perf_counter() - before < 4.0
+    assert time.process_time() - before < 4.0
     assert brain.ledger.answered == 5_000
