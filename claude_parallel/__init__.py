@@ -2,9 +2,9 @@
 
 >>> import claude_parallel as cp          # registers df.claude and series.claude
 >>> with cp.simulator():
-...     frame = cp.map(["What is a DataFrame?"], progress=False)
->>> frame["response_error"].isna().all()
-np.True_
+...     frame = cp.map(["Lovely!", "It broke."], "Is this good or bad? {}", progress=False)
+>>> frame["response"].tolist()
+['Simulated: good', 'Simulated: bad']
 """
 
 from __future__ import annotations

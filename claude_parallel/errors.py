@@ -132,13 +132,13 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
 class ClaudeParallelError(Exception):
     """Base of all exceptions of this package."""
 
-
-class InputError(ClaudeParallelError, ValueError):
-    """An argument or a frame that cannot work; raised before the first paid call."""
-
     def _render_traceback_(self, *_details: object) -> list[str]:
         """Return what a notebook shows: the message, since the frames of this package help nobody mend a call."""
         return [f"{type(self).__name__}: {self}"]
+
+
+class InputError(ClaudeParallelError, ValueError):
+    """An argument or a frame that cannot work; raised before the first paid call."""
 
 
 class CredentialsError(InputError):

@@ -11,6 +11,7 @@ import time
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 _REPLACED = frozenset({"Cc", "Cs"})
 _UNITS: tuple[tuple[float, float, str], ...] = (
@@ -20,6 +21,18 @@ _UNITS: tuple[tuple[float, float, str], ...] = (
     (math.inf, 86_400.0, "d"),
 )
 """Up to so many seconds: seconds per unit, and its name."""
+
+
+def encodable(value: Any) -> Any:
+    """Return text in which half characters (lone surrogates), which no file can hold, are written as their escapes.
+
+    Lists and mappings are walked through; whatever else it is comes back as it is.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [encodable(item) for item in value]
+    return {name: encodable(item) for name, item in value.items()} if type(value) is dict else value
 
 
 def escaped(value: object, longest: int = 300) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
 from ..engine.results import Results
 from ..engine.session import Session
+from ..errors import FateCounts
 from ..frames.frame_map import FrameMap, only_run
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
@@ -66,12 +67,14 @@ class JobStatus:
     words: str = ""
     batches: tuple[BatchState, ...] = ()
     is_simulated: bool = False
+    fates: FateCounts = field(default_factory=FateCounts)
+    """Rows so far by what they came to: answered, failed, skipped, cancelled."""
 
     def __repr__(self) -> str:
         paid = f"{format_usd(self.cost)}{' simulated' if self.is_simulated else ''}"
-        words = [f"{self.state}, {self.done:,} of {self.rows:,} rows, {paid}"]
-        if self.errors:
-            words.append(f"{self.errors:,} failed")
+        fates = {"failed": self.errors, "cancelled": self.fates.cancelled, "skipped": self.fates.skipped}
+        others = "".join(f", {count:,} {word}" for word, count in fates.items() if count)
+        words = [f"{self.state}, {self.fates.answered:,} of {self.rows:,} rows answered, {paid}{others}"]
         if self.words:
             words.append(self.words)
         if self.batches:
@@ -160,6 +163,7 @@ class Job:
             words,
             batches,
             stats.is_simulated,
+            stats.fates,
         )
 
     def wait(self, timeout: float | None = None) -> JobStatus:

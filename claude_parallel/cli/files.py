@@ -110,7 +110,7 @@ def map_files(
         except KeyboardInterrupt:
             typer.echo("claude-parallel: stopped; the same command goes on where it was", err=True)
             raise typer.Exit(130) from None
-    typer.echo(f"{result.rows:,} rows, {result.errors:,} errors, ${result.cost_usd:,.4f} -> {output}")
+    typer.echo(f"{result.words} -> {output}")
     if result.kinds:
         typer.echo(f"errors by kind: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
     if not result.is_complete:

@@ -90,8 +90,19 @@ def runs(
 
 
 @app.command()
+def spent(
+    since: Annotated[str, typer.Option(help="An age or a date: 7d, 12h, 2026-11-20.")] = "30d",
+    journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
+) -> None:
+    """Say what was really spent, by day and model; simulated dollars do not count."""
+    from ..report.run_list import spent as list_spent
+
+    typer.echo(repr(list_spent(since, journal if journal is not None else True)))
+
+
+@app.command()
 def report(
-    run: Annotated[str, typer.Argument(help="A run id; see `claude-parallel runs`.")],
+    run: Annotated[str, typer.Argument(help="A run id, as `claude-parallel runs` lists them.")] = "last",
     output: Output = Path("run.html"),
     journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
 ) -> None:

@@ -312,7 +312,7 @@ def _stopped_early(stop: StopReason, stats: RunStats) -> str:
     spent = f", {format_usd(stats.cost)} spent" if stop.kind == "budget" else ""
     return (
         f"the run stopped early ({stop.kind}: {stop.message}{spent}): {stats.kinds[stop.kind]:,} rows are marked "
-        f"{stop.kind!r}; what was answered is in the frame and in the journal"
+        f"{stop.kind!r}; what was answered is kept; run it again to go on"
     )
 
 

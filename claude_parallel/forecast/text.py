@@ -84,7 +84,7 @@ def _headline(figures: Estimate) -> str:
 
 def _cells(strategy: Strategy) -> tuple[str, str, str, str, str]:
     time = elapsed(strategy.seconds) if strategy.seconds else "-"
-    if strategy.name.startswith("batch"):
+    if strategy.name.startswith("batch") and strategy.seconds:
         time = f"about {round(strategy.seconds / BATCH_SECONDS)} h"
     if strategy.usd is None:
         return strategy.name, "unknown", "", time, strategy.when

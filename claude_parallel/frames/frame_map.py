@@ -190,11 +190,13 @@ class FrameMap:
 
 def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction, settings: Settings) -> Prompt:
     is_series = isinstance(frame, pd.Series)
+    if is_series and (settings.images or settings.documents):
+        raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
     return compile_prompt(
         prompt,
         value_names(frame) if isinstance(frame, pd.Series) else prompt_names(frame),
         is_series=is_series,
-        may_be_constant=bool(settings.images or settings.documents) and not is_series,
+        may_be_constant=bool(settings.images or settings.documents),
         skips_missing=settings.skip_missing,
     )
 
@@ -218,8 +220,6 @@ def _make_rows(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: S
         return FrameRows(
             frame, prompt, images=settings.images, documents=settings.documents, max_pixels=settings.max_pixels
         )
-    if settings.images or settings.documents:
-        raise InputError("images= and documents= name columns, so they need a frame: use series.to_frame()")
     return SeriesRows(frame, prompt)
 
 

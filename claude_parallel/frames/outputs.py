@@ -16,6 +16,7 @@ from ..engine.results import Results
 from ..errors import FateCounts
 from ..records import Outcome
 from ..schema.schema import Schema
+from ..text import encodable
 from .columns import AnswerColumns, Columns
 from .quotes import OwnText, quote_arrays
 from .typed_columns import typed_columns
@@ -109,11 +110,15 @@ def warn_of_missing(fates: FateCounts) -> None:
 
 
 def text_array(values: list[str | None]) -> Any:
-    """Return text as pandas text; as objects where it holds lone surrogates, which Arrow cannot store."""
+    """Return text as pandas text.
+
+    Half a character (a lone surrogate), which neither Arrow nor a file can hold, is written as its escape; the answer
+    as it came is in ``run.messages()``.
+    """
     try:
         return pd.array(values, dtype=TEXT_DTYPE)  # type: ignore[call-overload]  # a name that depends on the version
     except UnicodeEncodeError:
-        return pd.array(values, dtype=object)
+        return pd.array([encodable(value) for value in values], dtype=TEXT_DTYPE)  # type: ignore[call-overload]
 
 
 def attach(frame: pd.DataFrame, arrays: Mapping[str, Any]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import InputError
 from ..prompt.template import lack_of
 
 
@@ -18,18 +19,26 @@ class Row(pd.Series):
 
     Cells are noted when they are asked for by name or place (``row["text"]``, ``row.text``, ``row.get("text")``,
     ``row.loc[...]``, ``row.iloc[0]``); whoever turns the whole row into something else (``row.to_dict()``) sees to
-    missing cells himself.
-
+    missing cells himself. ``row.product`` is a method of pandas, even where a column has that name; as text it is
+    refused.
     """
 
     _lacks: list[str]
+    _hidden: frozenset[str]
 
     @classmethod
     def of(cls, frame: pd.DataFrame, position: int) -> Row:
         """Return the row at a position."""
         row = cls(frame.iloc[position])
         object.__setattr__(row, "_lacks", [])  # no cell of that name, as pandas would have it
+        object.__setattr__(row, "_hidden", _METHODS.intersection(frame.columns))
         return row
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name in _METHODS and name in self.__dict__.get("_hidden", ()):
+            return _Method(name, value)
+        return value
 
     @property
     def _constructor(self) -> Any:
@@ -70,6 +79,32 @@ class Row(pd.Series):
         lacks = lack_of(None if is_missing(cell) else cell)
         if lacks is not None:
             self._lacks.append(f"column {name!r} {lacks}")
+
+
+_METHODS = frozenset(name for name in dir(pd.Series) if name[0] != "_" and callable(getattr(pd.Series, name)))
+"""What pandas gives for ``row.<name>``, whatever the columns are called."""
+
+
+class _Method:
+    """A method of a row that has the name of a column: it can be called, but is no text to send."""
+
+    def __init__(self, name: str, method: Any) -> None:
+        self._name = name
+        self._method = method
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._method(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._method, name)
+
+    def __str__(self) -> str:
+        raise InputError(f"row.{self._name} is a method of pandas; write row[{self._name!r}] for the cell")
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
 
 
 class _Noting:

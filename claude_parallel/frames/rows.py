@@ -341,5 +341,7 @@ def ask_function(function: Callable[[Any], Any], row: Any) -> Asked:
     """Return what a prompt function gives for a row; what it raises is this row's problem alone."""
     try:
         return check_content(function(row))
+    except InputError as error:
+        return RowProblem(str(error))
     except Exception as error:
         return RowProblem(f"the prompt function raised {type(error).__name__}: {error}")

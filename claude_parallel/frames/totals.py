@@ -18,7 +18,9 @@ from .outputs import attach, column_label, text_array
 
 def kinds_of(errors: pd.Series[Any]) -> pd.Series[Any]:
     """Return the kind of each error: what stands before the first colon; missing where there is none."""
-    return errors.str.partition(":")[0] if len(errors) else errors
+    if pd.api.types.is_numeric_dtype(errors.dtype):  # a file has no dtype for a column without any error
+        errors = errors.astype(object)
+    return errors.str.partition(":")[0] if errors.notna().any() else errors
 
 
 def error_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:
@@ -37,7 +39,7 @@ def error_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = N
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
     table["example"] = [_example(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
     table["advice"] = [_advice(str(kind)) for kind in table.index]
-    return ShownFrame(table)
+    return ShownFrame.of(table, "No row failed.")
 
 
 def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:

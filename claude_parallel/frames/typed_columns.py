@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
 from ..schema.schema import Field, Schema, Values
+from ..text import encodable
 
 _NANOSECOND_YEARS = range(1678, 2262)
 """Whole years that ``datetime64[ns]`` holds (pandas: 1677-09-21 to 2262-04-11)."""
@@ -51,11 +52,18 @@ def _column(field: Field, cells: list[Any]) -> ExtensionArray:
 
 
 def _objects(field: Field, cells: list[Any]) -> ExtensionArray:
-    return cast(ExtensionArray, pd.array(cells, dtype=object))
+    return cast(ExtensionArray, pd.array([encodable(cell) for cell in cells], dtype=object))
 
 
 def _nullable(field: Field, cells: list[Any]) -> ExtensionArray:
     return cast(ExtensionArray, pd.array(cells, dtype=cast(Any, field.dtype)))
+
+
+def _texts(field: Field, cells: list[Any]) -> ExtensionArray:
+    try:
+        return _nullable(field, cells)
+    except UnicodeEncodeError:
+        return _nullable(field, [encodable(cell) for cell in cells])
 
 
 def _labels(field: Field, cells: list[Any]) -> ExtensionArray:
@@ -93,7 +101,7 @@ _BUILDERS: dict[str, Callable[[Field, list[Any]], ExtensionArray]] = {
     "boolean": _nullable,
     "Int64": _nullable,
     "Float64": _nullable,
-    "string": _nullable,
+    "string": _texts,
     "datetime64[ns, UTC]": _instants,
     "datetime64[ns]": _dates,
 }

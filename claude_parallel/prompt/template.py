@@ -176,7 +176,7 @@ def compile_prompt(
         return Prompt(columns=(prompt,), pieces=(Slot(0),), is_column=True, skips_missing=skips_missing)
     compiled = _compile_template(prompt, columns, is_series)
     if not compiled.columns and not (may_be_constant and prompt.strip()):
-        hint = "write {} where the value goes" if is_series else nearest(prompt, columns)
+        hint = "write {} where the value goes" if is_series else _columns_in_braces(prompt, columns)
         raise InputError(
             f"the prompt {_shorten(prompt)!r} is neither a column nor a template with a placeholder, "
             f"so every row would ask the same; {hint}"
@@ -263,6 +263,13 @@ def _check_format(part: _Placeholder) -> None:
         raise InputError(f"the placeholder {{{part.text}}} has the conversion !{part.conversion}; there is !r, !s, !a")
     if "{" in part.spec:
         raise InputError(f"the placeholder {{{part.text}}} has a placeholder in its format; write the format out")
+
+
+def _columns_in_braces(prompt: str, columns: Sequence[str]) -> str:
+    """Return what to write instead of a prompt without a placeholder: a column like it, or any in braces."""
+    found = nearest(prompt, columns)
+    braced = f", such as {{{columns[0]}}}" if columns else ""
+    return found if found.startswith("did you mean") else f"write a column in braces{braced}; {found}"
 
 
 def is_unicode(text: str) -> bool:

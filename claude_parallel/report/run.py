@@ -19,6 +19,10 @@ from ..errors import InputError
 from ..store.journal import Journal
 from .recent_runs import RUN_ATTRIBUTE, place_of
 from .record import RunData, columns_of, local_times
+from .run_list import runs
+
+LAST = "last"
+"""Stands for the id of the run that began last."""
 
 _TOKENS = (
     "input_tokens",
@@ -215,8 +219,15 @@ class Run:
             return pd.DataFrame(columns_of(chunks, names, integers=_INTEGERS, floats=_FLOATS), copy=False)
 
 
-def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
+def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:
     """Return a run by its id, of this process or from the journal.
+
+    Parameters
+    ----------
+    run_id : str, default "last"
+        As in ``cp.runs()``; ``"last"`` = the one that began last.
+    journal : bool or path, default True
+        Where to look: the user's journal and the simulator's, or that file.
 
     Raises
     ------
@@ -225,6 +236,11 @@ def find_run(run_id: str, journal: bool | str | Path = True) -> Run:
     """
     if not run_id:
         raise InputError("no run made this: there was no row to ask, or all of them were there already")
+    if run_id == LAST:
+        newest = runs(journal)
+        if not len(newest):
+            raise InputError("there are no runs yet")
+        run_id = str(newest.index[0])
     known = place_of(run_id)
     if known is not None:
         return Run(run_id, known)

@@ -83,7 +83,8 @@ def runs(journal: bool | str | Path = True, *, since: Since = None) -> pd.DataFr
     frame = frame.sort_values("started", ascending=False, kind="stable")
     for name in ("started", "ended"):
         frame[name] = local_times(frame[name].to_numpy(dtype="float64", na_value=float("nan")), "s")
-    return ShownFrame(frame.astype({**dict.fromkeys(_COUNTS, "Int64"), "simulated": "bool"}))
+    frame = frame.astype({**dict.fromkeys(_COUNTS, "Int64"), "simulated": "bool"})
+    return ShownFrame.of(frame, "No runs yet." if since is None else "No runs since then.")
 
 
 def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFrame:
@@ -113,7 +114,10 @@ def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFra
     table = pd.DataFrame(found, columns=["day", "model", "calls", "usd", "unpriced"])
     table["day"] = pd.to_datetime(table["day"]).astype("datetime64[s]")
     table = table.astype({"calls": "int64", "usd": "float64", "unpriced": "int64"})
-    return ShownFrame(table.groupby(["day", "model"])[["usd", "calls", "unpriced"]].sum())
+    return ShownFrame.of(
+        table.groupby(["day", "model"])[["usd", "calls", "unpriced"]].sum(),
+        "Nothing was spent" + ("." if since is None else " since then.") + " Simulated dollars do not count.",
+    )
 
 
 def _journals(journal: bool | str | Path) -> Iterator[Journal]:
@@ -143,8 +147,8 @@ def _line(
     run_id: str, started: float, ended: float | None, settings: str, totals: str | None, host: str
 ) -> tuple[Any, ...]:
     asked, done = json.loads(settings), json.loads(totals or "{}")
-    rows = asked.get("rows")
-    fates = count_fates(done.get("errors", {}), int(done.get("rows") or rows or 0)) if totals else None
+    rows = done.get("rows") or asked.get("rows")  # how many a file has is known at its end
+    fates = count_fates(done.get("errors", {}), int(rows or 0)) if totals else None
     return (
         run_id,
         started,

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -28,17 +28,31 @@ _MOST_ROWS = 60
 class ShownFrame(pd.DataFrame):
     """A DataFrame whose display wraps text and writes columns that end in ``_usd`` as dollars."""
 
+    _metadata: ClassVar[list[str]] = ["_words"]  # what is made of us keeps these
+    _words: str | None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, when_empty: str) -> ShownFrame:
+        """Return a frame that says so in words where it has no rows."""
+        shown = cls(frame)
+        shown._words = when_empty
+        return shown
+
     @property
     def _constructor(self) -> type[ShownFrame]:
         return ShownFrame
 
     def __repr__(self) -> str:
+        if not len(self) and getattr(self, "_words", None):
+            return str(self._words)
         if not 0 < len(self) <= _MOST_ROWS:
             return repr(pd.DataFrame(self))
         return as_text(self, shutil.get_terminal_size().columns)
 
     def _repr_html_(self) -> str | None:
         """Return a table whose dollar signs no notebook typesets as mathematics."""
+        if not len(self) and getattr(self, "_words", None):
+            return _untypeset(f"<p>{escaped(self._words)}</p>")
         if not 0 < len(self) <= _MOST_ROWS:
             shown = pd.DataFrame(self)._repr_html_()  # type: ignore[operator]  # missing in pandas' stubs
             return None if shown is None else _untypeset(str(shown))

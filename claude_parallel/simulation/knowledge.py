@@ -125,6 +125,8 @@ class Knowledge:
             return " ".join(shown)
         if self.played is not None:
             return self.played.ticket.reason
+        if self.question.unseen:
+            return f"{SIMULATED}{self.question.unseen}, which no simulator can look into"
         return SIMULATED + words.first_sentence(self.text)
 
     def answer(self) -> str:

@@ -50,6 +50,8 @@ class Question:
     system: str = ""
     pictures: tuple[str, ...] = ()
     is_guided: bool = False
+    unseen: str = ""
+    """What a toy cannot look into: "a picture" or "a document"; empty where there is none."""
 
 
 GUIDE_CHARACTERS = 200
@@ -66,8 +68,13 @@ def read_question(body: Mapping[str, Any]) -> Question:
     pictures = tuple(str(source["data"]) for source in sources if "data" in source)
     found = _OPENING.match(prompt)
     instruction, text = (found["instruction"], found["text"]) if found else ("", prompt)
+    papers = [block["source"] for block in blocks if block.get("type") == "document" and "source" in block]
+    read = "\n".join(str(paper["data"]) for paper in papers if paper.get("type") == "text")[:_MOST_CHARACTERS]
+    if read:
+        instruction, text = prompt, read
+    unseen = "a picture" if sources else "a document" if papers and not read else ""
     is_guided = len(messages) > 1 or len(system) >= GUIDE_CHARACTERS
-    return Question(prompt, instruction, text.strip(), system, pictures, is_guided)
+    return Question(prompt, instruction, text.strip(), system, pictures, is_guided, unseen)
 
 
 def listed_labels(question: Question) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..schema.json_schema import alternatives, is_null
 from ..schema.schema import Field
+from ..text import encodable
 from .rendering import to_text
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -114,7 +115,7 @@ def _fitting(values: list[Any], kind: Any, refuse: Callable[[int, str], None]) -
             _array([value], kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeEncodeError):
             if isinstance(value, str):  # half a character (a lone surrogate): the answer stays readable
-                yield value.encode("utf-8", "backslashreplace").decode()
+                yield encodable(value)
                 continue
             refuse(place, f"{value!r} does not fit a column of {kind}")
             yield None

@@ -29,6 +29,8 @@ class TableResult:
         False when the run was stopped: running it again goes on.
     target : str
         Where the result is.
+    is_simulated : bool
+        True where a simulator answered, so that the dollars are not real.
     """
 
     rows: int
@@ -37,6 +39,7 @@ class TableResult:
     run_id: str | None = None
     is_complete: bool = True
     target: str = ""
+    is_simulated: bool = False
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -53,15 +56,17 @@ class TableResult:
         """Rows that failed."""
         return self.fates.failed
 
-    def __repr__(self) -> str:
+    @property
+    def words(self) -> str:
+        """Rows by what they came to, and dollars, in a line."""
         fates = self.fates
-        counts = [f"{fates.answered:,} of {self.rows:,} rows answered"]
-        counts += [
-            f"{count:,} {word}"
-            for word, count in (("failed", fates.failed), ("skipped", fates.skipped), ("cancelled", fates.cancelled))
-            if count
-        ]
-        words = [", ".join(counts), format_usd(self.cost_usd), self.target]
+        others = (("failed", fates.failed), ("cancelled", fates.cancelled), ("skipped", fates.skipped))
+        counts = "".join(f", {count:,} {word}" for word, count in others if count)
+        paid = f"{format_usd(self.cost_usd)}{' simulated' if self.is_simulated else ''}"
+        return f"{fates.answered:,} of {self.rows:,} rows answered, {paid}{counts}"
+
+    def __repr__(self) -> str:
+        words = [self.words, self.target]
         if not self.is_complete:
             words.append("stopped: run it again to go on")
         return f"<{'; '.join(word for word in words if word)}>"

@@ -303,7 +303,9 @@ class _Run:
         session = self.session
         cost = session.stats.cost if session is not None else ZERO
         run_id = session.run_id if session is not None else None
-        return TableResult(self.tally.rows, dict(self.tally.kinds), cost, run_id, self.is_complete, self._name)
+        is_simulated = session is not None and session.stats.is_simulated
+        kinds = dict(self.tally.kinds)
+        return TableResult(self.tally.rows, kinds, cost, run_id, self.is_complete, self._name, is_simulated)
 
 
 def _folder_of_this_process() -> Path:

@@ -1,14 +1,18 @@
 """The labelling panel: the row's text, the answer, a button and a key for each label, progress.
 
 Draws a ``review`` and calls it; keeps nothing itself. Keys are read from a small field, since widgets see no others.
+Above it stands a line of plain HTML, so that a saved notebook says how far the labelling went; once every row is
+labelled, that line is all that is left.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 from ..errors import InputError
-from ..progress.notebook import WIDGET_VIEW
+from ..progress.bar import is_notebook, never_raise
+from ..progress.notebook import WIDGET_VIEW, Output, Show, show_in_cell
 from ..text import escaped
 from .review import Review
 
@@ -31,6 +35,8 @@ class ReviewPanel:
         import ipywidgets as widgets
 
         self._review = review
+        self._line: Output | None = None
+        self._view: Output | None = None
         self._text = widgets.HTML()
         self._progress = widgets.IntProgress(min=0, max=max(1, len(review.items)), layout={"width": "240px"})
         self._count = widgets.Label()
@@ -57,8 +63,37 @@ class ReviewPanel:
         self.widget.add_class("claude-review")
         self.draw()
 
+    def show(self, show: Show = show_in_cell, *, reopens: bool = False) -> None:
+        """Show the line in the running cell, and the panel where there is something left to label, or it `reopens`."""
+        self._line = show(self._saved())
+        if self._review.is_done and not reopens:
+            return
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        self._view = show({"text/plain": "", WIDGET_VIEW: view})
+
+    def _saved(self) -> dict[str, str]:
+        """Return what a saved notebook keeps."""
+        review = self._review
+        words = f"{review.labelled:,} of {len(review.items):,} rows labelled; "
+        words += (
+            "audit(review.labels) says how far the answers can be believed, review.show() opens the panel again"
+            if review.is_done
+            else "run this cell again to go on labelling after a restart"
+        )
+        html = f'<div class="tex2jax_ignore mathjax_ignore" style="opacity:.75">{escaped(words)}</div>'
+        return {"text/plain": words, "text/html": html}
+
+    def _save(self) -> None:
+        line, view = self._line, self._view
+        if line is not None:
+            never_raise(lambda: line.update(self._saved(), raw=True))
+        if view is not None and self._review.is_done:
+            self._view = None
+            never_raise(lambda: view.update({"text/plain": ""}, raw=True))
+
     def draw(self) -> None:
         """Show the present row."""
+        self._save()
         review, item = self._review, self._review.current
         self._progress.value = review.labelled
         self._count.value = f"{review.labelled:,} of {len(review.items):,} labelled"
@@ -121,21 +156,17 @@ class ReviewPanel:
                 self._do(lambda key=key: self._review.give(self._review.choices[int(key) - 1]))
 
 
-def show_review(review: Review) -> None:
-    """Show the panel, or say what to do where there are no widgets."""
-    try:
-        panel = ReviewPanel(review)
-        from IPython.display import display
-    except ImportError:
+def show_review(review: Review, *, reopens: bool = False) -> None:
+    """Show the panel, or say what to do where there is none; `reopens` shows it where every row has a label, too."""
+    lacks = "ipywidgets" if importlib.util.find_spec("ipywidgets") is None else "" if is_notebook() else "a notebook"
+    if lacks:
+        install = ' (pip install "claude-parallel[notebook]")' if lacks == "ipywidgets" else ""
         print(  # noqa: T201  # the one place where the user looks
-            'No ipywidgets here: pip install "claude-parallel[notebook]", or label in a spreadsheet: '
+            f"The panel needs {lacks}{install}. Or label in a spreadsheet: "
             'review.to_csv("sample.csv"), then review.read_csv("sample.csv").'
         )
         return
-    # A saved notebook keeps the words, so that it says something once the kernel, and with it the panel, is gone.
-    view = {"version_major": 2, "version_minor": 0, "model_id": panel.widget.model_id}
-    words = f"{review!r}: run this cell again to go on labelling"
-    display({"text/plain": words, WIDGET_VIEW: view}, raw=True)  # type: ignore[no-untyped-call]  # IPython's own
+    ReviewPanel(review).show(reopens=reopens)
 
 
 def _field(name: str, text: str) -> str:

@@ -107,6 +107,11 @@ class Review:
         """Rows with a label."""
         return len(self._labels)
 
+    @property
+    def is_done(self) -> bool:
+        """True once every row of the sample has a label."""
+        return self.labelled == len(self.items)
+
     def label_of(self, item: Item) -> Any:
         """Return the label that was given to a row; None where there is none."""
         return self._labels.get(item.position)
@@ -214,10 +219,10 @@ class Review:
         return len(checked)
 
     def show(self) -> None:
-        """Show the panel in the running cell (needs the extra ``[notebook]``)."""
+        """Show the panel in the running cell (needs the extra ``[notebook]``), also where every row has a label."""
         from .panel import show_review
 
-        show_review(self)
+        show_review(self, reopens=True)
 
 
 def _plain(text: str) -> str:
@@ -264,7 +269,9 @@ def review_frame(
     shown = choices if len(choices) <= MOST_CHOICES else []
     review = Review(items, frame.index, book, choices=shown, sizes=sizes, is_blind=blind)
     if is_interactive():
-        review.show()
+        from .panel import show_review
+
+        show_review(review)
     return review
 
 

@@ -80,7 +80,7 @@ def test_the_command_maps_a_file(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments)
 
     assert result.exit_code == 0, result.output
-    assert "7 rows, 0 errors" in result.output
+    assert "7 of 7 rows answered, $0.00" in result.output
     assert len(pd.read_csv(tmp_path / "out.csv")) == 7
 
 
@@ -129,7 +129,7 @@ def test_files_and_labels_of_the_first_rows(tmp_path: Path) -> None:
     assert isinstance(refused.exception, cp.InputError)
     assert "--overwrite" in str(refused.exception)
     assert done.exit_code == 0, done.output
-    assert "4 rows, 1 errors" in done.output
+    assert "3 of 4 rows answered" in done.output
     assert "invalid 1" in done.output
     found = pd.read_csv(target)
     assert found["t"].tolist() == FRAME["t"][:4].tolist()
@@ -216,3 +216,22 @@ def test_the_list_of_runs_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     assert max(map(len, shown.splitlines())) <= 80
     assert "simulated" in shown
     assert "$0.0000" in shown
+
+
+def test_the_last_run_is_reported_and_what_was_spent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an id; the words of the map, the list and the budget's end are those of files, not of frames."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    source, target = _write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    asked = ["map", str(source), "-p", "Say {t}", "-o", str(target), "--simulate", "--budget", "0.0000001"]
+    with pytest.warns(UserWarning, match="what was answered is kept; run it again to go on"):
+        stopped = CliRunner().invoke(app, asked)
+    assert "0 of 7 rows answered, $0.00 simulated, 7 cancelled" in stopped.output
+    assert cp.runs()["rows"].tolist() == [7]
+
+    page = tmp_path / "last.html"
+    for arguments in (["report", "last", "-o", str(page)], ["report", "-o", str(page)]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+        assert str(cp.runs().index[0]) in page.read_text()
+        page.unlink()
+    assert "Nothing was spent since then" in CliRunner().invoke(app, ["spent", "--since", "7d"]).output

@@ -87,6 +87,7 @@ def test_the_list_of_runs_says_what_is_simulated_and_what_rows_came_to(own_home:
     assert "simulated" in repr(out.claude.run)
     assert "simulated" in out.claude.run._repr_html_()
     assert "paid" in repr(cp.run("r-paid"))
+    assert cp.run().id == cp.run("last").id == line.name
 
 
 def test_times_compare_with_a_plain_timestamp(own_home: Path) -> None:
@@ -150,4 +151,8 @@ def test_nothing_spent_is_an_empty_table(own_home: Path) -> None:
     """With its columns, and no file is made for it."""
     assert cp.spent()["usd"].sum() == 0.0
     assert cp.runs().empty
+    assert repr(cp.spent("7d")) == "Nothing was spent since then. Simulated dollars do not count."
+    assert repr(cp.runs()) == "No runs yet."
+    with pytest.raises(cp.InputError, match="no runs yet"):
+        cp.run("last")
     assert list(own_home.iterdir()) == []

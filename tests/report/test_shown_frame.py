@@ -67,3 +67,15 @@ def test_it_is_a_frame_and_so_are_its_parts() -> None:
     assert part["total_usd"].iloc[0] == 0.000123
     assert isinstance(part["rows"], pd.Series)
     pd.testing.assert_frame_equal(frame(), pd.DataFrame(frame()), check_frame_type=False)
+
+
+def test_a_frame_without_rows_says_so_in_words_and_is_still_a_frame() -> None:
+    """Nobody should read "Empty DataFrame" where everything went well."""
+    empty = ShownFrame.of(pd.DataFrame({"rows": []}, index=pd.Index([], name="kind")), "No row failed.")
+    assert repr(empty) == "No row failed."
+    assert "<p>No row failed.</p>" in str(empty._repr_html_())
+    assert list(empty.columns) == ["rows"]
+    assert repr(empty.head()) == "No row failed."
+    full = ShownFrame.of(pd.DataFrame({"rows": [1]}), "No row failed.")
+    assert "1" in repr(full)
+    assert repr(full[full["rows"] > 1]) == "No row failed."

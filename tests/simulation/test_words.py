@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.simulation.brain import Brain
+from claude_parallel.simulation.knowledge import knowledge_of
+from claude_parallel.simulation.models import MODELS
 from claude_parallel.simulation.question import listed_labels, read_question
 from claude_parallel.simulation.words import best_label, first_sentence, key_words, name_in, number_in, sentences
 
@@ -98,3 +100,20 @@ def test_reading_a_long_prompt_takes_no_time(piece: str) -> None:
     sentences(question.text)
     assert said("Summarise: " + text)
     assert time.process_time() - before < 1.0
+
+
+def test_what_a_toy_cannot_look_into_it_says_so() -> None:
+    """Instead of echoing the prompt; a text document is the text that is judged."""
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+    paper = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Rain. Then sun."}}
+    for block, answer in (
+        (picture, "Simulated: a picture, which no simulator can look into"),
+        (paper, "Simulated: Rain."),
+    ):
+        content = [block, {"type": "text", "text": "Describe this"}]
+        assert (
+            knowledge_of(
+                {"messages": [{"role": "user", "content": content}]}, MODELS["claude-haiku-5-5"], 0.5, Random(0)
+            ).answer()
+            == answer
+        )

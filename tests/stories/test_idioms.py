@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from claude_parallel.errors import InputError, RunStopped
 from claude_parallel.simulation.profile import Profile
 
 from ..worlds import World, world
@@ -117,3 +118,54 @@ def test_the_raw_json_is_no_column_unless_it_is_asked_for() -> None:
     kept = answer.map(frame, "{t}", schema={"tone": str}, keep_text=True)
     assert list(kept.columns) == ["t", "tone", "response", "response_error", "response_cost"]
     assert kept["response"].tolist() == ['{"tone": "good"}']
+
+
+def test_a_method_of_pandas_is_never_sent_as_the_text_of_a_column() -> None:
+    """``row.product`` is a method, also where a column has that name; it can still be called."""
+    frame = pd.DataFrame({"product": ["kettle", "lamp"], "count": [1, 2]})
+    account = echo()
+    with pytest.raises(InputError, match=r"row\.product is a method of pandas; write row\['product'\]"):
+        account.map(frame, lambda row: f"About {row.product}")
+    with pytest.raises(InputError, match=r"row\.count is a method"):
+        account.map(frame, lambda row: "About " + str(row.count))
+    out = account.map(frame, lambda row: f"About {row['product']} of {row.count()} cells")
+    assert out["response"].tolist() == ["1 About kettle of 2 cells", "1 About lamp of 2 cells"]
+
+
+@pytest.mark.parametrize("prompt", ["Describe this", "Describe {}"])
+def test_files_of_a_series_are_refused_in_the_words_that_help(prompt: str) -> None:
+    """Whatever the prompt is: attachments are columns, so it takes a frame."""
+    with pytest.raises(InputError, match=r"use series\.to_frame"):
+        pd.Series(["a.png"], name="photo").claude.map(prompt, images="photo")
+
+
+def test_a_constant_prompt_is_told_how_a_column_is_named() -> None:
+    """In braces; a column that looks like the prompt first."""
+    frame = pd.DataFrame({"review": ["a"], "stars": [1]})
+    with pytest.raises(InputError, match=r"write a column in braces, such as \{review\}; there is 'review', 'stars'"):
+        frame.claude.map("What is the meaning of life?")
+    with pytest.raises(InputError, match="did you mean 'review'"):
+        frame.claude.map("reviews")
+
+
+def test_a_result_goes_through_csv_and_parquet_and_knows_its_errors_and_cost(tmp_path: Path) -> None:
+    """Also where no row has an error, so that CSV has no text there, and with half a character in an answer."""
+    answers = iter(["half \ud83d", "whole"])
+    account = world(Profile(answer=lambda _body: next(answers)))
+    out = account.map(pd.DataFrame({"text": ["a", "b"]}), "{text}", max_concurrency=1)
+    assert sorted(out["response"]) == ["half \\ud83d", "whole"]
+    out.to_csv(tmp_path / "out.csv", index=False)
+    back = pd.read_csv(tmp_path / "out.csv")
+    assert back["response"].tolist() == out["response"].tolist()
+    assert back.claude.cost.loc["total", "answered"] == 2
+    assert repr(back.claude.errors) == "No row failed."
+    pytest.importorskip("pyarrow")
+    out.to_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_series_equal(pd.read_parquet(tmp_path / "out.parquet")["response"], out["response"])
+
+
+def test_errors_of_this_package_are_one_line_in_a_notebook() -> None:
+    """Whichever they are; IPython asks the exception itself how it is shown."""
+    error = RunStopped("not_found", "model: gpt-4o")
+    (line,) = error._render_traceback_(type(error), error, None)
+    assert line.startswith("RunStopped: not_found: model: gpt-4o; nothing of that name")

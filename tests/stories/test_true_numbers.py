@@ -158,7 +158,8 @@ def test_a_job_that_was_stopped_says_what_its_frame_says(tmp_path: Path) -> None
     truth = check_agreement(out, of_last_line(said), tmp_path / "journal.sqlite3", tmp_path / "run.html")
     assert (status.state, status.rows, status.errors) == ("stopped", 200, truth.failed)
     assert status.done == truth.answered + truth.failed + truth.skipped
-    assert f"{status.done} of 200 rows" in repr(status)
+    assert f"{truth.answered} of 200 rows answered, " in repr(status)
+    assert f"{truth.cancelled} cancelled, {truth.skipped} skipped" in repr(status)
     assert "simulated" in repr(status)
     assert truth.cancelled == 200 - status.done
     assert truth.failed == 0

@@ -223,3 +223,44 @@ def test_free_text_is_typed() -> None:
     assert face._other.value == ""
     face._other.value = "  "
     assert "empty" in face._said.value
+
+
+class _Shown:
+    """What a cell shows: the last bundle of each output."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, Any]] = []
+
+    def __call__(self, data: Any) -> Any:
+        self.outputs.append(dict(data))
+        place, outputs = len(self.outputs) - 1, self.outputs
+
+        class Output:
+            def update(self, data: Any, *, raw: bool) -> None:
+                outputs[place] = dict(data)
+
+        return Output()
+
+    @property
+    def widgets(self) -> int:
+        return sum("application/vnd.jupyter.widget-view+json" in output for output in self.outputs)
+
+
+def test_a_saved_notebook_says_how_far_the_labelling_went() -> None:
+    """A line of plain HTML follows each label; once all are given it is all that is left, until show() reopens."""
+    pytest.importorskip("ipywidgets")
+    panel, shown = review(answered()), _Shown()
+    face = ReviewPanel(panel)
+    face.show(shown)
+    assert "0 of 10 rows labelled" in shown.outputs[0]["text/html"]
+    face._keys.value = "12"
+    assert "2 of 10 rows labelled; run this cell again" in shown.outputs[0]["text/html"]
+    assert shown.widgets == 1
+    face._keys.value = "r" * 8
+    assert "10 of 10 rows labelled" in shown.outputs[0]["text/html"]
+    assert shown.widgets == 0
+
+    again, reopened = _Shown(), _Shown()
+    ReviewPanel(review(answered())).show(again)
+    ReviewPanel(review(answered())).show(reopened, reopens=True)
+    assert (again.widgets, reopened.widgets) == (0, 1)
