@@ -201,7 +201,8 @@ def _text_bar(total: int | None) -> Any | None:
     try:
         from tqdm.std import tqdm
 
-        return tqdm(total=total, dynamic_ncols=True)
+        # its own words would show for a moment before ours do
+        return tqdm(total=total, dynamic_ncols=True, bar_format=f"{{percentage:3.0f}}%|{{bar:{_BAR_LETTERS}}}|")
     except Exception:
         return None
 

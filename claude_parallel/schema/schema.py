@@ -229,7 +229,10 @@ def _kind(spec: Any) -> Any:
     if isinstance(spec, Mapping):
         return type_of_json(spec) if is_json_schema(spec) else type_of_mapping(spec)
     if spec is None or isinstance(spec, str | bytes | int | float | list | tuple | set):
-        raise fault("", f"{spec!r} is no type", "use a pydantic model, a JSON schema, {'field': type} or a bare type")
+        hint = "use a pydantic model, a JSON schema, {'field': type} or a bare type"
+        if isinstance(spec, list | tuple | set):
+            hint = "for labels write Literal['a', 'b'], or classify(labels=[...])"
+        raise fault("", f"{spec!r} is no type", hint)
     if hasattr(type(spec), "model_fields"):
         raise fault("", f"it is an instance of {type(spec).__name__}", "give the class itself")
     return spec

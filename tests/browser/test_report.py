@@ -31,6 +31,15 @@ FREE_BESIDE_TILES = """() => {
 }"""
 """How many pixels are free beside the last tile of each row."""
 
+WIDEST_CHART_OF_AN_ODD_NUMBER = """() => {
+    const first = document.querySelector('section:has(svg.chart)');
+    first.style.display = 'none';
+    const widths = [...document.querySelectorAll('svg.chart')].map(chart => chart.getBoundingClientRect().width);
+    first.style.display = '';
+    return Math.max(...widths);
+}"""
+"""Width of the chart that is alone in its row, in pixels."""
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -68,6 +77,7 @@ def test_the_report_opens_offline_and_fits(
         "() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
     )
     broken = page.evaluate("() => [...document.querySelectorAll('td')].filter(one => one.clientWidth < 30).length")
+    widest = page.evaluate(WIDEST_CHART_OF_AN_ODD_NUMBER)
     if TAKES_PICTURES and (width, scheme) == (1200, "light"):
         clip: FloatRect = {"x": 0, "y": 0, "width": 1200, "height": 900}
         page.screenshot(path=ROOT / "docs" / "images" / "report.png", clip=clip)
@@ -77,6 +87,7 @@ def test_the_report_opens_offline_and_fits(
     assert asked == [report.as_uri()]
     assert overflow <= 0
     assert max(gaps) < 2, "tiles fill their rows"
+    assert widest <= 620, "letters of a chart that is alone in its row are no larger"
     assert (hidden > 0) == (width < 500), "wide tables scroll on a phone, and there only"
     assert broken == 0, "no column is so narrow that words break into letters"
     assert "400" in text

@@ -39,8 +39,8 @@ def notebook(lab: Lab, browser: Browser) -> Iterator[NotebookPage]:
     page.close()
 
 
-def test_clicks_and_keys_label_rows_and_a_restart_goes_on(notebook: NotebookPage) -> None:
-    """One click, two keys; after a restart of the kernel three rows are labelled."""
+def test_clicks_and_keys_label_rows_and_a_restart_goes_on(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
+    """One click, two keys; after a restart of the kernel three rows are labelled; at the end a line is left."""
     page = notebook.page
     notebook.run_all()
     notebook.wait_for_text("0 of 5 labelled")
@@ -59,5 +59,17 @@ def test_clicks_and_keys_label_rows_and_a_restart_goes_on(notebook: NotebookPage
     page.wait_for_timeout(500)
     notebook.run_all()
     notebook.wait_for_text("3 of 5 labelled")
-    text = page.text_content(".jp-Notebook") or ""
-    assert "Traceback" not in text
+    page.click(".claude-review-keys input")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    notebook.wait_for_text("5 of 5 rows labelled; audit(review.labels)")
+    page.wait_for_function("() => !document.querySelector('.claude-review')")
+    assert "Traceback" not in (page.text_content(".jp-Notebook") or "")
+
+    notebook.save()
+    again = lab.notebook(browser, "review.ipynb")
+    again.wait_for_text("5 of 5 rows labelled")
+    text = again.page.text_content(".jp-Notebook") or ""
+    again.page.close()
+    assert "Error displaying widget" not in text
+    assert "VBox(" not in text

@@ -542,6 +542,7 @@ def many(count: int, kind: Any, default: Any = ...) -> Any:
         ({"a": Callable[[], int]}, "'a': it has no JSON form"),
         ({"a": Opaque}, "'a': it has no JSON form"),
         ({"a": ["x", "y"]}, "'a': .*Literal"),
+        (["good", "bad"], "for labels write Literal"),
         ({"a": "int"}, "'a': 'int' is no type"),
         ({"a": {"b": 5}}, "'a.b': 5 is no type"),
         ({"": int}, "no field name"),
