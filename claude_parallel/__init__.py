@@ -24,7 +24,7 @@ from .errors import (
     RowFailed,
     RunStopped,
 )
-from .limits.gate import Limits
+from .limits.tiers import Limits
 from .report.run import Run
 from .report.run import find_run as run
 from .report.run_list import runs, spent

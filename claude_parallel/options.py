@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from .errors import InputError
-from .limits.gate import Limits, resolve_limits
+from .limits.tiers import Limits, resolve_limits
 from .retry import RetryPolicy
 from .synonyms import instead_of_model, instead_of_option, instead_of_tool
 
