@@ -154,7 +154,7 @@ class ClusterMap:
         sign(made, Made(call, result.run_ids), self.collection)
         if not (self._gives_series and call.columns.is_one_answer):
             return made
-        warn_of_missing(result.fates)
+        warn_of_missing(result.fates, result.run_id)
         return answers_alone(made)
 
     def _parts(self, target: ClusterTarget | FolderOfParts | None) -> list[Any]:

@@ -166,7 +166,7 @@ class FrameMap:
         A series has no place for errors, so failed rows are missing in it, and one warning counts them.
         """
         if self._gives_series:
-            warn_of_missing(session.stats.fates)
+            warn_of_missing(session.stats.fates, session.run_id)
         return self.assemble(session.results, session.run_id)
 
     def assemble(self, results: Results, run_id: str) -> Any:

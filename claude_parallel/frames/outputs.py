@@ -95,15 +95,19 @@ def answer_series(answer: AnswerColumns, arrays: Mapping[str, Any], index: pd.In
     return series
 
 
-def warn_of_missing(fates: FateCounts) -> None:
-    """Say how many answers are missing in a series, which has no column for the reason; skipped ones were to be."""
+def warn_of_missing(fates: FateCounts, run_id: str | None) -> None:
+    """Say how many answers are missing in a series, which has no column for the reason; skipped ones were to be.
+
+    The run is named, since a series that becomes a column of a frame forgets where it came from.
+    """
     if fates.failed or fates.cancelled:
         words = [f"{fates.failed:,} failed" if fates.failed else "", f"{fates.cancelled:,} were cancelled"]
         what = " and ".join(filter(None, words if fates.cancelled else words[:1]))
         rows = fates.answered + fates.failed + fates.skipped + fates.cancelled
+        why = f"claude_parallel.run({run_id!r}).errors" if run_id else ".claude.errors of the result"
         warnings.warn(
-            f"of {rows:,} rows {what} and are missing in the series; .claude.errors and "
-            ".claude.details() of the result say why",
+            f"of {rows:,} rows {what} and are missing in the series; {why} says why, .claude.details() of the result "
+            "in which rows",
             UserWarning,
             stacklevel=5,
         )

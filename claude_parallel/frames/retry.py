@@ -14,13 +14,14 @@ import pandas as pd
 
 from ..errors import InputError, fate_of
 from ..prompt.template import PromptFunction
+from ..report.error_kinds import kinds_of
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..report.run import find_run, run_of
 from .calls import ANSWERS_ATTRIBUTE, RUNS_ATTRIBUTE, MadeBy, MapCall, answer_runs, call_of, maps_of, remember_call
 from .columns import Columns, plan_columns
 from .frame_map import FrameMap
 from .outputs import attach, column_label
-from .totals import details_of, kinds_of, places_of
+from .totals import details_of, places_of
 
 _NEEDS_SCHEMA = "this run had a schema=, which is not stored: give it to retry() once more"
 

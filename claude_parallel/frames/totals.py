@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import HINTS, InputError, count_fates
+from ..errors import InputError, count_fates
+from ..report.error_kinds import kinds_of, table_of_errors
 from ..report.run import find_run, run_of
 from ..report.shown_frame import ShownFrame
 from .calls import MapCall, answer_runs, call_of, maps_of
 from .columns import AnswerColumns, plan_columns
 from .outputs import attach, column_label, text_array
-
-
-def kinds_of(errors: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the kind of each error: what stands before the first colon; missing where there is none."""
-    if pd.api.types.is_numeric_dtype(errors.dtype):  # a file has no dtype for a column without any error
-        errors = errors.astype(object)
-    return errors.str.partition(":")[0] if errors.notna().any() else errors
 
 
 def error_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:
@@ -34,12 +28,7 @@ def error_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = N
         Where; by default in the columns of all maps that the frame knows.
     """
     columns = [frame[column_label(frame, answer.error)].astype(object) for answer in answers or _answers(frame)]
-    errors = pd.concat(columns).dropna()
-    kinds = kinds_of(errors)
-    table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
-    table["example"] = [_example(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
-    table["advice"] = [_advice(str(kind)) for kind in table.index]
-    return ShownFrame.of(table, "No row failed.")
+    return table_of_errors(pd.concat(columns).dropna())
 
 
 def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = None) -> pd.DataFrame:
@@ -122,13 +111,3 @@ def _counts(frame: pd.DataFrame, answer: AnswerColumns) -> dict[str, float]:
         # Dollars that nobody knows are not no dollars.
         "total_usd": float(costs.sum(min_count=1)) if len(frame) else 0.0,
     }
-
-
-def _example(kind: str, error: str) -> str:
-    """Return what happened; the kind and what to do stand in columns of their own."""
-    return error.removeprefix(f"{kind}: ").removesuffix(f"; {_advice(kind)}")
-
-
-def _advice(kind: str) -> str:
-    hints: Mapping[str, str] = {str(name): hint for name, hint in HINTS.items()}
-    return hints.get(kind, HINTS["unknown"])

@@ -47,7 +47,7 @@ def answers_of(details: pl.DataFrame, *, is_new: bool = True) -> pl.Series | pl.
     if is_new:
         kinds = details[answer.error].drop_nulls().str.split(":").list.first().value_counts()
         counts = {str(kind): int(count) for kind, count in kinds.iter_rows() if fate_of(kind)}
-        warn_of_missing(count_fates(counts, details.height))
+        warn_of_missing(count_fates(counts, details.height), made.run_ids[-1] if made.run_ids else None)
     series = details.select(pl.when(pl.col(answer.error).is_null()).then(pl.col(out)).alias(out)).to_series()
     return sign(series, replace(made, details=details))
 

@@ -125,6 +125,14 @@ class Run:
         calls = self._attempts(("position", "started", "ended", "model", "stop_reason", "request_id", *_TOKENS))
         return _with_calls(rows, calls).set_index("position")
 
+    @property
+    def errors(self) -> pd.DataFrame:
+        """Kinds of error of the run's rows: how many rows, an example, and what to do."""
+        from .error_kinds import table_of_errors
+
+        sql = "SELECT error FROM row_outcomes WHERE run = ? AND error IS NOT NULL ORDER BY position"
+        return table_of_errors(self._frame(sql, ("error",))["error"])
+
     def attempts(self) -> pd.DataFrame:
         """Return one row per call: when, how long, what came back, tokens by kind, dollars.
 
@@ -180,7 +188,7 @@ class Run:
             frame[name] = local_times(frame[name].to_numpy(), "ms")
         return frame
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path = "run.html") -> Path:
         """Write the run as one HTML file that opens offline, and return its path."""
         from .page import write_report
 
@@ -261,6 +269,12 @@ def run_of(frame: pd.DataFrame | pd.Series[Any], journal: bool | str | Path = Tr
         differ.
     """
     run_id = frame.attrs.get(RUN_ATTRIBUTE)
+    if not isinstance(run_id, str) and isinstance(frame, pd.Series):
+        raise InputError(
+            "this series does not know its run: it was not made by series.claude.map, or it has become a column of a "
+            "frame, where pandas drops its attrs. Use the series that map returned, or claude_parallel.run(id): "
+            "run(id).errors says what failed, claude_parallel.runs() lists the ids, and run() is the last one"
+        )
     if not isinstance(run_id, str):
         raise InputError(
             "this frame does not know its run: it was not made by df.claude.map, or pandas dropped its attrs (merge, "

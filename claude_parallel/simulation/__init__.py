@@ -7,10 +7,12 @@ over loopback HTTP (``server``) or in memory on virtual time (``transport``, ``c
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from ..api.account import SIMULATOR_KEY
 from ..config import override
+from ..errors import InputError, nearest
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -40,7 +42,11 @@ class Simulator:
         self._running = ExitStack()
 
     def __repr__(self) -> str:
-        return f"<simulated Claude API {self._server!r}>"
+        seen = self.ledger
+        return (
+            f"<simulated Claude API at {self.url or 'no address: not started'}; "
+            f"{seen.requests:,} requests, {seen.answered:,} answered>"
+        )
 
     @property
     def url(self) -> str:
@@ -105,6 +111,11 @@ def simulator(
     Simulator
         With ``.url`` and ``.ledger`` (what was seen and billed).
 
+    Raises
+    ------
+    InputError
+        For a tier, an option or a fault that there is not.
+
     Examples
     --------
     >>> import claude_parallel as cp
@@ -128,6 +139,10 @@ def simulator(
     from .server import SimulatorServer
 
     answers = None if answer is None else OwnAnswers(answer)
+    known = [field.name for field in fields(Profile) if field.name != "answer"]
+    for name in profile:
+        if name not in known:
+            raise InputError(f"the simulator has no option {name!r}; {nearest(name, known)}")
     settings = {"latency_seconds": DEFAULT_LATENCY_SECONDS, "jitter_sigma": 0.2, "limits": tier_limits(tier), **profile}
     server = SimulatorServer(Profile(**settings, answer=answers), seed=seed, port=port)
     return Simulator(server, answers)

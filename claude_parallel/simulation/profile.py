@@ -171,13 +171,15 @@ class Profile:
     answer: Callable[[Mapping[str, Any]], str] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.faults, Mapping):
+            raise InputError(f"faults must be a mapping such as {{'overloaded': 0.05}}, not {self.faults!r}")
         unknown = {*self.faults, *self.script.values(), *self.batch_script.values()} - set(FAULTS)
         if unknown:
-            raise ValueError(f"unknown fault {sorted(unknown)}; there is {', '.join(FAULTS)}")
+            raise InputError(f"unknown fault {sorted(unknown)}; there is {', '.join(FAULTS)}")
         if sum(self.faults.values()) > 1 or sum(self.batch_faults.values()) > 1:
-            raise ValueError("the probabilities of the faults must not add up to more than 1")
+            raise InputError("the probabilities of the faults must not add up to more than 1")
         if self.ramp_floor is not None and self.ramp_floor < 1:
-            raise ValueError("ramp_floor must be at least 1")
+            raise InputError("ramp_floor must be at least 1")
 
 
 def tier_limits(tier: str | None) -> Limits:

@@ -66,6 +66,7 @@ class ReviewPanel:
     def show(self, show: Show = show_in_cell, *, reopens: bool = False) -> None:
         """Show the line in the running cell, and the panel where there is something left to label, or it `reopens`."""
         self._line = show(self._saved())
+        self._review.watch(self.draw)
         if self._review.is_done and not reopens:
             return
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}

@@ -87,6 +87,7 @@ class Review:
         self._book = book
         self._sizes = sizes or {}
         self._clock = clock
+        self._watchers: list[Callable[[], None]] = []
         known = book.read([item.key for item in self.items])
         self._labels = {item.position: known[item.key] for item in self.items if item.key in known}
         self.place = self._next_open(0)
@@ -131,6 +132,7 @@ class Review:
         self._book.give(item.key, label, self._clock())
         self._labels[item.position] = label
         self.place = self._next_open(self.place + 1)
+        self._tell()
 
     def confirm(self) -> None:
         """Say that the answer of the row that is shown is right."""
@@ -145,6 +147,14 @@ class Review:
     def back(self) -> None:
         """Go back to the row before, to label it anew."""
         self.place = max(self.place - 1, 0)
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call a function after each label, whether a click, a spreadsheet or the user's own code gave it."""
+        self._watchers.append(watcher)
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
 
     def _next_open(self, start: int) -> int:
         places = range(start, len(self.items))
@@ -216,6 +226,7 @@ class Review:
             self._book.give(item.key, label, self._clock())
             self._labels[item.position] = label
         self.place = self._next_open(0)
+        self._tell()
         return len(checked)
 
     def show(self) -> None:

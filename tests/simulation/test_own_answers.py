@@ -76,3 +76,25 @@ def test_the_simulator_may_be_stopped_twice() -> None:
     simulator.stop()
     simulator.stop()
     assert simulator.ledger.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"latency": 1}, "no option 'latency'; did you mean"),
+        ({"faults": {"boom": 1}}, "unknown fault"),
+        ({"faults": 0.1}, "faults must be a mapping"),
+    ],
+)
+def test_a_wrong_option_of_the_simulator_is_told_in_a_line(options: Any, words: str) -> None:
+    """As everywhere: what is wrong, and what there is."""
+    with pytest.raises(cp.InputError, match=words):
+        cp.simulator(**options)
+
+
+def test_a_simulator_says_where_it_is_and_what_it_saw() -> None:
+    """Before, while and after."""
+    simulator = cp.simulator(None)
+    assert "not started" in repr(simulator)
+    with simulator:
+        assert f"at {simulator.url}; 0 requests" in repr(simulator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any, Literal
 
@@ -169,3 +170,18 @@ def test_answers_of_another_process_can_be_retried_by_who_brings_what_is_not_sto
     assert again.tolist()[::2] == ["re: Say bread", "re: Say milk"]
     assert again.claude.cost.loc["total", "total_usd"] > answers.claude.cost.loc["total", "total_usd"]
     assert again.claude.errors["rows"].to_dict() == {"skipped": 1}
+
+
+def test_failures_of_a_series_are_found_once_it_is_a_column() -> None:
+    """The idiom of the README: pandas drops the attrs of what becomes a column, so the warning names the run."""
+    df = pd.DataFrame({"text": ["a", "b", "c"]})
+    with cp.simulator(None, latency_seconds=0, script={2: "refusal"}), pytest.warns(UserWarning) as told:
+        df["fr"] = df["text"].claude.map("Translate: {}", progress=False, max_concurrency=1)
+    words = str(told[0].message)
+    assert words.startswith("of 3 rows 1 failed and are missing in the series; claude_parallel.run('r-")
+    (run_id,) = re.findall(r"run\('([^']+)'\)\.errors", words)
+    table = cp.run(run_id).errors
+    assert table["rows"].to_dict() == {"refusal": 1}
+    assert table["advice"].str.contains("rephrase").all()
+    with pytest.raises(cp.InputError, match=r"become a column of a frame.*run\(\) is the last one"):
+        df["fr"].claude.errors  # noqa: B018

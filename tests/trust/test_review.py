@@ -256,7 +256,9 @@ def test_a_saved_notebook_says_how_far_the_labelling_went() -> None:
     face._keys.value = "12"
     assert "2 of 10 rows labelled; run this cell again" in shown.outputs[0]["text/html"]
     assert shown.widgets == 1
-    face._keys.value = "r" * 8
+    panel.give("good")
+    assert "3 of 10 rows labelled" in shown.outputs[0]["text/html"], "labels given by code count as well"
+    face._keys.value = "r" * 7
     assert "10 of 10 rows labelled" in shown.outputs[0]["text/html"]
     assert shown.widgets == 0
 
