@@ -54,11 +54,16 @@ def conclude(stats: RunStats, seconds: float, *, width: int | None = None) -> st
     width : int, optional
         As in :func:`describe`.
     """
-    head = f"{stats.fates.answered:,} of {stats.total:,} rows answered in {elapsed(seconds)}"
+    head = f"{stats.fates.answered:,} of {stats.total:,} rows answered"
+    time = f" in {elapsed(seconds)}"
     rate = f" ({figure(stats.fates.answered / seconds)} rows/s)" if seconds > 0 and stats.fates.answered else ""
     others = [*_money(stats), *_fates(stats, with_kinds=True)]
-    whole = _joined([Piece(head + rate, 6), *others])
-    return whole if width is None or len(whole) <= width else _fitted([Piece(head, 6), *others], width)
+    # What went wrong matters more than how quick it was.
+    for words in (f"{head}{time}{rate}", f"{head}{time}", head):
+        whole = _joined([Piece(words, 6), *others])
+        if width is None or len(whole) <= width:
+            return whole
+    return _fitted([Piece(head, 6), *others], width)
 
 
 def money(stats: RunStats) -> str:

@@ -159,3 +159,12 @@ def test_at_the_end_dollars_go_before_the_speed() -> None:
     stats = RunStats(total=200, done=200, cost=Decimal("0.0021"), is_simulated=True)
     assert conclude(stats, 2.6) == "200 of 200 rows answered in 2.6 s (76.9 rows/s), $0.0021 simulated"
     assert conclude(stats, 2.6, width=62) == "200 of 200 rows answered in 2.6 s, $0.0021 simulated"
+
+
+def test_a_narrow_terminal_leaves_out_the_seconds_before_the_rows_that_were_not_answered() -> None:
+    """At 80 columns, 63 of them beside the bar."""
+    stats = RunStats(total=200, cost=Decimal("0.00058"), is_simulated=True)
+    stats.add(GOOD, 53)
+    stats.add(STOPPED, 147)
+    assert conclude(stats, 4.7, width=63) == "53 of 200 rows answered, $0.00058 simulated, 147 cancelled"
+    assert conclude(stats, 4.7, width=80).startswith("53 of 200 rows answered in 4.7 s, ")
