@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .intervals import FloatArray, Interval, effective_size, wilson_corrected
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +126,7 @@ def accuracy_interval(hits: FloatArray, weights: FloatArray | None = None, popul
     hits : array
         1 where the answer was right, else 0.
     weights : array, optional
-        How many rows of the whole each row stands for; the size then is Kish's effective one.
+        How many rows of the whole each row stands for; the size then is the effective one, :func:`design_size`.
     population : float, optional
         Rows of the whole.
     """
@@ -133,7 +136,7 @@ def accuracy_interval(hits: FloatArray, weights: FloatArray | None = None, popul
     if weights is None:
         return wilson_corrected(float(hits.mean()), effective_size(size, population))
     share = float(np.average(hits, weights=weights))
-    return wilson_corrected(share, effective_size(kish_size(weights), population))
+    return wilson_corrected(share, effective_size(design_size(hits, weights), population))
 
 
 def kish_size(weights: FloatArray) -> float:
@@ -142,6 +145,22 @@ def kish_size(weights: FloatArray) -> float:
     Source: Kish, Survey Sampling, 1965, section 11.7: the square of the sum over the sum of squares.
     """
     return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
+
+
+def design_size(hits: FloatArray | BoolArray, weights: FloatArray) -> float:
+    """Return how many rows of a simple random sample tell as much about a share as these weighed rows.
+
+    Kish's size takes the rows of all weights to be hit alike. Where those that stand for many are the ones that differ,
+    as after a sample in equal parts whose errors lie in the largest part, they tell less: then the share's own variance
+    says how many, by Taylor linearisation of the ratio (Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
+    1992, 5.6). Never more than Kish's, since few rows of great weight that happen to agree prove little.
+    """
+    kish = kish_size(weights)
+    if not len(hits) or np.ptp(weights) == 0:
+        return kish
+    share = float(np.average(hits, weights=weights))
+    variance = float((weights**2 @ (hits - share) ** 2) / weights.sum() ** 2)
+    return min(kish, share * (1 - share) / variance) if variance > 0 else kish
 
 
 def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:

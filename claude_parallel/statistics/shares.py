@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .agreement import kish_size
+from .agreement import BoolArray, design_size
 from .intervals import FloatArray, Interval, effective_size, near_exact
 
 FEWEST_GOLD_ROWS = 5
 """Below, no number is given for a class: its interval would be wider than anything one could act on."""
 
 IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def _part(hits: BoolArray, weights: FloatArray, size: int, otherwise: float) -> 
         return Interval(seen, seen, seen)
     if not len(hits):
         return Interval(otherwise, 0.0, 1.0)
-    effective = effective_size(kish_size(weights), size)
+    effective = effective_size(design_size(hits, weights), size)
     return near_exact(float(np.average(hits, weights=weights)) * effective, effective)
 
 

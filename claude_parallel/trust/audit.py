@@ -15,13 +15,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError
+from ..frames.rows import column_names, python_values
 from ..statistics.agreement import Confusion, accuracy_interval, confusion, sorted_classes
 from ..statistics.intervals import FloatArray, Interval
 from ..statistics.pairs import holm
 from ..statistics.quantiles import normal_tail
 from ..statistics.shares import FEWEST_GOLD_ROWS, Share, corrected_shares, rows_to_halve
 from .page import interval_text, notes, page, share_text, table, wrapped
-from .subjects import Gold, answer_column, classes_of, find_gold
+from .subjects import Gold, answer_column, classes_of, find_gold, fit_labels
 
 _SUSPICION = 0.001
 """A gold sample this unlike the rest is not taken for random: one honest sample in a thousand is warned about."""
@@ -187,17 +188,20 @@ def audit_frame(frame: pd.DataFrame, gold: Any, column: str | None = None, weigh
     label = answer_column(frame, column)
     answers = classes_of(frame[label])
     found = find_gold(frame, gold, weights)
+    if all(answer is None for answer in answers):
+        raise InputError("no row has an answer, so there is nothing to audit")
+    fitted, unknown = fit_labels(found.values, _labels_of(frame[label], answers))
     kept = [place for place, position in enumerate(found.positions) if answers[position] is not None]
     if not kept:
         raise InputError("no gold row was answered, so there is nothing to compare")
     given = Gold(
         found.positions[kept],
-        [found.values[place] for place in kept],
+        [fitted[place] for place in kept],
         None if found.weights is None else found.weights[kept],
     )
     ours = [answers[position] for position in given.positions]
     answered = [value for value in answers if value is not None]
-    _check_classes(answered, given.values)
+    _check_classes(answered)
     classes = _classes(frame[label], answered, given.values)
     place_of = {one: place for place, one in enumerate(classes)}
     population = np.bincount([place_of[value] for value in answered], minlength=len(classes))
@@ -211,15 +215,25 @@ def audit_frame(frame: pd.DataFrame, gold: Any, column: str | None = None, weigh
         accuracy=accuracy_interval((codes == truth).astype(float), given.weights, len(answered)),
         table=confusion(ours, given.values, classes, given.weights),
         estimates=dict(zip(classes, shares, strict=True)),
-        warnings=tuple(_suspicions(given, codes, population, classes, answers)),
+        warnings=(
+            *found.doubts,
+            *unknown,
+            *_suspicions(given, codes, population, classes, answers),
+            *_suspicious_agreement(frame, f"{label}_agreement", given, answers),
+        ),
     )
 
 
-def _check_classes(answered: list[Any], truth: list[Any]) -> None:
-    if not set(answered) & set(truth):
-        shown = ", ".join(repr(value) for value in sorted_classes(truth)[:3])
-        known = ", ".join(repr(value) for value in sorted_classes(answered)[:3])
-        raise InputError(f"gold holds {shown}, but the answers are {known}; they must be the same labels")
+def _labels_of(values: pd.Series[Any], answers: list[Any]) -> list[Any]:
+    """Return the labels that gold may have: those of the schema, else those that were answered."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return [*values.dtype.categories]
+    if str(values.dtype) in ("boolean", "bool"):
+        return [False, True]
+    return sorted_classes([answer for answer in answers if answer is not None])
+
+
+def _check_classes(answered: list[Any]) -> None:
     if len(set(answered)) > 100 and len(set(answered)) > len(answered) / 2:
         raise InputError("nearly every answer is different: audit() is for classes; for text and numbers use compare()")
 
@@ -253,6 +267,26 @@ def _suspicions(gold: Gold, codes: Any, population: Any, classes: list[Any], ans
         where = "the beginning" if middle < total / 2 else "the end"
         found.append(f"These gold rows do not look like a random sample: most are from {where} of the frame.")
     return found
+
+
+def _suspicious_agreement(frame: pd.DataFrame, name: str, gold: Gold, answers: list[Any]) -> list[str]:
+    """Say whether the gold rows were picked by how far the draws of a vote agree, which tells where the errors are."""
+    names = column_names(frame)
+    if gold.weights is not None or name not in names:
+        return []
+    shares = python_values(frame.iloc[:, names.index(name)])
+    agreed = np.array([value is not None and math.isclose(value, 1.0) for value in shares])
+    asked = np.array([answer is not None for answer in answers])
+    share, seen, size, total = agreed[asked].mean(), agreed[gold.positions].mean(), len(gold.positions), asked.sum()
+    if size < FEWEST_GOLD_ROWS or size >= total:
+        return []
+    error = math.sqrt(max(share * (1 - share) / size * (total - size) / (total - 1), 1e-12))
+    if 2 * normal_tail(abs(float(seen - share)) / error) >= _SUSPICION:
+        return []
+    return [
+        f"These gold rows do not look like a random sample: all draws agree on {share_text(float(seen))} of them, but "
+        f"on {share_text(float(share))} of all rows. If review(by='agreement') drew them, audit its labels as they are."
+    ]
 
 
 def _words(share: Share) -> str:

@@ -6,7 +6,6 @@ of ``scores``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,7 @@ from .costs import comparison_costs
 from .drawing import Drawn, draw_rows
 from .judge import JUDGED, Judge, Judging
 from .scores import MEASURES, Judged, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
-from .subjects import find_gold
+from .subjects import find_gold, fit_labels, fit_numbers
 from .variants import Prepared, Trial, Tried, make_variants, prepare
 
 MANY_VARIANTS = 4
@@ -62,15 +61,35 @@ class Comparing:
         self._frame, self._column, self._seed, self._out = frame, column, seed, out
         every = make_variants(prompt, variants, options, labels)
         self._by = by
-        drawn, truth = _sample(frame, rows, by, gold, seed)
-        kept = round(len(drawn.positions) * _checked_share(holdout, gold))
+        drawn, truth, doubts = _sample(frame, rows, by, gold, seed)
+        kept = _rows_to_hold(holdout, gold, len(drawn.positions))
         self._held = Judged.of(frame, drawn.part(0, kept), truth)
         self._asked = Judged.of(frame, drawn.part(kept), truth)
         self._prepared = prepare(every, self._asked.rows, out, column)
+        self._doubts = [*doubts, *self._fit_gold(is_judged=judge is not None)]
         self._judge = None if judge is None else Judge(judge, every[0].options, seed)
         if self._judge is not None:
             _check_judge(self._judge, self._prepared, self._asked.gold)
         self._tries = 0
+
+    def _fit_gold(self, *, is_judged: bool) -> list[str]:
+        """Read gold as what the answers are, and return a word on what does not fit."""
+        asked, held = self._asked.gold, self._held.gold
+        if asked is None or held is None:
+            return []
+        kind = kind_of((one.dtype for one in self._prepared), asked, is_judged=is_judged)
+        words: list[str] = []
+        if kind == "numbers":
+            every: list[Any] = [*fit_numbers([*asked, *held])]
+        elif kind == "labels":
+            every, words = fit_labels(
+                [*asked, *held], [*dict.fromkeys(x for one in self._prepared for x in one.labels)]
+            )
+        else:
+            return []
+        self._asked = replace(self._asked, gold=every[: len(asked)])
+        self._held = replace(self._held, gold=every[len(asked) :])
+        return words
 
     def estimates(self) -> pd.DataFrame:
         """Return what each variant and the judge would cost on the sample."""
@@ -122,7 +141,7 @@ class Comparing:
         if judging is not None:
             scores = [replace(one, judge_usd=usd) for one, usd in zip(scores, judging.usd, strict=True)]
         pairs = pairs_of(tried, asked, kind, hits, self._seed)
-        warnings = [] if judging is None else judging.warnings
+        warnings = [*self._doubts, *(() if judging is None else judging.warnings)]
         warnings += _warnings(scores, pairs, kind, tries=self._tries, has_holdout=len(self._held.rows) > 0)
         return Comparison(
             sample=asked.rows,
@@ -142,22 +161,29 @@ class Comparing:
         )
 
 
-def _sample(frame: Any, rows: int, by: str | None, gold: Any, seed: int) -> tuple[Drawn, dict[int, Any] | None]:
-    """Return the rows to ask and the truth by position; with gold, only rows whose truth is known."""
+def _sample(
+    frame: Any, rows: int, by: str | None, gold: Any, seed: int
+) -> tuple[Drawn, dict[int, Any] | None, Sequence[str]]:
+    """Return the rows to ask, the truth by position, and doubts about gold; with gold, rows whose truth is known."""
     if gold is None:
-        return draw_rows(frame, rows, by, seed), None
+        return draw_rows(frame, rows, by, seed), None, ()
     holder = frame if isinstance(frame, pd.DataFrame) else frame.to_frame("value")
     found = find_gold(holder, gold)
     truth = {int(position): value for position, value in zip(found.positions, found.values, strict=True)}
-    return draw_rows(frame, rows, by, seed, found), truth
+    return draw_rows(frame, rows, by, seed, found), truth, found.doubts
 
 
-def _checked_share(holdout: float, gold: Any) -> float:
+def _rows_to_hold(holdout: float, gold: Any, rows: int) -> int:
+    """Return how many of the drawn rows are kept back."""
     if isinstance(holdout, bool) or not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise InputError(f"holdout must be a share from 0 to below 1, not {holdout!r}")
-    if holdout and gold is None:
+    if not holdout:
+        return 0
+    if gold is None:
         raise InputError("holdout= keeps gold rows back, so it needs gold=")
-    return float(holdout)
+    if rows < 2:
+        raise InputError("holdout= needs two gold rows at least: one to compare on, one to keep back")
+    return min(rows - 1, max(1, round(rows * holdout)))
 
 
 def _check_judge(judge: Judge, prepared: Sequence[Prepared], gold: Sequence[Any] | None) -> None:
@@ -172,24 +198,34 @@ def _check_judge(judge: Judge, prepared: Sequence[Prepared], gold: Sequence[Any]
 def _warnings(
     scores: Sequence[Score], pairs: Sequence[Pair], kind: Kind, *, tries: int, has_holdout: bool
 ) -> list[str]:
-    found: list[str] = []
-    known = [one for one in scores if one.quality is not None and not math.isnan(one.quality.estimate)]
+    found = [
+        f"{one.name!r} answered none of {one.rows:,} rows ({', '.join(f'{k} {n:,}' for k, n in one.errors.items())})."
+        for one in scores
+        if not one.answered
+    ]
+    known = [one for one in scores if one.answered and one.quality is not None]
     if len(known) > 1:
         ranked = sorted(known, key=lambda one: _rank(one, kind))
         names = {ranked[0].name, ranked[1].name}
         lead = next(pair for pair in pairs if {pair.first, pair.second} == names)
         if not lead.is_beyond_chance:
-            cheap = min(ranked[:2], key=lambda one: one.usd_per_1000).name
-            found.append(
-                f"{ranked[0].name!r} and {ranked[1].name!r} differ by no more than chance explains (p = "
-                f"{lead.p_value:.2f}): choose by price ({cheap!r} is cheaper), or compare on more rows."
-            )
+            found.append(_within_chance(ranked[:2], lead.p_value))
     if tries > MANY_VARIANTS and not has_holdout:
         found.append(
             f"{tries} ways of asking have been tried on these gold rows so far, so the best one's figure is flattered "
             "by luck: hold rows back with holdout=0.5, and report .confirm(name)."
         )
     return found
+
+
+def _within_chance(best: Sequence[Score], p_value: float) -> str:
+    first, second = best
+    cheap = min(best, key=lambda one: one.usd_per_1000)
+    price = "" if first.usd_per_1000 == second.usd_per_1000 else f" ({cheap.name!r} is cheaper)"
+    return (
+        f"{first.name!r} and {second.name!r} differ by no more than chance explains (p = {p_value:.2f}): choose by "
+        f"price{price}, or compare on more rows."
+    )
 
 
 def _rank(one: Score, kind: Kind) -> float:

@@ -38,7 +38,7 @@ class Comparison:
     gold : list or None
         The truth of each row of the sample.
     kind : str
-        ``"classes"``, ``"numbers"`` or ``"text"``.
+        ``"labels"`` (of a schema), ``"classes"`` (text of few values), ``"numbers"`` or ``"text"``.
     warnings : tuple of str
         What speaks against choosing the first one.
     by : str or None
@@ -141,11 +141,10 @@ class Comparison:
     def __repr__(self) -> str:
         heads, rows = self._shown()
         lines = [[*heads], *([_as_text(cell, self.measure) for cell in row] for row in rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
-        text = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        return "\n".join([self._title(), *text, *wrapped(self.warnings, "! "), *wrapped(self._notes())])
+        pairs = [["pair", "agree", "better"], *self._pair_rows()] if self.pairs else []
+        return "\n".join(
+            [self._title(), *_aligned(lines), *_aligned(pairs), *wrapped(self.warnings, "! "), *wrapped(self._notes())]
+        )
 
     def _repr_html_(self) -> str:
         heads, rows = self._shown()
@@ -155,13 +154,13 @@ class Comparison:
         ]
         pairs = ""
         if self.pairs:
-            pair_rows = [
-                (f"{pair.first} and {pair.second}", share_text(pair.agreement), _verdict(pair)) for pair in self.pairs
-            ]
-            pairs = table(("pair", "agree", "better"), pair_rows)
+            pairs = table(("pair", "agree", "better"), self._pair_rows())
         return page(
             self._title(), notes(self.warnings, is_warning=True), table(heads, drawn), pairs, notes(self._notes())
         )
+
+    def _pair_rows(self) -> list[list[str]]:
+        return [[f"{pair.first} and {pair.second}", share_text(pair.agreement), _verdict(pair)] for pair in self.pairs]
 
     def _title(self) -> str:
         return f"{len(self.scores)} variant{'s' * (len(self.scores) != 1)} on {len(self.sample):,} rows"
@@ -228,6 +227,12 @@ def _record(one: Score, comparison: Comparison) -> dict[str, Any]:
         **quality,
         **(others if found is not None else {}),
     }
+
+
+def _aligned(lines: list[list[str]]) -> list[str]:
+    """Return the lines of a table, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _as_text(cell: Cell, measure: str) -> str:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..frames.rows import python_values
 from ..statistics.intervals import FloatArray
 from ..statistics.samples import simple_sample, stratified_sample, stratum_weights
-from .subjects import Gold, answer_column
+from .subjects import Gold, answer_column, checked_rows, checked_seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +44,9 @@ def draw_rows(frame: Any, rows: int, by: str | None, seed: int, gold: Gold | Non
     Raises
     ------
     InputError
-        For a number of rows that makes no sense, or `by` on a series.
+        For a number of rows or a seed that makes no sense, or `by` on a series.
     """
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise InputError(f"rows must be a whole number of at least 1, not {rows!r}")
+    rows, seed = checked_rows(rows), checked_seed(seed)
     places = list(range(len(frame))) if gold is None else sorted(map(int, gold.positions))
     weight_of = {} if gold is None or gold.weights is None else dict(zip(gold.positions, gold.weights, strict=True))
     if by is None:

@@ -26,7 +26,7 @@ from ..report.recent_runs import RUN_ATTRIBUTE
 from ..statistics.samples import simple_sample, stratified_sample
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
-from .subjects import SAMPLE_ATTRIBUTE, answer_column, classes_of
+from .subjects import SAMPLE_ATTRIBUTE, answer_column, checked_rows, checked_seed, classes_of, names_of
 
 MOST_CHOICES = 30
 """More labels than this are typed, not clicked."""
@@ -185,7 +185,8 @@ class Review:
             values[position] = label
         found = pd.Series(values, index=self._index, dtype=object, name="gold")
         if len(self._sizes) > 1:
-            groups = {item.position: item.group for item in self.items if item.position in self._labels}
+            names = names_of(self._index)
+            groups = {names[item.position]: item.group for item in self.items if item.position in self._labels}
             found.attrs[SAMPLE_ATTRIBUTE] = {"sizes": dict(self._sizes), "groups": groups}
         return found
 
@@ -253,8 +254,7 @@ def review_frame(
     journal: bool | str | Path = True,
 ) -> Review:
     """Return a review of a mapped frame; see ``ClaudeFrame.review``."""
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise InputError(f"rows must be a whole number of at least 1, not {rows!r}")
+    rows, seed = checked_rows(rows), checked_seed(seed)
     label = answer_column(frame, column)
     answers = classes_of(frame[label])
     answered = [position for position, value in enumerate(answers) if value is not None]

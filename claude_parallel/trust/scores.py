@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -26,15 +26,17 @@ from .variants import Tried
 Weights = FloatArray | None
 """How many rows of the whole each row stands for; None where all stand for the same."""
 
-Kind = Literal["classes", "numbers", "text"]
+Kind = Literal["labels", "classes", "numbers", "text"]
+"""Labels of a schema, text that stands for few classes, numbers, or any text."""
 
 MEASURES: dict[Kind, str] = {
+    "labels": "accuracy",
     "classes": "accuracy",
     "numbers": "mean absolute error",
     "text": "same text",
 }
 _NUMBERS = frozenset({"Int64", "Float64"})
-_CLASSES = frozenset({"category", "boolean"})
+_LABELS = frozenset({"category", "boolean"})
 _MOST_CLASSES = 50
 """Plain text with more different gold values than this is text, not a class."""
 
@@ -175,18 +177,25 @@ def kind_of(
     known = {*dtypes}
     if known <= _NUMBERS:
         return "numbers"
-    if known <= _CLASSES:
-        return "classes"
-    if is_judged and not known & (_NUMBERS | _CLASSES):
+    if known <= _LABELS:
+        return "labels"
+    if is_judged and not known & (_NUMBERS | _LABELS):
         return "text"
     values = [*answers] if gold is None else gold
     different = {normalized(value) for value in values if value is not None}
     return "classes" if len(different) <= min(_MOST_CLASSES, len(values) / 2) else "text"
 
 
+_WORDS = re.compile(r"(?<!\S)[+-](?=\d)|\w+[+#]*")
+"""Words and numbers; a sign in front of a number matters, and so does what tells C++ and C# from C."""
+
+
 def normalized(value: Any) -> Any:
     """Return text without letter case, punctuation and spaces that do not matter; other values as they are."""
-    return " ".join(re.findall(r"\w+", value.casefold())) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    folded = value.casefold()
+    return " ".join(_WORDS.findall(folded)) or folded.strip()
 
 
 def is_same(one: Any, other: Any, kind: Kind) -> bool:
@@ -195,6 +204,8 @@ def is_same(one: Any, other: Any, kind: Kind) -> bool:
         return False
     if kind == "numbers":
         return math.isclose(one, other, rel_tol=1e-9)
+    if kind == "labels":
+        return bool(one == other)
     return bool(normalized(one) == normalized(other))
 
 
@@ -232,9 +243,10 @@ def score(
         quality = _quality(tried, asked, kind, hits, seed)
         if kind == "text":
             exact = _mean([answer == true for answer, true in zip(tried.answers, gold, strict=True)], weights)
-        elif kind == "classes":
+        elif kind in ("labels", "classes"):
             known = [place for place, answer in enumerate(tried.answers) if answer is not None]
-            answers, truth = [normalized(tried.answers[at]) for at in known], [normalized(gold[at]) for at in known]
+            as_class = normalized if kind == "classes" else _as_it_is
+            answers, truth = [as_class(tried.answers[at]) for at in known], [as_class(gold[at]) for at in known]
             table = confusion(answers, truth, weights=None if weights is None else weights[known])
             f1, kappa = table.macro_f1, table.kappa
     return Score(
@@ -259,8 +271,13 @@ def score(
 def _quality(tried: Tried, asked: Judged, kind: Kind, hits: FloatArray | None, seed: int) -> Interval:
     assert asked.gold is not None
     if kind == "numbers":
-        return bootstrap_mean(_known(losses_of(tried, asked.gold), asked.weights), seed)
+        found = bootstrap_mean(_known(losses_of(tried, asked.gold), asked.weights), seed)
+        return replace(found, low=max(0.0, found.low))  # an error is never negative
     return accuracy_interval(hits_of(tried, asked.gold, kind) if hits is None else hits, asked.weights)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _known(values: FloatArray, weights: Weights) -> FloatArray:

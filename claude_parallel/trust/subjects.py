@@ -5,8 +5,11 @@ Everything goes by position, so that duplicate labels do no harm where both side
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,11 @@ from ..errors import InputError, nearest
 from ..frames.calls import maps_of
 from ..frames.outputs import column_label
 from ..frames.rows import column_names, python_values
+from ..statistics.agreement import sorted_classes
 from ..statistics.samples import stratum_weights
 
 SAMPLE_ATTRIBUTE = "claude_parallel_sample"
-"""Key in ``Series.attrs`` that holds how gold rows were drawn: sizes of the groups, and the group of each position."""
+"""Key in ``Series.attrs`` that holds how gold rows were drawn: sizes of the groups, and the group of each row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +39,14 @@ class Gold:
         The truth.
     weights : array or None
         How many rows each one stands for; None where all had the same chance.
+    doubts : tuple of str
+        What speaks against taking them for a sample of all rows.
     """
 
     positions: npt.NDArray[np.int64]
     values: list[Any]
     weights: npt.NDArray[np.float64] | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def answer_column(frame: pd.DataFrame, column: str | None = None) -> Hashable:
@@ -72,14 +79,14 @@ def answer_column(frame: pd.DataFrame, column: str | None = None) -> Hashable:
 
 
 def classes_of(values: pd.Series[Any]) -> list[Any]:
-    """Return a column's answers as values to compare, missing ones as None.
+    """Return a column's answers as values to compare: missing ones as None, members of an Enum as their values.
 
     Raises
     ------
     InputError
         For lists and other cells that are no classes.
     """
-    cells = python_values(values)
+    cells = [cell.value if isinstance(cell, Enum) else cell for cell in python_values(values)]
     odd = next((cell for cell in cells if cell is not None and not isinstance(cell, Hashable)), None)
     if odd is not None:
         raise InputError(f"column {values.name!r} holds {type(odd).__name__}, not one class per row")
@@ -114,12 +121,116 @@ def find_gold(frame: pd.DataFrame, gold: Any, weights: Any = None) -> Gold:
     if weights is not None:
         return Gold(positions, found.values, _given_weights(weights, series, known))
     design = series.attrs.get(SAMPLE_ATTRIBUTE)
-    if not isinstance(design, dict):
-        return found
-    groups = [design["groups"].get(int(position)) for position in positions]
+    return (
+        found if not isinstance(design, dict) else _weighed(found, design, [names_of(series.index)[at] for at in known])
+    )
+
+
+def names_of(index: pd.Index[Any]) -> list[str]:
+    """Return what the rows of a frame are called in the record of a sample: by label, by place where labels repeat.
+
+    As text, since the record travels in ``attrs``, which files keep as JSON.
+    """
+    return [repr(name) for name in (index.tolist() if index.is_unique else range(len(index)))]
+
+
+def _weighed(found: Gold, design: Mapping[str, Any], names: Sequence[str]) -> Gold:
+    """Return gold rows with the weights of the sample they were drawn in."""
+    groups = [design["groups"].get(name) for name in names]
     if None in groups:
         raise InputError("some gold rows are not in the sample that review() drew; give weights=, or drop them")
-    return Gold(positions, found.values, stratum_weights(groups, design["sizes"]))
+    sizes: Mapping[Hashable, int] = design["sizes"]
+    unseen = {group: size for group, size in sizes.items() if group not in groups}
+    doubts = [
+        f"None of the {size:,} rows of the group {group!r} is labelled yet, so the figures say nothing about them."
+        for group, size in unseen.items()
+    ]
+    return Gold(found.positions, found.values, stratum_weights(groups, sizes), tuple(doubts))
+
+
+def checked_rows(rows: Any) -> int:
+    """Return how many rows are wanted.
+
+    Raises
+    ------
+    InputError
+        For what is no whole number of at least 1.
+    """
+    if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
+        raise InputError(f"rows must be a whole number of at least 1, not {rows!r}")
+    return int(rows)
+
+
+def checked_seed(seed: Any) -> int:
+    """Return the seed of a draw.
+
+    Raises
+    ------
+    InputError
+        For what is no whole number of at least 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, not {seed!r}")
+    return int(seed)
+
+
+# -- what gold means -----------------------------------------------------------------------------------------------
+
+
+def fit_labels(values: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    """Return gold values as the labels that they mean, and a word on those that are none.
+
+    A value is a label where it equals it (1.0 is 1), or where only the letter case, the space around it or the type
+    differs: gold often comes out of a spreadsheet, where 1 is ``"1"`` and True is ``"TRUE"``.
+
+    Raises
+    ------
+    InputError
+        When no value is any of the labels.
+    """
+    exact = {label: label for label in labels}
+    by_text: dict[str, list[Any]] = {}
+    for label in exact:
+        by_text.setdefault(_as_text(label), []).append(label)
+    found, unknown = [], []
+    for value in values:
+        same = [exact[value]] if value in exact else by_text.get(_as_text(value), [])
+        found.append(same[0] if len(same) == 1 else value)
+        unknown += [] if len(same) == 1 else [value]
+    if not unknown:
+        return found, []
+    shown = ", ".join(repr(value) for value in sorted_classes(unknown)[:3])
+    if len(unknown) == len(values):
+        known = ", ".join(repr(label) for label in [*exact][:3])
+        raise InputError(f"gold holds {shown}, but the answers are {known}; they must be the same labels")
+    return found, [
+        f"Gold holds {shown}, which no answer is, in {len(unknown):,} of {len(values):,} rows: these count as wrong. "
+        "If it is another word for a label, replace it in gold."
+    ]
+
+
+def fit_numbers(values: Sequence[Any]) -> list[float]:
+    """Return gold values as numbers; text that is a number counts as one.
+
+    Raises
+    ------
+    InputError
+        For what is no finite number.
+    """
+    found = []
+    for value in values:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(f"gold holds {value!r}, but the answers are numbers")
+        found.append(number)
+    return found
+
+
+def _as_text(value: Any) -> str:
+    return str(value).strip().casefold()
 
 
 def _gold_series(frame: pd.DataFrame, gold: Any) -> pd.Series[Any]:

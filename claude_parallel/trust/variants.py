@@ -67,6 +67,15 @@ class Prepared:
         schema = self.map.schema
         return "text" if self.place is None or schema is None else schema.fields[self.place].dtype
 
+    @property
+    def labels(self) -> list[Any]:
+        """The labels that an answer may be; none where it may be anything."""
+        schema = self.map.schema
+        if self.place is None or schema is None:
+            return []
+        field = schema.fields[self.place]
+        return [False, True] if field.dtype == "boolean" else [*field.categories]
+
     def elected(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return one outcome per row: of several draws the one that was voted for, or the first."""
         columns = self.map.columns
@@ -231,8 +240,8 @@ class Trial:
         uses = {
             (row, asked)
             for one, session in zip(self._prepared, self._session_of, strict=True)
-            for row, asked in zip(rows, session.results.fingerprints[:: one.map.columns.samples], strict=True)
-            if asked is not None
+            for row, asked, outcome in zip(rows, *_first_draws(session, one.map.columns.samples), strict=True)
+            if asked is not None and outcome is not None and outcome.source != "none"
         }
         journal = self._sessions[0].journal
         if journal.path is None:
@@ -244,6 +253,10 @@ class Trial:
 
     def _tried(self) -> list[Tried]:
         return [_tried(one, session) for one, session in zip(self._prepared, self._session_of, strict=True)]
+
+
+def _first_draws(session: Session, samples: int) -> tuple[list[bytes | None], list[Outcome | None]]:
+    return session.results.fingerprints[::samples], session.results.outcomes[::samples]
 
 
 def _place(prepared: FrameMap, column: str | None) -> int | None:

@@ -134,7 +134,7 @@ def test_a_sample_in_equal_parts_is_weighed() -> None:
     assert weighed.warnings == ()
     gold.attrs[SAMPLE_ATTRIBUTE] = {
         "sizes": sizes.to_dict(),
-        "groups": {int(place): frame["label"].iloc[place] for place in gold.index},
+        "groups": {repr(place): frame["label"].iloc[place] for place in gold.index.tolist()},
     }
     assert find_gold(frame, gold).weights == pytest.approx(weights.to_numpy())
     with pytest.raises(InputError, match="above 0"):

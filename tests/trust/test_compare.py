@@ -415,7 +415,7 @@ def test_a_series_has_the_same_verbs(sim: Simulator) -> None:
     options = {"rows": 20, "labels": LABELS, "gold": truth}
     assert texts.claude.compare("{}", VARIANTS, **options).table.loc["opus", "accuracy"] == 1.0
     assert len(asyncio.run(texts.claude.apreview("{}", rows=5))) == 5
-    assert asyncio.run(texts.claude.acompare("{}", VARIANTS, **options)).kind == "classes"
+    assert asyncio.run(texts.claude.acompare("{}", VARIANTS, **options)).kind == "labels"
 
     answers = texts.claude.classify(LABELS)
     panel = answers.claude.review(rows=10)
