@@ -40,6 +40,8 @@ class Budget:
         Worst case of calls whose answer was lost on the way: they may have been billed, so they count as spent here.
     shares : list of float
         What the first answers have cost, each as a share of its call's worst case.
+    purse : Budget or None
+        Whose money it is, where several runs share it; see :meth:`beside`.
     """
 
     cap: Decimal | None = None
@@ -48,11 +50,21 @@ class Budget:
     perhaps: Decimal = ZERO
     prefix_tokens: int | None = None
     shares: list[float] = field(default_factory=list)
+    purse: Budget | None = None
+
+    def beside(self) -> Budget:
+        """Return a budget for another run on the same money, which learns for itself what its calls cost.
+
+        Another model, or another prompt, has answers and a prefix of another size: what one run has learnt would have
+        the other reserve too little.
+        """
+        return Budget(cap=self.cap, purse=self.purse or self)
 
     @property
     def room(self) -> Decimal:
         """US dollars that are neither spent nor set aside."""
-        return Decimal("Infinity") if self.cap is None else self.cap - self.spent - self.perhaps - self.reserved
+        money = self.purse or self
+        return Decimal("Infinity") if self.cap is None else self.cap - money.spent - money.perhaps - money.reserved
 
     @property
     def mean_share(self) -> Decimal:
@@ -90,21 +102,23 @@ class Budget:
 
     def reserve(self, worst: Decimal) -> bool:
         """Set `worst` aside for a call about to be sent; False when the cap could be passed."""
-        if self.cap is not None and self.spent + self.perhaps + self.reserved + worst > self.cap:
+        if worst > self.room:
             return False
-        self.reserved += worst
+        (self.purse or self).reserved += worst
         return True
 
     def settle(self, worst: Decimal, cost: Decimal) -> None:
         """Replace a reservation by the real cost of the answer."""
-        self.reserved -= worst
-        self.spent += cost
+        money = self.purse or self
+        money.reserved -= worst
+        money.spent += cost
 
     def release(self, worst: Decimal, *, perhaps_billed: bool) -> None:
         """Give a reservation back after a failure, unless the call may have been billed all the same."""
-        self.reserved -= worst
+        money = self.purse or self
+        money.reserved -= worst
         if perhaps_billed:
-            self.perhaps += worst
+            money.perhaps += worst
 
 
 def _share(dearest: Sequence[float], calls: int) -> Decimal:

@@ -66,10 +66,10 @@ class Comparing:
         self._held = Judged.of(frame, drawn.part(0, kept), truth)
         self._asked = Judged.of(frame, drawn.part(kept), truth)
         self._prepared = prepare(every, self._asked.rows, out, column)
-        self._doubts = [*doubts, *self._fit_gold(is_judged=judge is not None)]
         self._judge = None if judge is None else Judge(judge, every[0].options, seed)
         if self._judge is not None:
             _check_judge(self._judge, self._prepared, self._asked.gold)
+        self._doubts = [*doubts, *self._fit_gold(is_judged=judge is not None)]
         self._tries = 0
 
     def _fit_gold(self, *, is_judged: bool) -> list[str]:

@@ -81,7 +81,10 @@ class Comparison:
         """The rows on which variants differ, or differ from gold: the row, gold, and each answer."""
         base = self.sample if isinstance(self.sample, pd.DataFrame) else self.sample.to_frame("value")
         columns: dict[str, list[Any]] = {} if self.gold is None else {"gold": self.gold}
-        columns |= {one.variant.name: one.answers for one in self.tried}
+        taken = {*map(str, base.columns), *columns}
+        for one in self.tried:
+            name = one.variant.name
+            columns[f"{name} (answer)" if name in taken else name] = one.answers
         rows = zip(*columns.values(), strict=True)
         differs = [any(not is_same(values[0], value, self.kind) for value in values[1:]) for values in rows]
         found = base.copy()

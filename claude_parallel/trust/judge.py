@@ -167,7 +167,7 @@ class Judging:
     def _purse(self, asked: FrameMap) -> Budget:
         """Return the variants' money, or what the judge's own options leave of it."""
         own = asked.settings.budget if self._judge.has_own_budget else None
-        return self._budget if own is None else Budget(cap=min(own, self._budget.room))
+        return self._budget.beside() if own is None else Budget(cap=min(own, self._budget.room))
 
     def _settle(self, session: Session) -> None:
         for (number, row), outcome in zip(self._places, session.results.outcomes, strict=True):

@@ -26,7 +26,8 @@ from ..report.recent_runs import RUN_ATTRIBUTE
 from ..statistics.samples import simple_sample, stratified_sample
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
-from .subjects import SAMPLE_ATTRIBUTE, answer_column, checked_rows, checked_seed, classes_of, names_of
+from .spreadsheet import read_labels, write_sample
+from .subjects import SAMPLE_ATTRIBUTE, answer_column, checked_rows, checked_seed, classes_of, labels_meant, names_of
 
 MOST_CHOICES = 30
 """More labels than this are typed, not clicked."""
@@ -165,12 +166,10 @@ class Review:
             label = label.strip()
         if label is None or label == "":
             raise InputError("a label must not be empty; skip() leaves the row out")
-        if self.choices and label not in self.choices:
-            by_text = {str(choice): choice for choice in self.choices}
-            if str(label) not in by_text:
-                raise InputError(f"{label!r} is none of the labels; {nearest(str(label), list(by_text))}")
-            return by_text[str(label)]
-        return label
+        meant = labels_meant(label, self.choices) if self.choices else [label]
+        if len(meant) != 1:
+            raise InputError(f"{label!r} is none of the labels; {nearest(str(label), [*map(str, self.choices)])}")
+        return meant[0]
 
     # -- what comes of it ----------------------------------------------------------------------------------------
 
@@ -195,16 +194,20 @@ class Review:
 
         Formulas in the texts are disarmed by a leading apostrophe.
         """
-        records = []
-        for item in self.items:
-            label = self._labels.get(item.position)
-            record = {"row": item.position, **{name: _plain(text) for name, text in item.texts}}
-            if not self.is_blind:
-                record["answer"] = "" if item.answer is None else _plain(str(item.answer))
-            records.append({**record, "gold": "" if label is None else str(label)})
         target = Path(path)
-        pd.DataFrame(records).to_csv(target, index=False)
+        write_sample(
+            target,
+            (
+                (item.position, dict(item.texts), self._shown_answer(item), str(self._labels.get(item.position, "")))
+                for item in self.items
+            ),
+        )
         return target
+
+    def _shown_answer(self, item: Item) -> str | None:
+        if self.is_blind:
+            return None
+        return "" if item.answer is None else str(item.answer)
 
     def read_csv(self, path: str | Path) -> int:
         """Take the labels of a file that :meth:`to_csv` wrote, and return how many there are.
@@ -214,11 +217,8 @@ class Review:
         InputError
             For a file without its columns, rows of another sample, or labels that are none of the choices.
         """
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if not {"row", "gold"} <= set(table.columns):
-            raise InputError(f"{path} has no columns 'row' and 'gold'; it must be a file that to_csv() wrote")
         by_row = {str(item.position): item for item in self.items}
-        given = [(row, label) for row, label in zip(table["row"], table["gold"], strict=True) if label.strip()]
+        given = read_labels(path)
         unknown = next((row for row, _label in given if row not in by_row), None)
         if unknown is not None:
             raise InputError(f"row {unknown} of {path} is not in this sample; use the same frame, rows= and seed=")
@@ -235,11 +235,6 @@ class Review:
         from .panel import show_review
 
         show_review(self, reopens=True)
-
-
-def _plain(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula. Source: OWASP, CSV injection."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def review_frame(

@@ -177,6 +177,12 @@ def checked_seed(seed: Any) -> int:
 # -- what gold means -----------------------------------------------------------------------------------------------
 
 
+def labels_meant(value: Any, labels: Sequence[Any]) -> list[Any]:
+    """Return the labels that a value may mean: the one that equals it, else those that read the same."""
+    equal = [label for label in labels if label == value]
+    return equal[:1] or [label for label in labels if _as_text(label) == _as_text(value)]
+
+
 def fit_labels(values: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Any], list[str]]:
     """Return gold values as the labels that they mean, and a word on those that are none.
 
@@ -188,20 +194,14 @@ def fit_labels(values: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Any],
     InputError
         When no value is any of the labels.
     """
-    exact = {label: label for label in labels}
-    by_text: dict[str, list[Any]] = {}
-    for label in exact:
-        by_text.setdefault(_as_text(label), []).append(label)
-    found, unknown = [], []
-    for value in values:
-        same = [exact[value]] if value in exact else by_text.get(_as_text(value), [])
-        found.append(same[0] if len(same) == 1 else value)
-        unknown += [] if len(same) == 1 else [value]
+    meanings = {value: labels_meant(value, labels) for value in dict.fromkeys(values)}
+    found = [meanings[value][0] if len(meanings[value]) == 1 else value for value in values]
+    unknown = [value for value in values if len(meanings[value]) != 1]
     if not unknown:
         return found, []
     shown = ", ".join(repr(value) for value in sorted_classes(unknown)[:3])
     if len(unknown) == len(values):
-        known = ", ".join(repr(label) for label in [*exact][:3])
+        known = ", ".join(repr(label) for label in labels[:3])
         raise InputError(f"gold holds {shown}, but the answers are {known}; they must be the same labels")
     return found, [
         f"Gold holds {shown}, which no answer is, in {len(unknown):,} of {len(values):,} rows: these count as wrong. "

@@ -213,7 +213,7 @@ class Trial:
         self._prepared = tuple(prepared)
         self.control, self.budget = Control(), Budget(cap=prepared[0].map.settings.budget)
         own = {
-            number: one.map.session(control=self.control, budget=self.budget)
+            number: one.map.session(control=self.control, budget=self.budget.beside())
             for number, one in enumerate(prepared)
             if one.same_as == number
         }

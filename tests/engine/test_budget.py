@@ -83,6 +83,25 @@ def test_a_failed_call_is_free_unless_it_may_have_been_billed() -> None:
     assert not budget.reserve(Decimal("0.01"))
 
 
+def test_runs_on_the_same_money_learn_for_themselves() -> None:
+    """What one spends the other has not; what one's answers are like says nothing about the other's."""
+    money = Budget(cap=DOLLAR)
+    cheap, dear = money.beside(), money.beside().beside()
+    assert cheap.reserve(Decimal("0.6"))
+    assert not dear.reserve(Decimal("0.5"))
+    cheap.settle(Decimal("0.6"), Decimal("0.3"))
+    assert money.room == cheap.room == dear.room == Decimal("0.7")
+    for _ in range(1_000):
+        cheap.learn(DOLLAR, Decimal("0.001"))
+    cheap.prefix_tokens = 700
+    assert cheap.afford(100, Decimal("0.1"))[0] == 100
+    assert dear.afford(100, Decimal("0.1")) == (7, DOLLAR)
+    assert dear.prefix_tokens is None
+    assert dear.reserve(Decimal("0.7"))
+    dear.release(Decimal("0.7"), perhaps_billed=True)
+    assert money.room == cheap.room == 0
+
+
 def test_without_a_cap_everything_is_granted() -> None:
     """No cap, no refusal."""
     assert Budget().reserve(Decimal(10) ** 9)

@@ -222,3 +222,31 @@ def test_labels_that_have_lost_their_groups_are_suspected() -> None:
     assert any("all draws agree on 50.0 %" in line for line in frame.claude.audit(plain, column="label").warnings)
     honest = frame["truth"].sample(60, random_state=5)
     assert frame.claude.audit(honest, column="label").warnings == ()
+
+
+def test_a_spreadsheet_of_any_country_comes_back(tmp_path: Path) -> None:
+    """Semicolons or tabs, labels in capitals, an umlaut, and columns that are called as ours."""
+    frame = answered(20).assign(text=lambda rows: rows["text"] + " für alle", row="mine", gold="theirs")
+    panel: Review = frame.claude.review(rows=8, column="label", show=["text", "row", "gold"])
+    path = panel.to_csv(tmp_path / "sample.csv")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")  # Excel needs it for the umlaut
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert [*table] == ["row", "text", "row (column)", "gold (column)", "answer", "gold"]
+    truth = frame["truth"].iloc[table["row"].astype(int)].str.upper().tolist()
+    for separator in (",", ";", "\t"):
+        table.assign(gold=truth).to_csv(path, sep=separator, index=False)
+        assert panel.read_csv(path) == 8
+        assert panel.labels.dropna().tolist() == frame["truth"][panel.labels.notna()].tolist()
+    path.write_bytes("row,gold\n1,f\xfcr\n".encode("latin-1"))
+    with pytest.raises(InputError, match="CSV UTF-8"):
+        panel.read_csv(path)
+
+
+def test_a_variant_called_as_a_column_hides_nothing() -> None:
+    """Neither the row's text nor the gold."""
+    with serve():
+        found: Comparison = reviews(60).claude.compare(
+            "{text}", {"text": {}, "gold": {"model": "claude-opus-5-5"}}, labels=LABELS, gold="truth", rows=60
+        )
+    assert [*found.disagreements] == ["text", "truth", "gold", "text (answer)", "gold (answer)"]
+    assert found.disagreements["text"].str.startswith("review").all()

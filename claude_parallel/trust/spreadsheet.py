@@ -1,0 +1,59 @@
+"""A sample to label as a CSV file, as spreadsheets read and write it.
+
+Knows files only: which rows are in the sample, and what a label may be, ``review`` decides.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import InputError
+
+ROW, ANSWER, GOLD = "row", "answer", "gold"
+_OURS = frozenset({ROW, ANSWER, GOLD})
+_ENCODING = "utf-8-sig"
+"""With a byte order mark: without one, Excel takes UTF-8 for the code page of the country."""
+_SEPARATORS = ",;\t"
+"""What spreadsheets write between cells, by country: where the comma is for decimals, it is a semicolon."""
+
+
+def write_sample(path: Path, records: Iterable[tuple[int, Mapping[str, str], str | None, str]]) -> None:
+    """Write one line per row: its place, its texts, the answer (None = not shown), and the label so far.
+
+    Formulas in texts and answers are disarmed by a leading apostrophe; columns that are called as ours are renamed.
+    """
+    lines = []
+    for row, texts, answer, gold in records:
+        named = {f"{name} (column)" if name in _OURS else name: _plain(text) for name, text in texts.items()}
+        shown = {} if answer is None else {ANSWER: _plain(answer)}
+        lines.append({ROW: row, **named, **shown, GOLD: gold})
+    pd.DataFrame(lines).to_csv(path, index=False, encoding=_ENCODING)
+
+
+def read_labels(path: str | Path) -> list[tuple[str, str]]:
+    """Return the rows that have a label, with it.
+
+    Raises
+    ------
+    InputError
+        For a file that is no UTF-8, or has not the columns that :func:`write_sample` wrote.
+    """
+    try:
+        text = Path(path).read_text(encoding=_ENCODING)
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is not UTF-8: save it as "CSV UTF-8" in the spreadsheet') from error
+    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    lines = [*csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)]
+    if not lines or not {ROW, GOLD} <= set(lines[0]):
+        raise InputError(f"{path} has no columns 'row' and 'gold'; it must be a file that to_csv() wrote")
+    return [(line[ROW].strip(), line[GOLD].strip()) for line in lines if (line[GOLD] or "").strip()]
+
+
+def _plain(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula. Source: OWASP, CSV injection."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
