@@ -90,19 +90,6 @@ def live_environment(settings: Settings) -> Environment:
     CredentialsError
         When there is nothing to sign in with.
     """
-    environment = observing_environment(settings)
-    environment.gate.restrict(settings.limits, environment.clock())
-    return environment
-
-
-def observing_environment(settings: Settings) -> Environment:
-    """Return the same environment without telling the gate of this call's limits: to look, not to send.
-
-    Raises
-    ------
-    CredentialsError
-        When there is nothing to sign in with.
-    """
     account = sign_in(settings)
 
     def open_transport(max_connections: int, timeout_seconds: float) -> Transport:

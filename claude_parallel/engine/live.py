@@ -54,17 +54,16 @@ class LiveCarrier:
             is_searching=is_searching,
             told={} if neighbours is None else neighbours.told,
         )
-        divided = (
-            nullcontext()
-            if neighbours is None
-            else neighbours.divided(context, plan.settings.limits, is_searching=is_searching)
-        )
+        divided = nullcontext() if neighbours is None else neighbours.divided(context, is_searching=is_searching)
         recall_limits(context, self.environment)
+        gate, given = self.environment.gate, plan.settings.limits
+        gate.restrict(given, context.clock(), owner=context.run_id)
         try:
             async with divided:
                 await Dispatcher(context, calls, source).run()
             await keep_limits(context, self.environment)
         finally:
+            gate.restrict(None, context.clock(), owner=context.run_id)
             await transport.aclose()
 
 

@@ -32,10 +32,6 @@ from .context import RunContext
 FIRST_SECONDS = 0.1
 """When a run first asks: one that is over by then has sent a handful of calls and troubles nobody."""
 
-LEAST_FIRST = 0.5
-"""Of our share, the first time, at least. What went before the parts were known has to come out of one: then the limits
-are less by that. A moment later the rate is the whole, while the gate's bucket stays so much emptier."""
-
 _FRESH_SECONDS = 0.8 * JOIN_SECONDS
 """Several runs of a process share its lease: what one has just asked, the others need not."""
 
@@ -77,29 +73,27 @@ class Neighbours:
         return f"<Neighbours: {self._granted.share:.0%} is ours>"
 
     @contextlib.asynccontextmanager
-    async def divided(self, context: RunContext, limits: Limits | None, *, is_searching: bool) -> AsyncIterator[None]:
+    async def divided(self, context: RunContext, *, is_searching: bool) -> AsyncIterator[None]:
         """Hold a lease for the length of a block, and give it back with the last run that holds it.
 
         Parameters
         ----------
         context : RunContext
             The run: its clocks, and what it waits for.
-        limits : Limits or None
-            The user's own, which hold in any case.
         is_searching : bool
             False where the user named how many calls may be in flight: such a run may be unable to use more.
         """
         self._runs += 1
-        task = asyncio.ensure_future(self._keep(context, limits, is_searching=is_searching))
+        task = asyncio.ensure_future(self._keep(context, is_searching=is_searching))
         try:
             yield
         finally:
             task.cancel()
             self._runs -= 1
             if not self._runs and self._has_asked:
-                await off_loop(lambda: self._release(limits, context.clock()))
+                await off_loop(lambda: self._release(context.clock()))
 
-    async def _keep(self, context: RunContext, limits: Limits | None, *, is_searching: bool) -> None:
+    async def _keep(self, context: RunContext, *, is_searching: bool) -> None:
         began, seconds, waited = context.clock(), FIRST_SECONDS, 0.0
         while True:
             await asyncio.sleep(seconds)
@@ -110,12 +104,12 @@ class Neighbours:
                 is_held = waited > before or not self.told or (is_searching and _has_more(context))
                 demand = demanded(self._granted.share, is_held=is_held)
             self._has_asked = True
-            await off_loop(partial(self._renew, demand, context, limits, began))
+            await off_loop(partial(self._renew, demand, context, began))
             age = context.clock() - began
             is_quiet = self._granted.fair >= 1.0 and age >= YOUNG_SECONDS
             seconds = RENEW_SECONDS if is_quiet else JOIN_SECONDS
 
-    def _renew(self, demand: float | None, context: RunContext, limits: Limits | None, began: float) -> None:
+    def _renew(self, demand: float | None, context: RunContext, began: float) -> None:
         """Ask for a share, unless `demand` is None, and keep the gate below what we have.
 
         Both beside the event loop: others count on what the file says, however busy the loop is with a burst.
@@ -131,25 +125,22 @@ class Neighbours:
                     self._granted = _ALONE
             # Not before the others had time to make room: a bucket made small stays so empty.
             if not self._granted.is_waiting or context.clock() - began > RENEW_SECONDS + JOIN_SECONDS:
-                self._apply(limits, context.clock(), _sent(context))
+                self._apply(context.clock())
 
-    def _apply(self, limits: Limits | None, now: float, sent: int = 0) -> None:
-        """Keep the gate below our share of what the answers tell, and below what the user gave."""
+    def _apply(self, now: float) -> None:
+        """Keep the gate below our share of what the answers tell."""
         share = max(LEAST_SHARE, self._granted.share)
-        is_first = self._lent is None and share < 1.0
-        if is_first and "requests" in self.told:
-            share = max(LEAST_FIRST * share, share - sent / self.told["requests"])
-        lent = limits if share >= 1.0 else _below(limits, self.told, share)
+        lent = None if share >= 1.0 or not self.told else _part(self.told, share)
         if lent != self._lent:
-            self._lent = None if share >= 1.0 or not self.told else lent
-            self._gate.restrict(lent, now)
+            self._lent = lent
+            self._gate.restrict(lent, now, owner=self, is_part=True)
 
-    def _release(self, limits: Limits | None, now: float) -> None:
+    def _release(self, now: float) -> None:
         with self._file_lock:
             if not self._runs:
                 self._book.release()
                 self._granted, self._renewed_at, self._has_asked = _ALONE, -inf, False
-                self._apply(limits, now)
+                self._apply(now)
 
 
 def _has_more(context: RunContext) -> bool:
@@ -158,14 +149,6 @@ def _has_more(context: RunContext) -> bool:
     return stats.draws + stats.in_flight < stats.total * stats.samples
 
 
-def _sent(context: RunContext) -> int:
-    """Return how many calls a run has sent, retries left out."""
-    stats = context.stats
-    return max(0, stats.draws - stats.recalled_draws - stats.duplicates) + stats.in_flight
-
-
-def _below(limits: Limits | None, told: dict[Dimension, float], share: float) -> Limits:
-    """Return the limits that keep a share of what was told, and what the user gave."""
-    given = limits.by_dimension() if limits else {}
-    lent = [min(given.get(at, inf), share * told.get(at, inf)) for at in DIMENSIONS]
-    return Limits(*(None if limit == inf else limit for limit in lent))
+def _part(told: dict[Dimension, float], share: float) -> Limits:
+    """Return the limits that keep a share of what was told."""
+    return Limits(*(share * told[at] if at in told else None for at in DIMENSIONS))

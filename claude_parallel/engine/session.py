@@ -272,8 +272,17 @@ class Session:
             "duplicates": stats.duplicates,
             "cache": {"hits": stats.cache_hits, "misses": stats.cache_misses, "saved_usd": str(stats.cache_saved)},
             "waited_seconds": {reason: round(seconds, 3) for reason, seconds in self.state.waited.items()},
-            "limits": dict(self.environment.gate.status(self.environment.clock()).limits),
+            "limits": self._limits(),
         }
+
+    def _limits(self) -> dict[str, float]:
+        """Return the limits per minute that held for this run: the account's, and the user's where tighter."""
+        known = self.environment.gate.status(self.environment.clock()).limits
+        limits: dict[str, float] = {dimension: known[dimension] for dimension in known}
+        given = self.plan.settings.limits
+        for dimension, limit in (given.by_dimension() if given else {}).items():
+            limits[dimension] = min(limit, limits.get(dimension, limit))
+        return limits
 
     def _conclude(self) -> Results:
         """Return the results, or raise what the caller asked to be told by an exception."""

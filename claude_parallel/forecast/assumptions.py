@@ -9,7 +9,7 @@ import math
 from contextlib import closing
 
 from ..config import journal_path
-from ..engine.environment import Environment, max_in_flight, observing_environment
+from ..engine.environment import Environment, live_environment, max_in_flight
 from ..errors import CredentialsError
 from ..limits.gate import TIERS, Limits
 from ..options import Settings
@@ -26,7 +26,7 @@ ASSUMED_TIER = "start"
 def look(settings: Settings) -> Environment | None:
     """Return the environment of the account as they are; None where there is nothing to sign in with."""
     try:
-        return observing_environment(settings)
+        return live_environment(settings)
     except CredentialsError:
         return None
 

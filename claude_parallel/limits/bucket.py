@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
 from .blame import lacking
-from .burst import FIRST_SECONDS, MINUTE, PATIENCE, Burst
-from .guess import BURST_SECONDS, Guess
+from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
+from .guess import BURST_SECONDS, MEASURED_CALLS, Guess
 from .share import MEASURED_SECONDS, Share
 from .sight import Sight
-
-SHORTEST_WAIT_SECONDS = 1e-6
-"""A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
+from .tickets import SHORTEST_WAIT_SECONDS, settled
 
 ALONE = 1.5
 """A call that was refused while little more than itself was owed: somebody else has used the bucket, or it is so small
@@ -35,14 +33,9 @@ of the bucket is still searched, the second once it is known. Calls overtake eac
 ACCEPTED_SECONDS = 300.0
 """What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
-AGAIN_SECONDS = 10.0
-"""A second refusal within so many seconds that our own use does not explain is not chance: a neighbour who stays is met
-again within a few calls (sweep: 20 s of a neighbour; half of that leaves the other half to gain from it)."""
-
-
-def settled(seconds: float) -> float:
-    """Return a wait in seconds, and 0 for one that is too short to be real."""
-    return seconds if seconds > SHORTEST_WAIT_SECONDS else 0.0
+AGAIN = 1.5
+"""A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
+a neighbour who stays is met again once our share is back (sweep: 20 s of a neighbour)."""
 
 
 @dataclass(slots=True)
@@ -57,32 +50,22 @@ class Bucket:
         Half a step of the server's ``remaining``, or a whole one where it is rounded down.
     server_limit, user_limit, limit : float
         Per minute: as the server tells it, as the user gave it, and the tighter of both; infinite while unknown.
-    told_at : float
-        When the request was sent whose answer told the limit last.
-    known_at, first_known_at : float
-        Since when there is this limit; since when there is one at all.
-    rate : float
-        What comes back per second.
-    room : float
-        How much may be owed for certain, in seconds.
-    full_at : float
-        When the bucket is full again, by our own use.
-    idle_at : float
-        When it last was.
-    used : float
-        All that the server has counted of ours.
-    began_at : float or None
-        When we first used it.
+    told_at, known_at, first_known_at : float
+        When the request was sent whose answer told it last; since when it holds; since when there is one at all.
+    rate, room : float
+        What comes back per second; how much may be owed for certain, in seconds.
+    full_at, idle_at : float
+        When the bucket is full again, by our own use; when it last was.
+    used, began_at : float, float or None
+        All that the server has counted of ours; when we first used it.
     call : float
         What the last call took.
     accepted, accepted_at : float
         The most that was owed lately when a call was accepted, in seconds, and when that was known.
     slack : float
         Seconds to wait longer for a bucket that has to be full.
-    refused_at, used_then : float
-        When the last episode of refusals began, and `used` then.
-    unexplained_at : float
-        When a refusal came last that our own use does not explain.
+    refused_at, used_then, unexplained_at : float
+        When the last episode of refusals began, and `used` then; when the last began that our use does not explain.
     burst, share, guess, sight
         What is believed of the bucket, of our part of the rate, of a limit that nobody told, and of ``remaining``.
     """
@@ -118,29 +101,28 @@ class Bucket:
         """How many calls may go at once beyond what comes back."""
         return self.burst.allowed * self.rate / max(self.call, 1e-9)
 
-    @property
-    def is_known(self) -> bool:
-        """True once there is a limit to keep, told, given or guessed."""
-        return self.rate != math.inf
-
-    def restrict(self, user_limit: float, now: float) -> None:
-        """Keep below a limit of the user's; infinite = none."""
+    def restrict(self, user_limit: float, now: float, *, is_part: bool = False) -> None:
+        """Keep below a limit of the user's, or below our part of the account's; infinite = none."""
         self.user_limit = user_limit
-        self._set_limit(now)
+        self._set_limit(now, is_part=is_part)
 
-    def _set_limit(self, now: float) -> None:
+    def _set_limit(self, now: float, *, is_part: bool = False) -> None:
         limit = min(self.server_limit, self.user_limit)
         if limit == self.limit:
             return
-        was_known, before, self.limit, self.known_at = self.is_known, self.rate, limit, now
+        before, self.limit, self.known_at = self.rate, limit, now
         self.rate = limit / MINUTE if limit != math.inf else self.guess.rate
-        if was_known and self.is_known:
+        was_known, is_known = before != math.inf, self.rate != math.inf  # told, given or guessed
+        if was_known and is_known:
             # What was left of the bucket is left of it under another limit, too.
-            left = (self.burst.allowed - self.debt(now)) * before / self.rate
-            self.full_at = now + max(0.0, self.burst.allowed - left)
-        elif self.is_known:
+            debt = self.debt(now)
+            owed = self.burst.allowed - (self.burst.allowed - debt) * before / self.rate
+            if is_part:  # and what we have used up already comes out of our part
+                owed = max(owed, debt * before / self.rate)
+            self.full_at = now + max(0.0, owed)
+        elif is_known:
             self.first_known_at = now
-        if not was_known and self.is_known and self.began_at is not None:
+        if not was_known and is_known and self.began_at is not None:
             self.full_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
             if self.dimension == "requests":  # the only ones whose weight is known before the answer
                 self.burst.prove(self.debt(now))
@@ -187,11 +169,16 @@ class Bucket:
         """Charge `amount` as it is sent, and return what is owed then, in seconds."""
         self.call = amount
         if self.share.lost:
-            self.share.sent(amount / self.rate, now)
+            self.share.sent(self._kept(amount) / self.rate, now)
             # What we do not owe by now, others have taken: it is not there to be sent at once when the share is back.
-            self.burst.seconds = min(self.burst.seconds, self.debt(now) + FIRST_SECONDS)
+            taken = self.burst.allowed - max(FIRST_SECONDS, amount / self.rate)
+            self.full_at = max(self.full_at, now + taken)
         self._charge(amount, now)
         return self.full_at - now if self.full_at > now else 0.0
+
+    def _kept(self, amount: float) -> float:
+        """Return what will have been used of a charge in the end."""
+        return amount
 
     def _charge(self, amount: float, now: float) -> None:
         if self.began_at is None:
@@ -214,9 +201,12 @@ class Bucket:
 
     # -- learning --------------------------------------------------------------------------------------------------
 
-    def accept(self, owed_then: float, sent_at: float, now: float) -> None:
-        """Take note that a call was accepted while so much was owed."""
-        if sent_at >= self.known_at:
+    def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
+        """Take note that a call of `amount` was accepted while so much was owed, itself included.
+
+        A full bucket accepts any call, also one that is larger than it: that proves nothing.
+        """
+        if sent_at >= self.known_at and owed_then - amount / self.rate > LEAST_SECONDS:
             self.accepted, self.accepted_at = max(self._accepted(now), owed_then), now
             self.burst.prove(owed_then)
             self._refresh()
@@ -245,11 +235,12 @@ class Bucket:
         if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
             return
         owed, rate = self.debt(now), self.server_limit / MINUTE
-        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate)
+        is_empty = status.remaining <= self.rounding
+        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, is_empty=is_empty)
         most = high + self.rounding / rate
         # A bucket in debt says 0 as well: only what is above its rounding is a lower bound. And while others use the
         # account, what is left now will be theirs.
-        is_clipped = status.remaining <= self.rounding or self._is_shared(now)
+        is_clipped = is_empty or self._is_shared(now)
         least = -math.inf if is_clipped else low - self.rounding / rate
         self.burst.hint(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
         self._refresh()
@@ -300,20 +291,28 @@ class Bucket:
             if self.known_at == now:
                 self.burst.prove(owed_then)
         fits = owed_then - lacking(retry_after, needed / self.rate)
-        is_explained = fits > 0.0 and self.explains(owed_then, now)
+        is_explained = fits > LEAST_SECONDS and self.explains(owed_then, now)
         if is_new_episode:
             call_seconds = needed / self.rate
             if owed_then <= ALONE * call_seconds and call_seconds >= self.burst.allowed:
                 is_explained = False
-                if call_seconds > FIRST_SECONDS and self.slack < MOST_SLACK * call_seconds:
+                if self._came_early(retry_after, call_seconds):
                     self.slack += SLACK_STEP * call_seconds
                     return
             if not is_explained:
                 self._unexplained(pause_seconds, now)
             self.refused_at, self.used_then = now, self.used
+        elif -math.inf < self.refused_at <= self.unexplained_at:
+            is_explained = False  # what the first of an episode does not owe, the others do not owe either
         if is_explained:
             self.burst.refused(fits, is_new_episode=is_new_episode)
         self._refresh()
+
+    def _came_early(self, retry_after: float | None, call_seconds: float) -> bool:
+        """Say whether a call that needs a full bucket may have come a moment too soon, as far as the server says."""
+        most = MOST_SLACK * call_seconds
+        is_told = retry_after is not None and not retry_after.is_integer() and retry_after > most
+        return call_seconds > FIRST_SECONDS and self.slack < most and not is_told
 
     def explains(self, owed: float, now: float) -> bool:
         """Say whether a call may have been refused because `owed` seconds were owed: more than was accepted lately."""
@@ -321,21 +320,23 @@ class Bucket:
 
     def _is_shared(self, now: float) -> bool:
         """Say whether somebody else seems to use the account, or did a moment ago."""
-        return bool(self.share.lost) or now - self.unexplained_at < AGAIN_SECONDS
+        return bool(self.share.lost) or now - self.unexplained_at < AGAIN * self.share.recovery_seconds
 
     def _accepted(self, now: float) -> float:
         return self.accepted * max(0.0, 1.0 - (now - self.accepted_at) / ACCEPTED_SECONDS)
 
     def _unexplained(self, pause_seconds: float, now: float) -> None:
         """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
-        self.full_at = max(self.full_at, now + pause_seconds + self.burst.seconds - self.call / self.rate)
-        if now - self.unexplained_at < AGAIN_SECONDS:
+        if now - self.unexplained_at < AGAIN * self.share.recovery_seconds:
             self._cut_share(now)
         self.unexplained_at = now
+        # What is missing comes back at our share of the rate.
+        left = max(0.0, self.burst.seconds - self.call / self.rate)
+        self.full_at = max(self.full_at, now + pause_seconds / self.share.at(now) + left)
 
     def _cut_share(self, now: float) -> None:
         seconds = now - self.refused_at
-        is_measured = MEASURED_SECONDS < seconds < math.inf
+        is_measured = MEASURED_SECONDS < seconds < math.inf and self.used - self.used_then > MEASURED_CALLS * self.call
         measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
         self.share.cut(measured, self.call / self.rate, now)
 

@@ -61,9 +61,10 @@ WINDOW_SECONDS = 1.0
 """A lower bound from ``remaining`` has to hold for so long before it lifts the belief: one reading may have overtaken
 others (sweep: reordering)."""
 
-RECALL_SECONDS = 0.05
-"""Time constant of the way back to what an earlier run has found out: a refusal takes about as long to be heard, so a
-bucket that lends no more refuses a part of the calls, and not a bucketful (test: a policed burst after a memory)."""
+HEARD_SECONDS = 0.05
+"""Time constant of the way to what ``remaining`` or an earlier run promises: a refusal takes about as long to be heard,
+so that a bucket that lends no more, or a limit that no header tells, refuses a part of the calls, and not a bucketful
+(test: a policed burst after a memory; sweep: acceleration limits)."""
 
 WHOLE_MINUTE_SHARE = 0.9
 """A hint below this share of a minute cannot speak of a whole minute, so it speaks of the bucket."""
@@ -96,8 +97,8 @@ class Burst:
         Bounds of what ``remaining`` counts and the bucket does not hold.
     is_plain : bool
         True once `least_offset` and `most_offset` are known, by a refusal.
-    recalled : float
-        Up to where the belief grows quickly: an earlier run has been there.
+    expected : float
+        Up to where the belief grows quickly: ``remaining`` says so, or an earlier run has been there.
     """
 
     seconds: float = FIRST_SECONDS
@@ -112,7 +113,7 @@ class Burst:
     least_offset: float = 0.0
     most_offset: float = 0.0
     is_plain: bool = False
-    recalled: float = 0.0
+    expected: float = 0.0
 
     @property
     def allowed(self) -> float:
@@ -134,7 +135,7 @@ class Burst:
         """Grow quickly to what an earlier run found out, and hardly beyond where `is_end`: there it was refused."""
         if self.is_checked:
             return
-        self.recalled = min(cautious(MINUTE), seconds)
+        self.expected = min(cautious(MINUTE), seconds)
         if is_end:
             self.eagerness, self.refused_seconds = PATIENCE, seconds
             self.seconds = max(LEAST_SECONDS, min(self.seconds, seconds))
@@ -157,8 +158,8 @@ class Burst:
         self.held_at, self.held_seconds = now, seconds
         if passed <= 0.0 or self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 / calls_per_second:
             return
-        if self.seconds < self.recalled:
-            self.seconds = min(self.recalled, self.seconds * math.exp(passed / RECALL_SECONDS))
+        if self.seconds < self.expected:
+            self.seconds = min(self.expected, self.seconds * math.exp(passed / HEARD_SECONDS))
             return
         if self.is_checked:
             slope = self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
@@ -199,7 +200,7 @@ class Burst:
         self.lowest = min(self.lowest, least - self.most_offset)
         if is_idle or now - self.lowest_since >= WINDOW_SECONDS:
             if is_idle or self.lowest_since != -math.inf:
-                self.seconds = max(self.seconds, min(cautious(self.lowest), self.refused_seconds))
+                self.expected = max(self.expected, min(cautious(self.lowest), self.refused_seconds))
             self.lowest, self.lowest_since = math.inf, now
 
     def learn_offset(self, least: float, most: float) -> None:
@@ -211,7 +212,7 @@ class Burst:
 
     def refused(self, owed: float, *, is_new_episode: bool) -> None:
         """Take note that `owed` seconds were too much."""
-        self.recalled = 0.0
+        self.expected = 0.0
         if is_new_episode:
             self.eagerness = PATIENCE if self.eagerness == 1.0 else MORE_PATIENCE * self.eagerness
         self.refused_seconds = cautious(owed)
@@ -220,4 +221,4 @@ class Burst:
     def forget_hint(self) -> None:
         """Forget what ``remaining`` said, and let it speak anew before growing on: the limit has changed."""
         self.eagerness = min(self.eagerness, PATIENCE)
-        self.ceiling, self.lowest, self.lowest_since = math.inf, math.inf, -math.inf
+        self.ceiling, self.lowest, self.lowest_since, self.expected = math.inf, math.inf, -math.inf, 0.0

@@ -10,20 +10,20 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from ..progress.waits import OUTAGES, WaitReason
 from ..records import DIMENSIONS, Failure, Load, RateLimitStatuses
 from .blame import REASONS, blamed_limit, told_limits
 from .blind import BlindStart
-from .bucket import Bucket, settled
+from .bucket import Bucket
 from .circuit import Circuit
 from .memory import learnt, take_over
-from .output import OutputAccount, OutputBucket
+from .output import OutputAccount, OutputBucket, ReservedBucket
 from .pause import Pause
 from .ramp import Ramp
-from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait
-from .tiers import TIERS, Limits, model_group, resolve_limits
+from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait, settled
+from .tiers import TIERS, GivenLimits, Limits, model_group, resolve_limits
 from .window import CEILING, START, Window
 
 __all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
@@ -55,7 +55,7 @@ class Gate:
         self._requests = Bucket("requests", rounding=1.0)  # rounded down to whole requests
         self._input = Bucket("input", rounding=TOKEN_ROUNDING)
         self._output = OutputBucket("output", rounding=TOKEN_ROUNDING)
-        self._reserved = Bucket("output", rounding=TOKEN_ROUNDING)
+        self._reserved = ReservedBucket("output", rounding=TOKEN_ROUNDING)
         self._buckets: tuple[Bucket, ...] = (self._requests, self._input, self._output, self._reserved)
         self._outputs = OutputAccount(self._output, self._reserved)
         self._window = Window()
@@ -72,18 +72,24 @@ class Gate:
         self._learnt_at = -math.inf
         self._refused_at = -math.inf
         self._listeners: set[Callable[[], None]] = set()
+        self._given = GivenLimits()
         self.restrict(limits, -math.inf)
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{bucket.limit:,.0f} {REASONS[bucket.dimension]}" for bucket in self._known())
         return f"<Gate: {self._in_flight} of {self._most} in flight, {limits or 'no limits known'}>"
 
-    def restrict(self, limits: Limits | None, now: float) -> None:
-        """Keep below `limits` from `now` on; None lifts what was given before."""
-        given = limits.by_dimension() if limits else {}
+    def restrict(self, limits: Limits | None, now: float, *, owner: Hashable = None, is_part: bool = False) -> None:
+        """Keep below `limits` from `now` on; None lifts what the same owner gave before.
+
+        The tightest that any `owner` gives holds, be it a run or the lease of this process. Where they are a part of
+        the account (`is_part`), what was used up before is used up of the part.
+        """
         with self._lock:
+            self._given.give(limits, owner)
             for bucket in self._buckets:
-                bucket.restrict(given.get(bucket.dimension, math.inf), now)
+                bucket.restrict(self._given.tightest(bucket.dimension), now, is_part=is_part)
+        self._tell()
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (from any thread) whenever a call has ended; returns the function that ends this."""
@@ -165,8 +171,8 @@ class Gate:
             self._reserved.land(reserved, real.output_tokens, ticket.sent_at, now)
             if now - self._learnt_at >= LEARN_EVERY_SECONDS:
                 self._learn(rate_limits, ticket, now)
-                for bucket, owed in zip(self._buckets, ticket.owed, strict=True):
-                    bucket.accept(owed, ticket.sent_at, now)
+                for bucket, amount, owed in zip(self._buckets, ticket.amounts, ticket.owed, strict=True):
+                    bucket.accept(owed, ticket.sent_at, now, amount)
                 if self._recalled is not None:
                     take_over(self._recalled, self._buckets[:3])
                     self._recalled = None
@@ -295,6 +301,7 @@ class Gate:
             status = rate_limits.get(bucket.dimension)
             if status is not None:
                 bucket.learn(status, owed, ticket.sent_at, now)
+        self._outputs.look()
 
     def _judge(self, ticket: Ticket, failure: Failure, now: float) -> None:
         """Let the part that a failure is about learn from it."""

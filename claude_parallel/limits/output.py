@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .bucket import Bucket
 from .burst import CALLS_SLOPE, FIRST_SECONDS, SURE_SECONDS
+from .sight import CLEARLY
 from .tickets import Ticket
 
 BELIEVED_SECONDS = 60.0
@@ -19,19 +20,29 @@ BELIEVED_SECONDS = 60.0
 WRITTEN, RESERVED = 2, 3
 """Their places in a ticket."""
 
+KEPT_WEIGHT = 0.1
+"""Of an answer in the average of what is written of a reservation: ten answers are remembered, since only the order of
+magnitude counts (sweep: reservations of four times the output, a neighbour)."""
+
 LATENCY_SPREADS = 2.0
 """By how many standard deviations (of a Poisson count) more output may be on its way than one latency refills."""
 
-LEAST_SPEED, SPREAD_SECONDS = 1.25, 0.5
-"""How many times the refill may be sent while output is on its way: small buckets are met evenly, and what a large one
-lends goes within half a second (sweep: output, capacity 0.2 s and 60 s)."""
+LEAST_SPEED = 1.25
+"""How many times the refill is sent at least while the size of the bucket is searched (sweep: output, 60 s)."""
+
+KNOWN_SPEED, OVERDRAFT, HEARD_SECONDS = 1.02, 0.5, 0.5
+"""The same once it is known: a little more than the refill, and so much more that what is sent in one latency, half a
+second at least, takes half of what the bucket holds. More fills and empties a small one by turns (sweep: output, 1 s,
+answers of 5 s), and has a large one refuse a hundred calls where a neighbour has emptied it (sweep: output, 10 s)."""
 
 AHEAD_SECONDS = 0.01
 """How far sends may run ahead of their pace: timers are some milliseconds late."""
 
-TRIED_SECONDS, TRIED = 0.5, 3.0
-"""Before a bucket's size is known, so much more may be on its way than has landed without an objection: what is sent
-now is heard of one latency later (case: output of 5 s in a bucket of 0.2 s)."""
+TRIED_SECONDS, TRIED_LATENCIES, TRIED = 0.5, 0.5, 3.0
+"""Before a bucket's size is known, three times what has landed without an objection may be on its way beyond what comes
+back meanwhile: what is sent now is heard of one latency later (case: output of 5 s in a bucket of 0.2 s). At first it
+is half a second or half a latency, and more than the mean of early answers is short of the later ones: else nothing is
+ever owed, and nothing learnt (sweep: output, answers of 5 s that vary tenfold, 60 s)."""
 
 SPEED_SHARE = 0.4
 """Of the growth of the other beliefs (see ``burst``): once output runs dry, all that is sent is refused."""
@@ -80,7 +91,7 @@ class OutputBucket(Bucket):
         missing = max(owed - allowed, self.share.wait(now), self.paced_at - AHEAD_SECONDS - now)
         if self.on_its_way:
             if not self.burst.is_sure:
-                allowed = min(allowed, TRIED_SECONDS + TRIED * max(owed, 0.0))
+                allowed = min(allowed, max(TRIED_SECONDS, TRIED_LATENCIES * self.latency) + TRIED * max(owed, 0.0))
             room = self.latency + max(
                 2.0 * cost, allowed - min(allowed / 2.0, LATENCY_SPREADS * math.sqrt(self.latency * cost))
             )
@@ -91,20 +102,47 @@ class OutputBucket(Bucket):
     def _charge(self, amount: float, now: float) -> None:
         self.on_its_way += amount
         if self.rate != math.inf:
-            self.paced_at = max(self.paced_at, now) + min(amount / self.rate, self.latency) / self.speed
+            speed = KNOWN_SPEED if self._is_shared(now) else self.speed
+            self.paced_at = max(self.paced_at, now) + min(amount / self.rate, self.latency) / speed
 
     def _refresh(self) -> None:
         Bucket._refresh(self)
         if self.burst.is_sure:
-            self.speed = LEAST_SPEED + max(0.0, self.room - SPREAD_SECONDS) / SPREAD_SECONDS
+            self.speed = KNOWN_SPEED + OVERDRAFT * self.room / max(self.latency, HEARD_SECONDS)
             return
         calls = self.rate / max(self.call, 1e-9)
         self.speed = LEAST_SPEED + SPEED_SHARE * CALLS_SLOPE / math.sqrt(calls) + (self.accepted / SURE_SECONDS) ** 3
+
+    def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
+        """Take note that a call was accepted while so much was owed; nothing of it was charged by then."""
+        Bucket.accept(self, owed_then, sent_at, now)
 
     def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
         """Charge what was written."""
         self.on_its_way = max(0.0, self.on_its_way - charged)
         Bucket._charge(self, real, now)
+
+
+@dataclass(slots=True)
+class ReservedBucket(Bucket):
+    """A limit that is charged with ``max_tokens`` when a request arrives, and given back what was not written.
+
+    Attributes
+    ----------
+    kept : float
+        Moving average of the share of a reservation that is written.
+    """
+
+    kept: float = 1.0
+
+    def _kept(self, amount: float) -> float:
+        return self.kept * amount
+
+    def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
+        """Give back what was not written."""
+        if real:
+            self.kept += KEPT_WEIGHT * (real / max(charged, real) - self.kept)
+        Bucket.land(self, charged, real, sent_at, now)
 
 
 @dataclass(slots=True)
@@ -119,24 +157,39 @@ class OutputAccount:
         Until when reservations are believed in.
     believed_seconds : float
         How long the next belief lasts.
+    is_seen : bool or None
+        Whether ``remaining`` shows that the server reserves; None while it shows nothing, and refusals have to.
     """
 
     written: OutputBucket
     reserved: Bucket
     reserves_until: float = -math.inf
     believed_seconds: float = BELIEVED_SECONDS
+    is_seen: bool | None = None
+
+    def look(self) -> None:
+        """See which account makes sense of ``remaining``: what is owed and what remains are the capacity."""
+        written, reserved = self.written.sight.deviation, self.reserved.sight.deviation
+        self.is_seen = True if reserved < CLEARLY * written else False if written < CLEARLY * reserved else None
+
+    def reserves(self, now: float) -> bool:
+        """Say whether the server seems to reserve output at `now`."""
+        return now < self.reserves_until if self.is_seen is None else self.is_seen
 
     def idle(self, now: float) -> Bucket:
         """Return the account that holds nothing back at `now`."""
-        return self.written if now < self.reserves_until else self.reserved
+        return self.written if self.reserves(now) else self.reserved
 
     def blamed(self, ticket: Ticket, now: float) -> int:
         """Return which account explains that output was refused: its place in a ticket.
 
         Where next to nothing was written, no bucket of written tokens can be empty, unless others use it.
         """
-        reserves = now < self.reserves_until
-        if not reserves and self._explains_more(ticket, now):
+        reserves = self.reserves(now)
+        if self.is_seen is None and reserves and self._explains_less(ticket, now):
+            self.reserves_until = -math.inf
+            return WRITTEN
+        if self.is_seen is None and not reserves and self._explains_more(ticket, now):
             self.reserved.burst.seconds = max(self.reserved.burst.seconds, ticket.owed[RESERVED])
             self.believed_seconds *= 2.0
             reserves = True
@@ -145,7 +198,15 @@ class OutputAccount:
             return RESERVED
         return WRITTEN
 
+    def _explains_less(self, ticket: Ticket, now: float) -> bool:
+        """Say whether what is written explains a refusal that reservations do not."""
+        written, reserved = ticket.owed[WRITTEN], ticket.owed[RESERVED]
+        is_comparable = ticket.sent_at >= self.written.known_at and written > FIRST_SECONDS
+        return is_comparable and self.written.explains(written, now) and not self.reserved.explains(reserved, now)
+
     def _explains_more(self, ticket: Ticket, now: float) -> bool:
+        if not self.written.used:
+            return True
         is_comparable = ticket.sent_at >= self.written.known_at and not self.written.share.lost
         written, reserved = ticket.owed[WRITTEN], ticket.owed[RESERVED]
         if not is_comparable or self.written.explains(written, now):

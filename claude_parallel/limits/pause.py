@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from ..progress.waits import WaitReason
-from .bucket import settled
+from .tickets import settled
 
 UNNAMED_SECONDS, LONGEST_UNNAMED_SECONDS = 0.25, 8.0
 """The pause after a 429 that names none: doubles from episode to episode. A bucket of a fifth of a second is full again

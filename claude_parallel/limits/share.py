@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass
 
 TOLERANCE_SECONDS = 0.05
-"""How far sends may run ahead of the pace: hides timer jitter, stays below the smallest bucket of the sweep."""
+"""How far a send may run ahead of the pace: hides timer jitter, is below the smallest bucket of the sweep (0.2 s)."""
 
-CUT = 0.9
-"""What is kept where nothing was measured."""
+CUT = 0.7
+"""What is kept where nothing was measured: CUBIC's factor (RFC 9438), and enough below a neighbour of 30 % to be
+refused no third time (sweep: 50 requests a minute, a neighbour)."""
 
 LEAST_CUT = 0.5
 """A single refusal never halves twice: a measurement over a moment may be far off."""
@@ -25,7 +26,7 @@ LEAST = 0.1
 """There is always something left for us; the pauses of 429s do the rest."""
 
 MEASURED_SECONDS = 1.0
-"""Over less than this, a count of calls says little about a rate."""
+"""Over less than this, or over fewer calls than ``guess.MEASURED_CALLS``, a count says little about a rate."""
 
 RECOVERY_SECONDS = 8.0
 """Until the whole rate is tried again: what a neighbour left is found within so long (sweep: 20 s of a neighbour)."""
@@ -72,7 +73,7 @@ class Share:
     def sent(self, seconds: float, now: float) -> None:
         """Take note of a call that takes `seconds` of the whole rate."""
         if self.lost:
-            self.next_at = max(self.next_at, now - TOLERANCE_SECONDS) + seconds / self.at(now)
+            self.next_at = max(self.next_at, now) + seconds / self.at(now)
 
     def cut(self, measured: float | None, call_seconds: float, now: float) -> None:
         """Give up a part of the rate.

@@ -5,6 +5,7 @@ It knows sums of what we owe and what remains; what follows from them is decided
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SIGHT_WEIGHT, CLEARLY = 0.1, 0.5
@@ -16,13 +17,13 @@ class Sum:
     """What we owe and what remains, at one moment: the capacity, where the moment is the right one."""
 
     value: float = 0.0
-    mean: float | None = None
+    mean: float = math.nan
     deviation: float = 0.0
 
     def note(self, value: float) -> None:
         """Take note of a sum, in seconds."""
         self.value = value
-        if self.mean is None:
+        if math.isnan(self.mean):
             self.mean = value
         self.deviation += SIGHT_WEIGHT * (abs(value - self.mean) - self.deviation)
         self.mean += SIGHT_WEIGHT * (value - self.mean)
@@ -35,17 +36,33 @@ class Sight:
     one. Until that shows, both are possible.
     """
 
-    __slots__ = ("arrival", "end")
+    __slots__ = ("arrival", "end", "right")
 
     def __init__(self) -> None:
         self.arrival, self.end = Sum(), Sum()
+        self.right: Sum | None = None
 
-    def bounds(self, owed_then: float, owed_now: float, remaining: float) -> tuple[float, float]:
-        """Return the least and the most that the capacity may be, in seconds, offset included."""
+    @property
+    def deviation(self) -> float:
+        """How far the sums are from steady, in seconds, at the better moment."""
+        return min(self.arrival.deviation, self.end.deviation)
+
+    def bounds(self, owed_then: float, owed_now: float, remaining: float, *, is_empty: bool) -> tuple[float, float]:
+        """Return the least and the most that the capacity may be, in seconds, offset included.
+
+        Once the moment is known, the most is the mean less the deviation: a request that overtook others on its way
+        saw more left than there is, and such a reading must not count for more than the others.
+
+        What remains of a bucket that `is_empty` says nothing about the moment: in debt it is as little.
+        """
+        if is_empty:
+            return min(owed_then, owed_now) + remaining, max(owed_then, owed_now) + remaining
         self.arrival.note(owed_then + remaining)
         self.end.note(owed_now + remaining)
         if self.end.deviation < CLEARLY * self.arrival.deviation:
-            return self.end.value, self.end.value
-        if self.arrival.deviation < CLEARLY * self.end.deviation:
-            return self.arrival.value, self.arrival.value
+            self.right = self.end
+        elif self.arrival.deviation < CLEARLY * self.end.deviation:
+            self.right = self.arrival
+        if self.right is not None:
+            return self.right.value, self.right.mean - self.right.deviation
         return min(self.arrival.value, self.end.value), max(self.arrival.value, self.end.value)

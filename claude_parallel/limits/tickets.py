@@ -1,4 +1,4 @@
-"""What the gate says: go, wait, and how things stand. Frozen values without behaviour."""
+"""What the gate says: go, wait, and how things stand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from ..records import Dimension
 
 Amounts = tuple[float, float, float, float]
 """Requests, input tokens, output tokens, and the output tokens that a server may reserve for a call."""
+
+
+SHORTEST_WAIT_SECONDS = 1e-6
+"""A wait that short is none: timers may fire a clock tick early, and sums of floats miss by less."""
+
+
+def settled(seconds: float) -> float:
+    """Return a wait in seconds, and 0 for one that is too short to be real."""
+    return seconds if seconds > SHORTEST_WAIT_SECONDS else 0.0
 
 
 @dataclass(frozen=True, slots=True)

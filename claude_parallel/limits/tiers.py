@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
 
 from ..errors import InputError
@@ -44,6 +44,23 @@ class Limits:
         """Return the known limits by dimension."""
         values = (self.requests_per_minute, self.input_tokens_per_minute, self.output_tokens_per_minute)
         return {dimension: value for dimension, value in zip(DIMENSIONS, values, strict=True) if value is not None}
+
+
+class GivenLimits:
+    """The limits that runs, and the lease of this process, ask a gate to keep: the tightest of them holds."""
+
+    def __init__(self) -> None:
+        self._by_owner: dict[Hashable, dict[Dimension, float]] = {}
+
+    def give(self, limits: Limits | None, owner: Hashable) -> None:
+        """Replace what an owner gave before; None = nothing any more."""
+        self._by_owner.pop(owner, None)
+        if limits is not None:
+            self._by_owner[owner] = limits.by_dimension()
+
+    def tightest(self, dimension: Dimension) -> float:
+        """Return the limit per minute to keep; infinite where nobody gave one."""
+        return min((given.get(dimension, math.inf) for given in self._by_owner.values()), default=math.inf)
 
 
 TIERS: Mapping[str, Limits] = {

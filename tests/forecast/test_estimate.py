@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import claude_parallel as cp
 from claude_parallel.config import resolve_settings
-from claude_parallel.engine.environment import observing_environment
+from claude_parallel.engine.environment import live_environment
 from claude_parallel.errors import InputError
 from claude_parallel.forecast.estimate import Estimate, estimate, estimate_frame
 from claude_parallel.forecast.token_counts import offline_bytes_per_token, schema_tokens
@@ -340,7 +340,7 @@ def test_an_estimate_leaves_the_live_gate_alone() -> None:
     """Other limits in an estimate must not slow down a run that is under way."""
     with cp.simulator("start"):
         cp.map(["one", "two"], progress=False, journal=False)
-        gate = observing_environment(resolve_settings({})).gate
+        gate = live_environment(resolve_settings({})).gate
         before = gate.status(0.0)
         estimate_frame(FrameMap(frame_of(20), "Say {t}", "response", {"limits": "tier-1", "journal": False}))
         after = gate.status(0.0)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.limits.bucket import SHORTEST_WAIT_SECONDS, Bucket
+from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, cautious
 from claude_parallel.limits.guess import Guess
-from claude_parallel.limits.output import OutputBucket
+from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
 from claude_parallel.limits.share import LEAST, RECOVERY_SECONDS, Share
+from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
 limits = st.floats(10, 1e6)
@@ -31,7 +32,7 @@ def test_an_unknown_limit_never_holds_anything_back() -> None:
     """Before the first response everything fits."""
     bucket = Bucket("input")
     bucket.take(1e9, 0.0)
-    assert not bucket.is_known
+    assert bucket.rate == math.inf
     assert bucket.wait(1e9, 0.0) == 0.0
 
 
@@ -127,7 +128,7 @@ def test_what_remains_shows_the_capacity_exactly(capacity: float, style: str) ->
         bucket.refused(refused, 1.0, capacity, 0.001, 0.001, 1.0, 1.0, is_new_episode=True)
         bucket.full_at = -math.inf
         bucket.learn(RateLimitStatus(limit, (capacity + offset) * rate), 0.0, 2.0, 2.0)
-    assert 0.75 * capacity <= bucket.burst.seconds <= capacity
+    assert 0.75 * capacity <= max(bucket.burst.seconds, bucket.burst.expected) <= capacity
 
 
 def test_a_small_bucket_makes_no_neighbour() -> None:
@@ -214,3 +215,130 @@ def test_a_guess_is_what_came_through_between_two_refusals(rate: float, seconds:
     assert guess.rate == pytest.approx(max(5.0, rate * seconds) / seconds)
     assert guess.at(seconds + 10.0) <= 1.03 * guess.rate
     assert guess.at(seconds + 100.0) >= 10 * guess.rate
+
+
+# -- what proves nothing -----------------------------------------------------------------------------------------------
+
+
+def test_a_call_into_a_full_bucket_proves_nothing() -> None:
+    """A bucket of one second takes a call of two when it is full; two seconds are not what it holds."""
+    bucket = known(60.0, burst=0.5)
+    bucket.accept(bucket.take(2.0, 0.0), 0.0, 1.0, 2.0)
+    assert bucket.accepted == 0.0
+    bucket.accept(bucket.take(2.0, 1.5), 1.5, 2.0, 2.0)
+    assert bucket.accepted == pytest.approx(2.5)
+
+
+def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either() -> None:
+    """Calls that went behind it owe more, and teach as little of the bucket."""
+    bucket = known(600.0, burst=10.0)
+    bucket.accept(9.0, 1.0, 1.0)
+    bucket.refused(None, 1.0, 2.0, 0.5, 0.5, 2.0, 2.0, is_new_episode=True)
+    bucket.refused(None, 1.0, 9.5, 0.5, 0.5, 2.0, 2.0, is_new_episode=False)
+    assert bucket.burst.seconds == 10.0
+
+
+@given(st.floats(0.2, 50.0))
+def test_a_neighbour_who_has_left_leaves_the_bucket_as_large_as_it_was(burst: float) -> None:
+    """While he takes a part of the rate more is owed; how much the bucket holds is no less."""
+    bucket = known(600.0, burst=burst)
+    bucket.share.cut(None, 0.1, 0.0)
+    bucket.take(1.0, 0.0)
+    assert bucket.burst.seconds == burst
+    assert bucket.debt(0.0) >= burst - FIRST_SECONDS
+    assert bucket.wait(1.0, burst) == 0.0
+
+
+def test_a_reservation_costs_a_lost_share_what_is_written_of_it() -> None:
+    """With a tenth of ``max_tokens`` written, the pace is that of the tenth: else it would be ten times too slow."""
+    bucket = ReservedBucket("output")
+    bucket.restrict(6_000.0, 0.0)
+    bucket.burst = Burst(60.0, eagerness=0.0)
+    for _ in range(200):
+        bucket.take(100.0, 0.0)
+        bucket.land(100.0, 10.0, 0.0, 0.0)
+    bucket.share.cut(None, 1.0, 1.0)
+    bucket.take(100.0, 1.0)
+    assert bucket.share.wait(1.0) <= 0.1 / bucket.share.at(1.0)
+
+
+# -- what ``remaining`` tells ------------------------------------------------------------------------------------------
+
+
+@given(st.booleans(), st.floats(1.0, 60.0))
+def test_remaining_tells_how_output_is_counted(reserves: bool, capacity: float) -> None:
+    """The account that makes ``remaining`` a constant less is the server's, whatever was refused before."""
+    written, reserved = OutputBucket("output"), ReservedBucket("output")
+    outputs = OutputAccount(written, reserved)
+    for number in range(20):
+        owed = 0.04 * (number % 7) * capacity, 0.05 * (number % 5) * capacity
+        remaining = 100.0 * (capacity - owed[reserves])
+        for bucket, debt in zip((written, reserved), owed, strict=True):
+            bucket.full_at = number + debt
+            bucket.learn(RateLimitStatus(6_000.0, remaining), debt, float(number), float(number))
+    outputs.look()
+    outputs.reserves_until = math.inf if not reserves else -math.inf
+    assert outputs.reserves(100.0) is reserves
+    assert outputs.idle(100.0) is (written if reserves else reserved)
+
+
+def test_a_refusal_ends_a_belief_in_reservations_that_does_not_explain_it() -> None:
+    """More was reserved lately, and accepted; more is written than ever was."""
+    written, reserved = OutputBucket("output"), ReservedBucket("output")
+    for bucket in (written, reserved):
+        bucket.restrict(6_000.0, 0.0)
+    reserved.accept(20.0, 1.0, 1.0)
+    outputs = OutputAccount(written, reserved, reserves_until=60.0)
+    written.used = 1.0
+    assert outputs.blamed(Ticket(1, 2.0, (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 1.0, 15.0)), 2.0) == 2
+    assert not outputs.reserves(2.0)
+
+
+@given(st.lists(st.floats(0.0, 3.0), min_size=60, max_size=60))
+def test_readings_that_overtook_each_other_do_not_enlarge_a_bucket(ahead: list[float]) -> None:
+    """A request that arrives before others sent earlier sees more left than there is: the mean counts, not the most."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(60.0, 20.0), 0.0, 0.0, 0.0)
+    for number, seconds in enumerate(ahead, 1):
+        now, owed = number / 10, 10.0 + number / 10
+        bucket.full_at = now + owed + 4.0 * (number % 3)  # what it is by the end of an answer varies more
+        bucket.learn(RateLimitStatus(60.0, 20.0 - owed + (seconds - 1.5)), owed, now, now)
+    assert bucket.burst.ceiling <= 20.0 + 1.5
+
+
+def test_what_remaining_promises_is_not_sent_at_once() -> None:
+    """Calls go by e times more in a twentieth of a second, so a limit that nobody told refuses no bucketful."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(3_000.0, 500.0), 0.0, 0.0, 0.0)
+    sent, now = 0, 0.0
+    while now < 0.06:
+        seconds = bucket.wait(1.0, now)
+        if seconds:
+            now += min(seconds, 0.001)
+        else:
+            bucket.take(1.0, now)
+            sent += 1
+    assert sent <= 80
+    while now < 0.4:
+        seconds = bucket.wait(1.0, now)
+        if seconds:
+            now += min(seconds, 0.001)
+        else:
+            bucket.take(1.0, now)
+            sent += 1
+    assert sent >= 400
+
+
+# -- a part of an account ----------------------------------------------------------------------------------------------
+
+
+@given(st.floats(1.0, 60.0), st.floats(0.1, 1.0))
+def test_what_was_used_before_comes_out_of_our_part(debt: float, part: float) -> None:
+    """In calls it stays what it was; and who gets a larger part again finds nothing new in it."""
+    bucket = known(600.0, burst=60.0)
+    bucket.take(10.0 * debt, 0.0)
+    bucket.restrict(600.0 * part, 0.0, is_part=True)
+    assert bucket.debt(0.0) * bucket.rate >= 10.0 * debt - 1e-6
+    left = max(0.0, 60.0 - bucket.debt(0.0)) * bucket.rate
+    bucket.restrict(600.0, 0.0, is_part=True)
+    assert max(0.0, 60.0 - bucket.debt(0.0)) * bucket.rate <= left + 1e-6

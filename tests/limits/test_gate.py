@@ -250,6 +250,22 @@ def test_a_given_limit_below_the_accounts_is_kept() -> None:
     assert gate.status(now).limits["requests"] == 5_000
 
 
+def test_the_tightest_limit_of_all_runs_holds() -> None:
+    """One that gives none, or ends, lifts nothing of what another asks for."""
+    gate, one, other = Gate(), object(), object()
+    ticket, now = send(gate, 0.0)
+    gate.settle(ticket, LIGHT, rate_limits(5_000, 4_999), now)
+    for limits, owner, holds in (
+        (Limits(100), one, 100),
+        (None, other, 100),
+        (Limits(50), other, 50),
+        (None, other, 100),
+        (None, one, 5_000),
+    ):
+        gate.restrict(limits, now, owner=owner)
+        assert gate.status(now).limits["requests"] == holds
+
+
 @pytest.mark.parametrize("factor", [0.1, 0.5, 2.0])
 def test_a_changed_limit_leaves_what_was_left(factor: float) -> None:
     """However long ago the last answer came: the time since then was no use."""
