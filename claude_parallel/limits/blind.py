@@ -14,7 +14,8 @@ GAP_SECONDS, FIRST_GAP_SECONDS, GAP_STEP_SECONDS = 1 / 30, 0.1, 0.02
 two of them at most before its first refusal is known (sweep: 50 requests a minute)."""
 
 MOST_IN_FLIGHT = 200
-"""The most in flight by then: a first answer takes seconds, seldom more than six."""
+"""The most in flight by then: a first answer takes seconds, seldom more than the six that these calls need to go
+(sweep: answers of 5 s)."""
 
 
 @dataclass(slots=True)

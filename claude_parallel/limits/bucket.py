@@ -1,7 +1,7 @@
 """One limit: what we owe to the bucket that keeps it, and when the next request may go.
 
 Facts are the limit that a header told or the user gave, our own sends, and refusals; beliefs stand in ``burst``,
-``share`` and ``guess``. What we owe is one moment, `full_at`: when the bucket would be full again if nobody else used
+``backoff`` and ``guess``. What we owe is one moment, `full_at`: when the bucket would be full again if nobody else used
 it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift.
 """
 
@@ -11,31 +11,32 @@ import math
 from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
+from .backoff import MEASURED_SECONDS, Backoff
 from .blame import lacking
 from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
 from .guess import BURST_SECONDS, MEASURED_CALLS, Guess
-from .share import MEASURED_SECONDS, Share
 from .sight import Sight
 from .tickets import SHORTEST_WAIT_SECONDS, settled
 
 ALONE = 1.5
-"""A call that was refused while little more than itself was owed: somebody else has used the bucket, or it is so small
-that only one call fits, and this one came a little early."""
+"""A call that was refused while little more than itself was owed, less than half another: somebody else has used the
+bucket, or it is so small that only one call fits, and this one came a little early (sweep: 50 requests a minute)."""
 
 SLACK_STEP, MOST_SLACK = 0.02, 0.04
-"""What the latter adds to the wait for a full bucket, and how much at most, as a share of the call's refill: jitter is
-small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
+"""What the latter adds to the wait for a full bucket, and how much at most, as a fraction of the call's refill: jitter
+is small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
 
-PROVEN_SHARE, CHECKED_SHARE = 0.98, 1.02
-"""A refusal below this share of what was accepted lately is not explained by our own use; the first holds while the end
-of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering)."""
+PROVEN_FRACTION, CHECKED_FRACTION = 0.98, 1.02
+"""A refusal below this fraction of what was accepted lately is not explained by our own use; the first holds while the
+end of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering).
+"""
 
 ACCEPTED_SECONDS = 300.0
 """What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
 AGAIN = 1.5
 """A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
-a neighbour who stays is met again once our share is back (sweep: 20 s of a neighbour)."""
+a neighbour who stays is met again once the whole rate is back (sweep: 20 s of a neighbour)."""
 
 
 @dataclass(slots=True)
@@ -66,8 +67,8 @@ class Bucket:
         Seconds to wait longer for a bucket that has to be full.
     refused_at, used_then, unexplained_at : float
         When the last episode of refusals began, and `used` then; when the last began that our use does not explain.
-    burst, share, guess, sight
-        What is believed of the bucket, of our part of the rate, of a limit that nobody told, and of ``remaining``.
+    burst, backoff, guess, sight
+        What is believed of the bucket, of others' use, of a limit that nobody told, and of ``remaining``.
     """
 
     dimension: Dimension
@@ -92,7 +93,7 @@ class Bucket:
     unexplained_at: float = -math.inf
     used_then: float = 0.0
     burst: Burst = field(default_factory=Burst)
-    share: Share = field(default_factory=Share)
+    backoff: Backoff = field(default_factory=Backoff)
     guess: Guess = field(default_factory=Guess)
     sight: Sight = field(default_factory=Sight)
 
@@ -139,7 +140,7 @@ class Bucket:
             return 0.0
         if self.limit == math.inf:
             self.rate = self.guess.at(now)
-        elif self.full_at - now + amount / self.rate < self.room and not self.share.lost:
+        elif self.full_at - now + amount / self.rate < self.room and not self.backoff.lost:
             return 0.0
         return self._slow_wait(amount, now)
 
@@ -148,7 +149,7 @@ class Bucket:
         seconds = self._missing(amount, now)
         if seconds <= SHORTEST_WAIT_SECONDS:
             return 0.0
-        if not self.share.lost:
+        if not self.backoff.lost:
             self.burst.hold(seconds, self.debt(now), self.rate / max(amount, 1e-9), now)
             self._refresh()
             seconds = self._missing(amount, now)
@@ -163,14 +164,14 @@ class Bucket:
         cost, allowed = amount / self.rate, self.burst.allowed
         owed = self.full_at - now
         missing = owed + cost - allowed if cost < allowed else owed + self.slack
-        return max(missing, self.share.wait(now))
+        return max(missing, self.backoff.wait(now))
 
     def take(self, amount: float, now: float) -> float:
         """Charge `amount` as it is sent, and return what is owed then, in seconds."""
         self.call = amount
-        if self.share.lost:
-            self.share.sent(self._kept(amount) / self.rate, now)
-            # What we do not owe by now, others have taken: it is not there to be sent at once when the share is back.
+        if self.backoff.lost:
+            self.backoff.sent(self._kept(amount) / self.rate, now)
+            # What we do not owe by now, others have taken: it is not there to be sent at once when all is ours again.
             taken = self.burst.allowed - max(FIRST_SECONDS, amount / self.rate)
             self.full_at = max(self.full_at, now + taken)
         self._charge(amount, now)
@@ -316,29 +317,29 @@ class Bucket:
 
     def explains(self, owed: float, now: float) -> bool:
         """Say whether a call may have been refused because `owed` seconds were owed: more than was accepted lately."""
-        return owed > self._accepted(now) * (CHECKED_SHARE if self.burst.is_checked else PROVEN_SHARE)
+        return owed > self._accepted(now) * (CHECKED_FRACTION if self.burst.is_checked else PROVEN_FRACTION)
 
     def _is_shared(self, now: float) -> bool:
         """Say whether somebody else seems to use the account, or did a moment ago."""
-        return bool(self.share.lost) or now - self.unexplained_at < AGAIN * self.share.recovery_seconds
+        return bool(self.backoff.lost) or now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds
 
     def _accepted(self, now: float) -> float:
         return self.accepted * max(0.0, 1.0 - (now - self.accepted_at) / ACCEPTED_SECONDS)
 
     def _unexplained(self, pause_seconds: float, now: float) -> None:
         """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
-        if now - self.unexplained_at < AGAIN * self.share.recovery_seconds:
-            self._cut_share(now)
+        if now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds:
+            self._back_off(now)
         self.unexplained_at = now
-        # What is missing comes back at our share of the rate.
+        # What is missing comes back at the rate that is left for us.
         left = max(0.0, self.burst.seconds - self.call / self.rate)
-        self.full_at = max(self.full_at, now + pause_seconds / self.share.at(now) + left)
+        self.full_at = max(self.full_at, now + pause_seconds / self.backoff.at(now) + left)
 
-    def _cut_share(self, now: float) -> None:
+    def _back_off(self, now: float) -> None:
         seconds = now - self.refused_at
         is_measured = MEASURED_SECONDS < seconds < math.inf and self.used - self.used_then > MEASURED_CALLS * self.call
         measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
-        self.share.cut(measured, self.call / self.rate, now)
+        self.backoff.cut(measured, self.call / self.rate, now)
 
     def _guess(self, pause_seconds: float, now: float) -> None:
         is_first = self.refused_at == -math.inf

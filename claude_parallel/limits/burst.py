@@ -28,14 +28,16 @@ SURE_SECONDS = 11.0
 minute (case: 1,000 rows at 1,000 requests a minute, sent at once)."""
 
 PATIENCE = 0.001
-"""The growth after a refusal, as a share of the belief a second: 0.85 of the capacity takes minutes to meet it again
-(sweep: 50 requests a minute, where 0.5 % of the calls are two)."""
+"""The growth after a refusal, as a fraction of the belief a second: from 0.85 of the capacity it takes minutes to meet
+it again (sweep: 50 requests a minute, where 0.5 % of the calls are two)."""
 
 MANY_CALLS = 10.0
-"""Below so many calls a second it is slower in proportion: half a percent of them is next to nothing."""
+"""Below so many calls a second it is slower in proportion: half a percent of them is next to nothing (sweep: 50
+requests a minute, where each look at the end of the bucket costs one of three refusals)."""
 
 MORE_PATIENCE = 0.25
-"""Each further refusal makes it so much slower: what was refused twice is probably a fact."""
+"""Each further refusal makes it so much slower: what was refused twice is probably a fact (sweep: 50 requests a minute,
+runs of half an hour)."""
 
 OVERDRAWN = 1.3
 """From so many times the belief on, it is not the belief that is being tried (sweep: the blind first second)."""
@@ -44,7 +46,7 @@ MOST_CAUTION_SECONDS = 0.3
 """How far below a capacity to stay at most, in seconds: what overtakes is a few calls, however large the bucket."""
 
 CAUTION = 0.85
-"""The share of what was refused, or hinted at, that is believed: requests overtake each other on their way (sweep:
+"""The fraction of what was refused, or hinted at, that is believed: requests overtake each other on their way (sweep:
 reordering, in buckets of 0.2 s; in larger ones the seconds above are the bound)."""
 
 HINT_MARGIN, LEAST_MARGIN_SECONDS, MOST_MARGIN_SECONDS = 0.1, 0.05, 0.5
@@ -66,8 +68,8 @@ HEARD_SECONDS = 0.05
 so that a bucket that lends no more, or a limit that no header tells, refuses a part of the calls, and not a bucketful
 (test: a policed burst after a memory; sweep: acceleration limits)."""
 
-WHOLE_MINUTE_SHARE = 0.9
-"""A hint below this share of a minute cannot speak of a whole minute, so it speaks of the bucket."""
+WHOLE_MINUTE_FRACTION = 0.9
+"""A hint below this fraction of a minute cannot speak of a whole minute, so it speaks of the bucket."""
 
 
 def cautious(seconds: float) -> float:
@@ -170,7 +172,7 @@ class Burst:
     @property
     def is_sure(self) -> bool:
         """True once a refusal, or ``remaining``, has told how much the bucket holds."""
-        return self.is_checked or self.ceiling <= WHOLE_MINUTE_SHARE * MINUTE
+        return self.is_checked or self.ceiling <= WHOLE_MINUTE_FRACTION * MINUTE
 
     def prove(self, owed: float) -> None:
         """Take note that a call was accepted while `owed` seconds were owed: so much goes, until somebody objects."""
@@ -195,7 +197,7 @@ class Burst:
             most = min(most, self.ceiling + HINT_RISE * (now - self.ceiling_at))
         self.ceiling = most if self.ceiling == math.inf else max(most, leaked)
         self.ceiling_at = now
-        if not self.is_plain and self.ceiling > WHOLE_MINUTE_SHARE * MINUTE:
+        if not self.is_plain and self.ceiling > WHOLE_MINUTE_FRACTION * MINUTE:
             return
         self.lowest = min(self.lowest, least - self.most_offset)
         if is_idle or now - self.lowest_since >= WINDOW_SECONDS:

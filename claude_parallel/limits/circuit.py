@@ -18,29 +18,32 @@ from .tickets import Ticket
 FAILURES_TO_OPEN = 5
 """Fewer happen by chance: with 12 % random faults, five in a row come once in 40,000 calls."""
 
-FAILED_SHARE = 0.5
+FAILED_FRACTION = 0.5
 """And so many of the calls from the first to the last of them: faults that come back sooner than good answers are no
 outage. Younger calls are no witnesses: where failing takes as long as an answer, all that are in flight may be doomed
 (benchmark ``outages``: resets)."""
 
 LEAST_PROBE_SECONDS, MOST_PROBE_SECONDS, PROBE_GROWTH = 1.0, 30.0, 0.15
-"""The wait between two probes: a share of the time that the outage has lasted, so that it is at most so much longer
+"""The wait between two probes: a fraction of the time that the outage has lasted, so that it is at most so much longer
 than it had to be, within these seconds."""
 
 JITTER = 0.1
-"""Of that wait, so that many clients do not come back at the same moment."""
+"""Of that wait, so that many clients do not come back at the same moment: a tenth spreads them over three seconds of
+thirty (no case: it is owed to the server)."""
 
 OUTLIVES = 3.0
 """A probe that lives so many times longer than failures did has got through; long answers need not end first."""
 
-RESUME_SECONDS, RESUME_SHARE = 2.0, 0.5
-"""Once closed, sending resumes at this share of the old level, and is back at it so many seconds later."""
+RESUME_SECONDS, RESUME_FRACTION = 2.0, 0.5
+"""Once closed, sending resumes at this fraction of the old level, and is back at it so many seconds later."""
 
 RESUME_STEP_SECONDS = 0.05
-"""How soon to ask again meanwhile: forty steps."""
+"""How soon to ask again meanwhile: forty steps, so that the level rises evenly and costs no wakeups to speak of (case:
+``outages``, back at speed within 5 s)."""
 
 LEAST_LEVEL = 4.0
-"""In flight, when sending resumes."""
+"""In flight, when sending resumes: as few as the window ever has (``window.FLOOR``), so that a run of single calls is
+not held back after an outage."""
 
 REMEMBERED_OUTAGES = 8
 """Whose beginnings and ends are kept: rows that fell into an older one have long been asked again."""
@@ -126,7 +129,7 @@ class Circuit:
         if passed >= 1.0:
             self.level = math.inf
             return math.inf
-        return max(LEAST_LEVEL, self.level * (RESUME_SHARE + (1.0 - RESUME_SHARE) * passed))
+        return max(LEAST_LEVEL, self.level * (RESUME_FRACTION + (1.0 - RESUME_FRACTION) * passed))
 
     def sent(self, number: int, now: float) -> None:
         """Take note of a call; while the circuit is open, it is the probe."""
@@ -159,7 +162,7 @@ class Circuit:
         self.failures += 1
         if self.opened_at is None:
             sent = self.last_failed - self.first_failed + 1
-            if self.failures < FAILURES_TO_OPEN or self.failures < FAILED_SHARE * sent:
+            if self.failures < FAILURES_TO_OPEN or self.failures < FAILED_FRACTION * sent:
                 return
             self.opened_at, self.level = now, max(LEAST_LEVEL, float(in_flight))
         elif ticket.number != self.probe:

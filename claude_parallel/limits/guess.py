@@ -8,26 +8,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .share import MEASURED_SECONDS
+from .backoff import MEASURED_SECONDS
 
 MEASURED_CALLS = 5.0
 """So many calls have to have come through between two refusals for a measurement: one call more or less is a fifth."""
 
 CUT = 0.7
-"""What is kept where nothing could be measured."""
+"""What is kept where nothing could be measured: CUBIC's factor (RFC 9438)."""
 
 LONGEST_CALL_SECONDS = 60.0
-"""No guess goes below a call a minute."""
+"""No guess goes below a call a minute: the limits are per minute, so a lower one would allow nothing at all."""
 
 STEP, GROWTH = 0.02, 1.5
 """How a guess rises: by so much in its first period, and by this factor in every later one, so that a limit that was
-raised is found."""
+raised is found: two percent cost a refusal in ten seconds at most, half as much again finds a tenfold one within a
+minute (sweep: no headers, rise)."""
 
 MOST_PERIODS = 20.0
 """After so many of them it is three thousand times the guess, and any limit has been found."""
 
 PERIOD_SECONDS, UNMEASURED_PERIOD_SECONDS = 10.0, 2.0
-"""How long a guess is trusted: one that was measured, and a first one."""
+"""How long a guess is trusted: one that was measured, and a first one, which took what was in the bucket for a rate
+(sweep: no headers)."""
 
 BURST_SECONDS = 0.2
 """How much may go at once under a guessed limit: no header would warn of more."""

@@ -19,13 +19,15 @@ JOIN_SECONDS = 0.25
 """The same among neighbours, or while the lease is young: who joins waits for the others to make room."""
 
 YOUNG_SECONDS = 2.0
-"""How long a lease is young: runs that begin together know of each other by then."""
+"""How long a lease is young: runs that begin together know of each other by then (test: four at once)."""
 
 LEAST_SHARE = 0.02
-"""What a process may send that nobody has made room for yet: its first calls teach it the limits meanwhile."""
+"""What a process may send that nobody has made room for yet: its first calls teach it the limits meanwhile. Fifty
+newcomers at once would be a whole account (test: who joins)."""
 
 LEAST_DEMAND, LESS = 0.05, 0.8
-"""A process that its share does not hold back demands a fifth less at each renewal, down to a twentieth."""
+"""A process that its share does not hold back demands a fifth less at each renewal, down to a twentieth: in three
+seconds it has given up nine tenths, and one slow answer costs it little (test: processes that begin in turn)."""
 
 
 @dataclass(frozen=True, slots=True)

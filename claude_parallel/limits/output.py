@@ -15,7 +15,8 @@ from .sight import CLEARLY
 from .tickets import Ticket
 
 BELIEVED_SECONDS = 60.0
-"""How long reservations are believed in after a refusal that they explain; twice as long each time."""
+"""How long reservations are believed in after a refusal that they explain, where no header shows them; a minute is as
+long as a bucket needs to fill, and it doubles each time (sweep: no headers, output reserved)."""
 
 WRITTEN, RESERVED = 2, 3
 """Their places in a ticket."""
@@ -25,7 +26,8 @@ KEPT_WEIGHT = 0.1
 magnitude counts (sweep: reservations of four times the output, a neighbour)."""
 
 LATENCY_SPREADS = 2.0
-"""By how many standard deviations (of a Poisson count) more output may be on its way than one latency refills."""
+"""By how many standard deviations of a Poisson count more output lands at times than one latency refills: so much of
+the bucket is kept free, half of it at most (sweep: output, 0.2 to 3 s, latencies that vary)."""
 
 LEAST_SPEED = 1.25
 """How many times the refill is sent at least while the size of the bucket is searched (sweep: output, 60 s)."""
@@ -36,7 +38,8 @@ second at least, takes half of what the bucket holds. More fills and empties a s
 answers of 5 s), and has a large one refuse a hundred calls where a neighbour has emptied it (sweep: output, 10 s)."""
 
 AHEAD_SECONDS = 0.01
-"""How far sends may run ahead of their pace: timers are some milliseconds late."""
+"""How far sends may run ahead of their pace: timers are some milliseconds late, and what they are late would be lost
+(sweep: output, 12,000 requests a minute)."""
 
 TRIED_SECONDS, TRIED_LATENCIES, TRIED = 0.5, 0.5, 3.0
 """Before a bucket's size is known, three times what has landed without an objection may be on its way beyond what comes
@@ -44,7 +47,7 @@ back meanwhile: what is sent now is heard of one latency later (case: output of 
 is half a second or half a latency, and more than the mean of early answers is short of the later ones: else nothing is
 ever owed, and nothing learnt (sweep: output, answers of 5 s that vary tenfold, 60 s)."""
 
-SPEED_SHARE = 0.4
+SPEED_FRACTION = 0.4
 """Of the growth of the other beliefs (see ``burst``): once output runs dry, all that is sent is refused."""
 
 
@@ -78,7 +81,7 @@ class OutputBucket(Bucket):
             owed < self.room
             and self.paced_at - AHEAD_SECONDS <= now
             and owed + (self.on_its_way + amount) / rate < self.latency + 0.5 * min(self.room, TRIED_SECONDS)
-            and not self.share.lost
+            and not self.backoff.lost
             and self.limit != math.inf
         ):
             return 0.0
@@ -88,7 +91,7 @@ class OutputBucket(Bucket):
         """Return the seconds until something is left, and no more is on its way than comes back meanwhile."""
         cost, allowed = amount / self.rate, self.burst.allowed
         owed = self.debt(now)
-        missing = max(owed - allowed, self.share.wait(now), self.paced_at - AHEAD_SECONDS - now)
+        missing = max(owed - allowed, self.backoff.wait(now), self.paced_at - AHEAD_SECONDS - now)
         if self.on_its_way:
             if not self.burst.is_sure:
                 allowed = min(allowed, max(TRIED_SECONDS, TRIED_LATENCIES * self.latency) + TRIED * max(owed, 0.0))
@@ -111,7 +114,7 @@ class OutputBucket(Bucket):
             self.speed = KNOWN_SPEED + OVERDRAFT * self.room / max(self.latency, HEARD_SECONDS)
             return
         calls = self.rate / max(self.call, 1e-9)
-        self.speed = LEAST_SPEED + SPEED_SHARE * CALLS_SLOPE / math.sqrt(calls) + (self.accepted / SURE_SECONDS) ** 3
+        self.speed = LEAST_SPEED + SPEED_FRACTION * CALLS_SLOPE / math.sqrt(calls) + (self.accepted / SURE_SECONDS) ** 3
 
     def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
         """Take note that a call was accepted while so much was owed; nothing of it was charged by then."""
@@ -130,7 +133,7 @@ class ReservedBucket(Bucket):
     Attributes
     ----------
     kept : float
-        Moving average of the share of a reservation that is written.
+        Moving average of the fraction of a reservation that is written.
     """
 
     kept: float = 1.0
@@ -207,7 +210,7 @@ class OutputAccount:
     def _explains_more(self, ticket: Ticket, now: float) -> bool:
         if not self.written.used:
             return True
-        is_comparable = ticket.sent_at >= self.written.known_at and not self.written.share.lost
+        is_comparable = ticket.sent_at >= self.written.known_at and not self.written.backoff.lost
         written, reserved = ticket.owed[WRITTEN], ticket.owed[RESERVED]
         if not is_comparable or self.written.explains(written, now):
             return is_comparable and written <= FIRST_SECONDS < reserved

@@ -15,10 +15,10 @@ GROWTH = 1.9
 """What the rate may grow by in that time: the API lets it double, and windows are not ours."""
 
 TOLERANCE_SECONDS = 0.05
-"""How far sends may run ahead: hides timer jitter."""
+"""How far sends may run ahead: hides timer jitter, as in ``backoff``."""
 
 ENDS_AT = 100.0
-"""Forgotten once it is so many times what it began with; the limits per minute bind long before."""
+"""Forgotten once it is so many times what it began with, after 72 s; the limits per minute bind long before."""
 
 
 @dataclass(slots=True)

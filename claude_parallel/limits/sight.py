@@ -1,6 +1,6 @@
 """When the server's ``remaining`` was true: as the request arrived, or as the answer left.
 
-It knows sums of what we owe and what remains; what follows from them is decided in ``burst``.
+It knows sums of what we owe and what remains; what follows from them is decided in ``burst`` and ``output``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass
 
 SIGHT_WEIGHT, CLEARLY = 0.1, 0.5
-"""How fast it shows when ``remaining`` is made, and how much steadier one moment has to be than the other."""
+"""How fast it shows when ``remaining`` is made: ten readings, a tenth of a second at most, since the first burst ends
+soon after; and how much steadier one moment, or one account of output, has to be than the other: twice as steady is no
+chance (sweep: headers at arrival and at the end, output reserved)."""
 
 
 @dataclass(slots=True)

@@ -10,13 +10,15 @@ import math
 from dataclasses import dataclass
 
 START = 20
-"""Calls in flight to begin with: a storm of refusals costs no more than these."""
+"""Calls in flight to begin with, and beside what the rate needs: a storm of refusals costs no more than these, and an
+account of 50 a minute needs no more (sweep: no headers)."""
 
 CEILING = 10_000
 """The most that a search ends at; the open files of the system allow less nearly everywhere (see ``environment``)."""
 
 FLOOR = 4
-"""The window never closes further: fewer calls would take minutes to show that all is well again."""
+"""The window never closes further: fewer calls would take minutes to show that all is well again (case: 12 % random
+faults)."""
 
 SLOW_START = 2.0
 """What a good answer opens the window by while it is searched: it triples per round trip."""
@@ -27,7 +29,7 @@ REOPENING = 0.5
 CUT = 0.7
 """What a bad episode leaves of the window (CUBIC's factor, RFC 9438)."""
 
-BAD_SHARE = 0.25
+BAD_FRACTION = 0.25
 """Of the latest answers, before the window closes: with 12 % random faults it stays open."""
 
 MARGIN = 2.0
@@ -85,8 +87,8 @@ class Window:
         The least mean latency of a round: what answers take while nothing queues.
     round_at, round_size, answers, seconds : float
         When the round began, and how wide the window was then; its answers, and the sum of their latencies.
-    bad_share : float
-        Moving average of the share of bad answers; a few stray errors teach nothing, a bad episode does.
+    bad_fraction : float
+        Moving average of the fraction of bad answers; a few stray errors teach nothing, a bad episode does.
     changed_at : float
         When it was last cut, or its search ended; answers to calls sent before a cut belong to the old episode.
     """
@@ -106,7 +108,7 @@ class Window:
     round_size: float = START
     answers: int = 0
     seconds: float = 0.0
-    bad_share: float = 0.0
+    bad_fraction: float = 0.0
     changed_at: float = -math.inf
 
     def allowed(self, calls_per_second: float, latency: float) -> float:
@@ -123,7 +125,7 @@ class Window:
 
     def good(self, latency: float, now: float) -> None:
         """Take note of a good answer after `latency` seconds."""
-        if self.bad_share:
+        if self.bad_fraction:
             self._note(0.0)
         self.answers += 1
         self.seconds += latency
@@ -172,7 +174,7 @@ class Window:
         if sent_at <= self.changed_at:
             return
         self._note(1.0, in_flight)
-        if self.bad_share > BAD_SHARE:
+        if self.bad_fraction > BAD_FRACTION:
             self.cut(sent_at, now)
 
     def cut(self, sent_at: float, now: float) -> None:
@@ -180,8 +182,8 @@ class Window:
         if sent_at <= self.changed_at:
             return
         self.before_cut, self.size = self.size, max(FLOOR, self.size * CUT)
-        self.bad_share, self.changed_at, self.is_searching, self.is_cut = 0.0, now, False, True
+        self.bad_fraction, self.changed_at, self.is_searching, self.is_cut = 0.0, now, False, True
 
     def _note(self, bad: float, in_flight: int = 0) -> None:
         weight = 1.0 / max(10.0, self.size / 2, in_flight / 2)
-        self.bad_share += weight * (bad - self.bad_share)
+        self.bad_fraction += weight * (bad - self.bad_fraction)

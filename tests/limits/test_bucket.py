@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_parallel.limits.backoff import LEAST, RECOVERY_SECONDS, Backoff
 from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, cautious
 from claude_parallel.limits.guess import Guess
 from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
-from claude_parallel.limits.share import LEAST, RECOVERY_SECONDS, Share
 from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
@@ -136,32 +136,32 @@ def test_a_small_bucket_makes_no_neighbour() -> None:
     bucket = Bucket("requests", rounding=1.0)
     for second in range(100):
         bucket.learn(RateLimitStatus(3_000.0, 10.0), 0.0, float(second), float(second))
-    assert bucket.share.at(100.0) == 1.0
+    assert bucket.backoff.at(100.0) == 1.0
     assert bucket.rate == 50.0
 
 
 @given(st.floats(0.05, 1.0), st.floats(1, 200))
 def test_a_lost_share_is_back_within_ten_seconds(measured: float, calls_per_second: float) -> None:
     """A belief that a single event set is within 10 % of the fact after 10 s of kind answers, or 40 calls."""
-    share = Share()
-    share.cut(measured, 1 / calls_per_second, 0.0)
-    assert LEAST <= share.at(0.0) < 1.0
-    assert share.at(max(RECOVERY_SECONDS, 40 / calls_per_second)) == pytest.approx(1.0)
-    assert share.at(0.5 * share.recovery_seconds) <= share.at(0.9 * share.recovery_seconds)
+    backoff = Backoff()
+    backoff.cut(measured, 1 / calls_per_second, 0.0)
+    assert LEAST <= backoff.at(0.0) < 1.0
+    assert backoff.at(max(RECOVERY_SECONDS, 40 / calls_per_second)) == pytest.approx(1.0)
+    assert backoff.at(0.5 * backoff.recovery_seconds) <= backoff.at(0.9 * backoff.recovery_seconds)
 
 
 def test_only_a_refusal_that_our_own_use_does_not_explain_lowers_the_rate() -> None:
     """One that ends the growth does not; one far below what was accepted shows a debt, and the second a share."""
     bucket = known(600.0, burst=10.0)
     bucket.refused(None, 1.0, 9.1, None, 0.25, 1.0, 1.0, is_new_episode=True)
-    assert bucket.share.at(1.0) == 1.0
+    assert bucket.backoff.at(1.0) == 1.0
     assert bucket.burst.seconds == pytest.approx(cautious(9.0))
     bucket.accept(7.0, 2.0, 2.0)
     bucket.refused(None, 1.0, 3.0, None, 0.25, 3.0, 3.0, is_new_episode=True)
-    assert bucket.share.at(3.0) == 1.0
+    assert bucket.backoff.at(3.0) == 1.0
     assert bucket.debt(3.0) > bucket.burst.seconds
     bucket.refused(None, 1.0, 3.0, None, 0.25, 4.0, 4.0, is_new_episode=True)
-    assert bucket.share.at(4.0) < 1.0
+    assert bucket.backoff.at(4.0) < 1.0
 
 
 @pytest.mark.parametrize(("retry_after", "fits"), [(None, 4.9), (1.5, 3.5), (2.0, 4.9), (0.001, 4.999)])
@@ -242,7 +242,7 @@ def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either(
 def test_a_neighbour_who_has_left_leaves_the_bucket_as_large_as_it_was(burst: float) -> None:
     """While he takes a part of the rate more is owed; how much the bucket holds is no less."""
     bucket = known(600.0, burst=burst)
-    bucket.share.cut(None, 0.1, 0.0)
+    bucket.backoff.cut(None, 0.1, 0.0)
     bucket.take(1.0, 0.0)
     assert bucket.burst.seconds == burst
     assert bucket.debt(0.0) >= burst - FIRST_SECONDS
@@ -257,9 +257,9 @@ def test_a_reservation_costs_a_lost_share_what_is_written_of_it() -> None:
     for _ in range(200):
         bucket.take(100.0, 0.0)
         bucket.land(100.0, 10.0, 0.0, 0.0)
-    bucket.share.cut(None, 1.0, 1.0)
+    bucket.backoff.cut(None, 1.0, 1.0)
     bucket.take(100.0, 1.0)
-    assert bucket.share.wait(1.0) <= 0.1 / bucket.share.at(1.0)
+    assert bucket.backoff.wait(1.0) <= 0.1 / bucket.backoff.at(1.0)
 
 
 # -- what ``remaining`` tells ------------------------------------------------------------------------------------------

@@ -358,11 +358,11 @@ def test_a_storm_of_one_episode_teaches_once() -> None:
     tickets = [send(gate, 1.0)[0] for _ in range(50)]
     gate.fail(tickets[0], refusal(1.0, rate_limits=rate_limits(600, 0)), 1.1)
     bucket = gate._requests
-    burst, growth, share = bucket.burst.seconds, bucket.burst.eagerness, bucket.share.at(1.1)
+    burst, growth, share = bucket.burst.seconds, bucket.burst.eagerness, bucket.backoff.at(1.1)
     for ticket in tickets[1:]:
         gate.fail(ticket, refusal(1.0, rate_limits=rate_limits(600, 0)), 1.1)
     assert bucket.burst.seconds == pytest.approx(burst)
-    assert (bucket.burst.eagerness, bucket.share.at(1.1)) == (growth, share)
+    assert (bucket.burst.eagerness, bucket.backoff.at(1.1)) == (growth, share)
 
 
 def test_a_growth_limit_makes_us_grow_slower() -> None:

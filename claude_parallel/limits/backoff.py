@@ -1,7 +1,8 @@
-"""How much of a limit's rate is ours: all of it, until a refusal that our own use does not explain.
+"""How far we stay below a limit's rate, since others use the account or the server is slower than it says.
 
-Others may use the account, or the server may be slower than it says. The share comes back by itself, slowly where it
-was refused and quickly far from it, as CUBIC's window does (RFC 9438, section 4.2).
+The whole rate is ours until a refusal that our own use does not explain; it comes back by itself, slowly where it was
+refused and quickly far from it, as CUBIC's window does (RFC 9438, section 4.2). Which refusals those are is decided in
+``bucket``.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ CUT = 0.7
 refused no third time (sweep: 50 requests a minute, a neighbour)."""
 
 LEAST_CUT = 0.5
-"""A single refusal never halves twice: a measurement over a moment may be far off."""
+"""A refusal leaves at least half of what we had: a measurement over a few calls may be far off (sweep: 50 requests a
+minute, a neighbour: one call in a pause of three seconds was taken for two fifths of the rate)."""
 
 BELOW = 0.95
-"""To begin a little below what was measured, so that what is owed to the bucket can be paid back."""
+"""To begin a little below what was measured, so that what is owed to the bucket can be paid back: at the very rate it
+stays empty, and each call is near its end (sweep: a neighbour, 0.2 s)."""
 
 LEAST = 0.1
-"""There is always something left for us; the pauses of 429s do the rest."""
+"""A tenth of the rate is tried whatever was measured: else a run would stand still beside a neighbour who takes all.
+The pauses of 429s do the rest (law: a lost share is back within ten seconds)."""
 
 MEASURED_SECONDS = 1.0
 """Over less than this, or over fewer calls than ``guess.MEASURED_CALLS``, a count says little about a rate."""
@@ -36,8 +40,8 @@ RECOVERY_CALLS = 40.0
 
 
 @dataclass(slots=True)
-class Share:
-    """Our share of a rate, between 0 and 1, and the pace that keeps it.
+class Backoff:
+    """The fraction of a rate that we use, and the pace that keeps to it.
 
     Attributes
     ----------
@@ -57,7 +61,7 @@ class Share:
     next_at: float = -math.inf
 
     def at(self, now: float) -> float:
-        """Return the share at `now`."""
+        """Return the fraction at `now`, between 0 and 1."""
         if not self.lost:
             return 1.0
         passed = (now - self.cut_at) / self.recovery_seconds
@@ -81,14 +85,14 @@ class Share:
         Parameters
         ----------
         measured : float or None
-            The share that came through since the last refusal; None where that is too short ago.
+            The fraction that came through since the last refusal; None where that is too short ago.
         call_seconds : float
             What a call takes of the whole rate.
         now : float
             The present.
         """
-        share = self.at(now)
-        kept = CUT * share if measured is None else min(BELOW * share, max(measured, LEAST_CUT * share))
+        had = self.at(now)
+        kept = CUT * had if measured is None else min(BELOW * had, max(measured, LEAST_CUT * had))
         self.lost = 1.0 - max(LEAST, BELOW * kept)
         self.cut_at = now
         self.recovery_seconds = max(RECOVERY_SECONDS, RECOVERY_CALLS * call_seconds)
