@@ -59,14 +59,14 @@ class Bucket:
         When the bucket is full again, by our own use; when it last was.
     used, began_at : float, float or None
         All that the server has counted of ours; when we first used it.
-    call : float
-        What the last call took.
+    call, slack : float
+        What the last call took; seconds to wait longer for a bucket that has to be full.
     accepted, accepted_at : float
         The most that was owed lately when a call was accepted, in seconds, and when that was known.
-    slack : float
-        Seconds to wait longer for a bucket that has to be full.
-    refused_at, used_then, unexplained_at : float
-        When the last episode of refusals began, and `used` then; when the last began that our use does not explain.
+    refused_at, unexplained_at : float
+        When the last episode of refusals began; when the last began that our own use does not explain.
+    measured_from, used_then : float
+        When sending resumed after it, and `used` then.
     burst, backoff, guess, sight
         What is believed of the bucket, of others' use, of a limit that nobody told, and of ``remaining``.
     """
@@ -91,6 +91,7 @@ class Bucket:
     slack: float = 0.0
     refused_at: float = -math.inf
     unexplained_at: float = -math.inf
+    measured_from: float = -math.inf
     used_then: float = 0.0
     burst: Burst = field(default_factory=Burst)
     backoff: Backoff = field(default_factory=Backoff)
@@ -191,14 +192,10 @@ class Bucket:
             self.full_at += amount / self.rate
 
     def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
-        """Correct a charge once its real weight is known; a bucket that was full since has forgotten it."""
+        """Correct a charge once its real weight is known, 0 where nothing was counted; a full bucket forgot it."""
         self.used += real - charged
         if sent_at >= self.idle_at and self.rate != math.inf:
             self.full_at += (real - charged) / self.rate
-
-    def cancel(self, charged: float, sent_at: float, now: float) -> None:
-        """Give a charge back: the server has counted nothing."""
-        self.land(charged, 0.0, sent_at, now)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -302,7 +299,7 @@ class Bucket:
                     return
             if not is_explained:
                 self._unexplained(pause_seconds, now)
-            self.refused_at, self.used_then = now, self.used
+            self.refused_at, self.measured_from, self.used_then = now, now + pause_seconds, self.used
         elif -math.inf < self.refused_at <= self.unexplained_at:
             is_explained = False  # what the first of an episode does not owe, the others do not owe either
         if is_explained:
@@ -331,12 +328,14 @@ class Bucket:
         if now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds:
             self._back_off(now)
         self.unexplained_at = now
+        if not self.burst.is_sure:  # it is empty, and more than what was accepted was never seen to go
+            self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self._accepted(now)))
         # What is missing comes back at the rate that is left for us.
         left = max(0.0, self.burst.seconds - self.call / self.rate)
         self.full_at = max(self.full_at, now + pause_seconds / self.backoff.at(now) + left)
 
     def _back_off(self, now: float) -> None:
-        seconds = now - self.refused_at
+        seconds = now - self.measured_from
         is_measured = MEASURED_SECONDS < seconds < math.inf and self.used - self.used_then > MEASURED_CALLS * self.call
         measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
         self.backoff.cut(measured, self.call / self.rate, now)

@@ -192,7 +192,7 @@ class Gate:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
                 if is_uncounted or bucket.dimension == "output":
-                    bucket.cancel(charged, ticket.sent_at, now)
+                    bucket.land(charged, 0.0, ticket.sent_at, now)
             if failure.status is not None:
                 self._learn(told_limits(failure), ticket, now)
             self._judge(ticket, failure, now)

@@ -342,3 +342,28 @@ def test_what_was_used_before_comes_out_of_our_part(debt: float, part: float) ->
     left = max(0.0, 60.0 - bucket.debt(0.0)) * bucket.rate
     bucket.restrict(600.0, 0.0, is_part=True)
     assert max(0.0, 60.0 - bucket.debt(0.0)) * bucket.rate <= left + 1e-6
+
+
+# -- what a neighbour teaches ------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_ends_a_belief_that_nothing_ever_proved() -> None:
+    """A minute was believed, a tenth of a second accepted: the bucket is empty, and it is not a minute that is owed."""
+    bucket = Bucket("requests")
+    bucket.restrict(600.0, 0.0)
+    bucket.burst.seconds = 59.7
+    bucket.accept(0.2, 1.0, 1.0)
+    bucket.refused(None, 1.0, 0.15, 0.05, 0.05, 2.0, 2.0, is_new_episode=True)
+    assert bucket.burst.seconds == pytest.approx(0.2, rel=0.01)
+    assert bucket.debt(2.0) <= 0.2
+
+
+def test_a_pause_is_no_part_of_a_measurement() -> None:
+    """Ten calls a second came through once it was over: that is our part of the rate, however long it was."""
+    bucket = known(1_200.0, burst=1.0)
+    bucket.accept(1.0, 0.0, 0.0)
+    bucket.refused(None, 1.0, 0.5, 5.0, 5.0, 1.0, 1.0, is_new_episode=True)
+    for call in range(20):
+        bucket.take(1.0, 6.0 + call / 10)
+    bucket.refused(None, 1.0, 0.5, 5.0, 5.0, 8.0, 8.0, is_new_episode=True)
+    assert bucket.backoff.at(8.0) == pytest.approx(0.5, rel=0.1)
