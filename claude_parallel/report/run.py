@@ -279,7 +279,7 @@ def run_of(frame: pd.DataFrame | pd.Series[Any], journal: bool | str | Path = Tr
         raise InputError(
             "this frame does not know its run: it was not made by df.claude.map, or pandas dropped its attrs (merge, "
             "join and concat do). Use the frame that map returned, or claude_parallel.run(id) with an id from "
-            "claude_parallel.runs()"
+            "claude_parallel.runs(); run() is the last one"
         )
     return find_run(run_id, journal)
 

@@ -146,14 +146,22 @@ class Kernel:
     def value(self, expression: str) -> Any:
         """Return what an expression is worth in the kernel; it must be fit for JSON."""
         wanted = {"value": f"__import__('json').dumps({expression})"}
-        message_id = self._client.execute("", silent=True, user_expressions=wanted)
+        reply = self._reply(self._client.execute("", silent=True, user_expressions=wanted))
+        found = reply["user_expressions"]["value"]
+        assert found["status"] == "ok", found
+        return json.loads(ast.literal_eval(found["data"]["text/plain"]))
+
+    def completions(self, code: str) -> set[str]:
+        """Return what Tab offers behind this code."""
+        return set(self._reply(self._client.complete(code))["matches"])
+
+    def _reply(self, message_id: str) -> dict[str, Any]:
+        """Return the content of the reply to a request on the shell channel."""
         while True:
             reply = self._client.get_shell_msg(timeout=CELL_SECONDS)
             if reply["parent_header"].get("msg_id") == message_id:
-                break
-        found = reply["content"]["user_expressions"]["value"]
-        assert found["status"] == "ok", found
-        return json.loads(ast.literal_eval(found["data"]["text/plain"]))
+                content: dict[str, Any] = reply["content"]
+                return content
 
     def pump(self, is_reached: Callable[[], bool], timeout_seconds: float = CELL_SECONDS) -> None:
         """Read messages until something is so."""

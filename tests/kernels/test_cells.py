@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import claude_parallel as cp
+from claude_parallel.options import OPTION_NAMES
+
 from .api import Api, ApiProcess
 from .kernel import Cell, Kernel
 from .world import clean_environment
@@ -215,3 +218,13 @@ def test_nbclient_executes_a_notebook(tmp_path: Path, api_process: ApiProcess) -
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(["'echo: say row 29'", "'echo: sing row 29'"])
     assert sum(api.answered().values()) == 60
+
+
+@pytest.mark.parametrize(
+    "verb", ["frame.claude.classify", "frame.text.claude.map", "frame.claude.retry", "cp.map", "cp.configure"]
+)
+def test_tab_offers_every_option_of_a_verb(kernel: Kernel, verb: str) -> None:
+    """As Jupyter asks for it, and behind the package its public names alone."""
+    kernel.run("frame = texts(2)")
+    assert {f"{name}=" for name in OPTION_NAMES} <= kernel.completions(f"{verb}(")
+    assert kernel.completions("cp.") == set(cp.__all__)
