@@ -66,8 +66,9 @@ class ClaudeFrame:
         prompt : str or callable
             A template over columns and index levels (``"Classify the tone of {review}"``, with formats as in
             ``{price:.2f}`` and with ``{{`` and ``}}`` for literal braces), the name of a column whose cells are the
-            prompts, or a callable that gets the row as a Series and returns text, a list of content blocks, or a list
-            of messages. With `images` or `documents` also the same text for all rows.
+            prompts, or a callable that gets the row as a Series (``row["name"]`` is the cell; ``row.name`` and
+            ``row.size`` are what pandas gives) and returns text, a list of content blocks, or a list of messages. With
+            `images` or `documents` also the same text for all rows.
         out : str, default "response"
             Names the new columns: ``out``, ``<out>_error``, ``<out>_cost``. Columns already named so are replaced.
         system : str, optional

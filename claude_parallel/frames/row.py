@@ -106,6 +106,16 @@ class _Method:
     def __format__(self, spec: str) -> str:
         return str(self)
 
+    def __add__(self, other: Any) -> str:
+        return str(self)
+
+    __radd__ = __getitem__ = __add__
+
+
+def no_method(given: Any) -> Any:
+    """Return what a prompt function gave; a method of the row that it took for a cell is refused."""
+    return str(given) if isinstance(given, _Method) else given
+
 
 class _Noting:
     """An indexer of a row that notes what is read through it."""

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..prompt.content import attach_blocks, check_content
 from ..prompt.template import Content, Prompt, RowProblem, Skipped, lack_of
 from .quotes import OwnText
-from .row import Row, is_missing, lack_of_row
+from .row import Row, is_missing, lack_of_row, no_method
 
 _ROWS_OF_TEXT = 500
 """Rows that are filled in at a time: a few milliseconds of work, and no more in memory than the calls need soon."""
@@ -340,7 +340,7 @@ def attach_files(text: Asked, attachments: list[tuple[str, MakeBlocks, Any]], pr
 def ask_function(function: Callable[[Any], Any], row: Any) -> Asked:
     """Return what a prompt function gives for a row; what it raises is this row's problem alone."""
     try:
-        return check_content(function(row))
+        return check_content(no_method(function(row)))
     except InputError as error:
         return RowProblem(str(error))
     except Exception as error:

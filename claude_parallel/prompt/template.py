@@ -251,10 +251,10 @@ def _resolve(part: _Placeholder, columns: Sequence[str], is_series: bool) -> tup
             f"the placeholder {shown} reaches into a value; only a plain column name may stand there. "
             "Make a column of it first, with assign()"
         )
-    raise InputError(
-        f"the prompt names the column {part.name!r}, which does not exist; {nearest(part.name, columns)} "
-        f"({LITERAL_BRACES})"
-    )
+    hint = nearest(part.name, columns)
+    if part.name == "index":
+        hint = "a level of the index stands there by its own name: df.rename_axis('id') gives it one"
+    raise InputError(f"the prompt names the column {part.name!r}, which does not exist; {hint} ({LITERAL_BRACES})")
 
 
 def _check_format(part: _Placeholder) -> None:

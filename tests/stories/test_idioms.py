@@ -128,6 +128,9 @@ def test_a_method_of_pandas_is_never_sent_as_the_text_of_a_column() -> None:
         account.map(frame, lambda row: f"About {row.product}")
     with pytest.raises(InputError, match=r"row\.count is a method"):
         account.map(frame, lambda row: "About " + str(row.count))
+    for nonsense in (lambda row: row.product, lambda row: "About " + row.product, lambda row: row.product[:9]):
+        with pytest.raises(InputError, match=r"row\.product is a method of pandas"):
+            account.map(frame, nonsense)
     out = account.map(frame, lambda row: f"About {row['product']} of {row.count()} cells")
     assert out["response"].tolist() == ["1 About kettle of 2 cells", "1 About lamp of 2 cells"]
 
@@ -169,3 +172,11 @@ def test_errors_of_this_package_are_one_line_in_a_notebook() -> None:
     error = RunStopped("not_found", "model: gpt-4o")
     (line,) = error._render_traceback_(type(error), error, None)
     assert line.startswith("RunStopped: not_found: model: gpt-4o; nothing of that name")
+
+
+def test_an_index_without_a_name_is_told_how_it_gets_one() -> None:
+    """``{index}`` is what one writes first; named, it works."""
+    frame = pd.DataFrame({"text": ["a"]}, index=[7])
+    with pytest.raises(InputError, match=r"rename_axis\('id'\)"):
+        frame.claude.map("{index}: {text}")
+    assert echo().map(frame.rename_axis("index"), "{index}: {text}")["response"].tolist() == ["1 7: a"]
