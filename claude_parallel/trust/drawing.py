@@ -1,8 +1,10 @@
-"""Which rows are tried: a random, repeatable sample of a frame, in equal parts of a column if wanted."""
+"""Which rows are tried or reviewed: a random, repeatable sample of a frame, in equal parts of a column if wanted."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..frames.rows import python_values
+from ..frames.rows import column_names, python_values
 from ..statistics.intervals import FloatArray
 from ..statistics.samples import simple_sample, stratified_sample, stratum_weights
-from .subjects import Gold, answer_column, checked_rows, checked_seed
+from .subjects import Gold, answer_column, checked_rows, checked_seed, labelled_column
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,3 +64,41 @@ def draw_rows(frame: Any, rows: int, by: str | None, seed: int, gold: Gold | Non
     weights = stratum_weights([groups[place] for place in mixed], Counter(groups))
     drawn = [places[place] for place in mixed]
     return Drawn(drawn, weights * np.array([weight_of.get(place, 1.0) for place in drawn]))
+
+
+# -- what is reviewed ----------------------------------------------------------------------------------------------
+
+
+def answer_groups(
+    frame: pd.DataFrame, by: str | None, label: Hashable, answers: list[Any], answered: list[int]
+) -> tuple[list[Hashable], list[Hashable]]:
+    """Return the group of each answered row, and the order in which groups are shown; no order = mixed."""
+    if by is None:
+        return ["all"] * len(answered), ["all"]
+    if by == "answer":
+        return [str(answers[position]) for position in answered], []
+    if by == "agreement":
+        name = f"{label}_agreement"
+        if name not in column_names(frame):
+            raise InputError("by='agreement' needs a frame that was mapped with sample=3, vote=True")
+        shares = python_values(frame[labelled_column(frame, name)])
+        # An agreement of 2 of 3 is not exactly 0.66; only full agreement is told apart.
+        is_agreed = [shares[position] is not None and math.isclose(shares[position], 1.0) for position in answered]
+        return ["agree" if one else "disagree" for one in is_agreed], ["disagree", "agree"]
+    cells = python_values(frame[answer_column(frame, by)])
+    return [str(cells[position]) for position in answered], []
+
+
+def draw_groups(
+    groups: list[Hashable], order: list[Hashable], answered: list[int], rows: int, seed: int
+) -> tuple[list[tuple[int, Hashable]], dict[Hashable, int]]:
+    """Return positions with their groups, and the groups' sizes; each group's part is random, in random order."""
+    sizes = {group: groups.count(group) for group in dict.fromkeys(groups)}
+    if len(sizes) == 1:
+        group = groups[0]
+        return [(answered[place], group) for place in simple_sample(len(answered), rows, seed)], sizes
+    drawn = stratified_sample(groups, rows, seed)
+    if order:
+        return [(answered[place], group) for group in order for place in drawn.get(group, ())], sizes
+    every = [(answered[place], group) for group, places in drawn.items() for place in places]
+    return [every[place] for place in simple_sample(len(every), len(every), seed)], sizes

@@ -45,6 +45,7 @@ class ReviewPanel:
         self._other = widgets.Text(placeholder="type the label, Enter", continuous_update=False)
         self._other.observe(self._typed, "value")
         self._right = self._action("Right (r)", review.confirm, "success")
+        self._wrong = self._action("Wrong (w)", review.reject, "danger")
         self._skip = self._action("Skip (s)", review.skip, "")
         self._back = self._action("Back (b)", review.back, "")
         self._keys = widgets.Text(placeholder="keys: click here", layout={"width": "130px"})
@@ -56,7 +57,7 @@ class ReviewPanel:
                 widgets.HBox([self._progress, self._count]),
                 self._text,
                 labels,
-                widgets.HBox([self._right, self._skip, self._back, self._keys]),
+                widgets.HBox([self._right, self._wrong, self._skip, self._back, self._keys]),
                 self._said,
             ]
         )
@@ -101,7 +102,8 @@ class ReviewPanel:
         is_over = item is None
         for button in (*self._choices, self._skip):
             button.disabled = is_over
-        self._right.disabled = is_over or review.is_blind or item is None or item.answer is None
+        for button in (self._right, self._wrong):
+            button.disabled = is_over or review.is_blind or item is None or item.answer is None
         self._back.disabled = review.place == 0
         if item is None:
             self._text.value = "<p><b>All rows have been shown.</b> The labels are in <code>.labels</code>.</p>"
@@ -150,7 +152,8 @@ class ReviewPanel:
             return
         self._keys.value = ""
         for key in change["new"].lower():
-            actions = {"r": self._review.confirm, "s": self._review.skip, "b": self._review.back}
+            review = self._review
+            actions = {"r": review.confirm, "w": review.reject, "s": review.skip, "b": review.back}
             if key in actions:
                 self._do(actions[key])
             elif key.isdecimal() and 1 <= int(key) <= min(_MOST_KEYS, len(self._review.choices)):

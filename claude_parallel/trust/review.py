@@ -1,12 +1,11 @@
 """Labelling by hand: a random sample of rows, one after the other, each label kept as soon as it is given.
 
-The state and its rules; what is seen of it, ``panel`` draws. How the sample is drawn stands in ``statistics.samples``.
+The state and its rules; what is seen of it, ``panel`` draws. How the sample is drawn stands in ``drawing``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -19,15 +18,23 @@ from ..bridge import is_interactive
 from ..config import journal_path
 from ..errors import InputError, nearest
 from ..frames.calls import call_of, maps_of
-from ..frames.outputs import column_label
 from ..frames.rows import column_names, python_values
 from ..prompt.template import compile_prompt
 from ..report.recent_runs import RUN_ATTRIBUTE
-from ..statistics.samples import simple_sample, stratified_sample
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
+from .drawing import answer_groups, draw_groups
 from .spreadsheet import read_labels, write_sample
-from .subjects import SAMPLE_ATTRIBUTE, answer_column, checked_rows, checked_seed, classes_of, labels_meant, names_of
+from .subjects import (
+    SAMPLE_ATTRIBUTE,
+    answer_column,
+    checked_rows,
+    checked_seed,
+    classes_of,
+    labelled_column,
+    labels_meant,
+    names_of,
+)
 
 MOST_CHOICES = 30
 """More labels than this are typed, not clicked."""
@@ -140,6 +147,22 @@ class Review:
         item = self.current
         if item is not None and item.answer is not None and not self.is_blind:
             self.give(item.answer)
+
+    def reject(self) -> None:
+        """Say that the answer of the row that is shown is wrong: of two labels the other one is right.
+
+        Raises
+        ------
+        InputError
+            Where there are more: then the right one has to be given.
+        """
+        item = self.current
+        if item is None or item.answer is None or self.is_blind:
+            return
+        others = [choice for choice in self.choices if choice != item.answer]
+        if len(others) != 1:
+            raise InputError(f"wrong: which label instead of {str(item.answer)!r}?")
+        self.give(others[0])
 
     def skip(self) -> None:
         """Go on without a label."""
@@ -255,10 +278,10 @@ def review_frame(
     answered = [position for position, value in enumerate(answers) if value is not None]
     if not answered:
         raise InputError("no row has an answer, so there is nothing to review")
-    groups, order = _groups(frame, by, label, answers, answered)
-    drawn, sizes = _draw(groups, order, answered, rows, seed)
+    groups, order = answer_groups(frame, by, label, answers, answered)
+    drawn, sizes = draw_groups(groups, order, answered, rows, seed)
     names = _shown_columns(frame, show, label)
-    texts = {name: python_values(frame[_labelled(frame, name)]) for name in names}
+    texts = {name: python_values(frame[labelled_column(frame, name)]) for name in names}
     items = [
         Item(
             position,
@@ -281,41 +304,6 @@ def review_frame(
     return review
 
 
-def _groups(
-    frame: pd.DataFrame, by: str | None, label: Hashable, answers: list[Any], answered: list[int]
-) -> tuple[list[Hashable], list[Hashable]]:
-    """Return the group of each answered row, and the order in which groups are shown; no order = mixed."""
-    if by is None:
-        return ["all"] * len(answered), ["all"]
-    if by == "answer":
-        return [str(answers[position]) for position in answered], []
-    if by == "agreement":
-        name = f"{label}_agreement"
-        if name not in column_names(frame):
-            raise InputError("by='agreement' needs a frame that was mapped with sample=3, vote=True")
-        shares = python_values(frame[_labelled(frame, name)])
-        # An agreement of 2 of 3 is not exactly 0.66; only full agreement is told apart.
-        is_agreed = [shares[position] is not None and math.isclose(shares[position], 1.0) for position in answered]
-        return ["agree" if one else "disagree" for one in is_agreed], ["disagree", "agree"]
-    cells = python_values(frame[answer_column(frame, by)])
-    return [str(cells[position]) for position in answered], []
-
-
-def _draw(
-    groups: list[Hashable], order: list[Hashable], answered: list[int], rows: int, seed: int
-) -> tuple[list[tuple[int, Hashable]], dict[Hashable, int]]:
-    """Return positions with their groups, and the groups' sizes; each group's part is random, in random order."""
-    sizes = {group: groups.count(group) for group in dict.fromkeys(groups)}
-    if len(sizes) == 1:
-        group = groups[0]
-        return [(answered[place], group) for place in simple_sample(len(answered), rows, seed)], sizes
-    drawn = stratified_sample(groups, rows, seed)
-    if order:
-        return [(answered[place], group) for group in order for place in drawn.get(group, ())], sizes
-    every = [(answered[place], group) for group, places in drawn.items() for place in places]
-    return [every[place] for place in simple_sample(len(every), len(every), seed)], sizes
-
-
 def _shown_columns(frame: pd.DataFrame, show: Sequence[str] | str | None, label: Hashable) -> list[str]:
     """Return the columns to read: those asked for, else those that the prompt reads, else all but the answers."""
     names = column_names(frame)
@@ -333,8 +321,3 @@ def _shown_columns(frame: pd.DataFrame, show: Sequence[str] | str | None, label:
         with contextlib.suppress(InputError):  # columns were renamed since
             return list(compile_prompt(call.prompt, names).columns)
     return others
-
-
-def _labelled(frame: pd.DataFrame, name: str) -> Hashable:
-    label = column_label(frame, name)
-    return label if label in frame.columns else answer_column(frame, name)

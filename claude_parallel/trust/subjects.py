@@ -78,6 +78,12 @@ def answer_column(frame: pd.DataFrame, column: str | None = None) -> Hashable:
     return column_label(frame, made[0])
 
 
+def labelled_column(frame: pd.DataFrame, name: str) -> Hashable:
+    """Return the label of a column that a map made or a prompt reads."""
+    label = column_label(frame, name)
+    return label if label in frame.columns else answer_column(frame, name)
+
+
 def classes_of(values: pd.Series[Any]) -> list[Any]:
     """Return a column's answers as values to compare: missing ones as None, members of an Enum as their values.
 

@@ -181,7 +181,7 @@ def test_journal_clear_keeps_what_was_labelled_by_hand() -> None:
 
 
 def test_buttons_and_keys_do_what_they_say() -> None:
-    """A digit for each label, r, s and b; several letters at once in their order."""
+    """A digit for each label, r, w, s and b; several letters at once in their order."""
     pytest.importorskip("ipywidgets")
     panel = review(answered())
     face = ReviewPanel(panel)
@@ -198,6 +198,26 @@ def test_buttons_and_keys_do_what_they_say() -> None:
     assert panel.labelled == 10
     assert "All rows" in face._text.value
     assert face._right.disabled
+
+
+def test_a_wrong_answer_asks_which_label_instead() -> None:
+    """Of two labels the other one is meant; of three the panel asks, and keeps nothing meanwhile."""
+    pytest.importorskip("ipywidgets")
+    panel = review(answered())
+    first = panel.items[0]
+    ReviewPanel(panel)._keys.value = "w"
+    assert panel.label_of(first) == {"good": "bad", "bad": "good"}[first.answer]
+    frame = answered()
+    frame["label"] = frame["label"].cat.add_categories("mixed")
+    panel = review(frame, seed=1)
+    face, item = ReviewPanel(panel), panel.current
+    face._wrong.click()
+    assert item is panel.current is not None
+    assert f"which label instead of &#x27;{item.answer}&#x27;?" in face._said.value
+    face._keys.value = "3"
+    assert panel.label_of(item) == "mixed"
+    assert face._said.value == ""
+    assert ReviewPanel(review(frame, blind=True))._wrong.disabled
 
 
 def test_the_panel_shows_text_as_text_and_hides_a_blind_answer() -> None:
