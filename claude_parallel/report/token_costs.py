@@ -104,7 +104,9 @@ def token_groups(data: RunData, prices: PriceList) -> list[TokenGroup]:
     band = " + ".join(["0", *(f"({total} > {start})" for start in starts)])
     sums = ", ".join(f"coalesce(sum({column}), 0)" for _, column in TOKEN_KINDS)
     has_batch = bool(data.rows("position", where="source = 'batch'", then="LIMIT 1"))
-    in_batch = "position IN (SELECT position FROM run_rows WHERE run = ? AND source = 'batch')" if has_batch else "0"
+    in_batch = (
+        "position IN (SELECT position FROM row_outcomes WHERE run = ? AND source = 'batch')" if has_batch else "0"
+    )
     found = data.calls(
         f"{model} AS name, {in_batch} AS in_batch, {band} AS band, count(*), sum(cache_read_tokens > 0), "
         f"coalesce(sum(CAST(cost AS REAL)), 0.0), {sums}",

@@ -26,7 +26,8 @@ from ..records import Attempt, Reply
 from . import forks, statements
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
-from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, RunRow, Statement
+from .row_records import RunRow, row_records
+from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 from .tables import NewerFile
 
 __all__ = ["Journal", "RunRow", "Statement"]
@@ -35,7 +36,8 @@ _LOG = logging.getLogger("claude_parallel")
 
 _CHUNK = 500
 """Keys in one query; SQLite takes 999 parameters or more, by its version."""
-_ROWS_AT_ONCE = 5_000  # records in one transaction: about a megabyte, some 20 ms
+_RECORDS_AT_ONCE = 1_000
+"""Records of rows in one transaction: 4 MB where rows share them, some 20 ms."""
 
 _SELECT_ANSWERS = (
     "SELECT fingerprint, CAST(message AS BLOB), CAST(request_id AS BLOB) FROM answers WHERE fingerprint IN"
@@ -214,8 +216,8 @@ class Journal:
 
     def keep_rows(self, run: str, rows: Iterable[RunRow]) -> None:
         """Keep what became of each row, some thousands at a time, since all of them together would fill the memory."""
-        records = statements.run_rows(run, rows)
-        while chunk := list(itertools.islice(records, _ROWS_AT_ONCE)):
+        records = row_records(run, rows)
+        while chunk := list(itertools.islice(records, _RECORDS_AT_ONCE)):
             self._pending.extend(chunk)
             self._flush()
 

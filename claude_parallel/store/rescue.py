@@ -20,7 +20,7 @@ _MOST_QUERIES = 20_000
 _KEYED = ("answers", "envelopes", "envelope_rows")
 """Tables whose records name themselves, so that copying one twice changes nothing; those that money depends on."""
 
-OF_RUNS = ("runs", "run_rows", "recalled_rows", "follow_ups", "attempts", "waits")
+OF_RUNS = ("runs", "run_rows", "recalled_rows", "row_groups", "follow_ups", "attempts", "waits")
 """Tables of what runs left behind; copied for runs that the target does not know."""
 
 

@@ -120,6 +120,32 @@ _MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (run, asked, number)
     );
     """,
+    # Rows with a common fate need no record each either: their keys end to end, and their dollars as a JSON list, in
+    # which `false` stands for a row that has a record elsewhere. Older versions go on with `recalled_rows`.
+    """
+    CREATE TABLE row_groups (
+        run TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        fingerprints BLOB NOT NULL,
+        costs TEXT NOT NULL,
+        PRIMARY KEY (run, first, source, attempts)
+    );
+    DROP VIEW row_outcomes;
+    CREATE VIEW row_outcomes AS
+        SELECT run, position, fingerprint, source, kind, error, cost, attempts FROM run_rows
+        UNION ALL
+        SELECT
+            run, first + key, substr(fingerprints, 32 * key + 1, 32), source, NULL, NULL, CAST(value AS TEXT), attempts
+        FROM row_groups CROSS JOIN json_each(costs) WHERE type != 'false'
+        UNION ALL
+        SELECT run, first + place, substr(fingerprints, 32 * place + 1, 32), 'journal', NULL, NULL, '0', 0
+        FROM recalled_rows CROSS JOIN (
+            WITH RECURSIVE places (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM places WHERE place < 499)
+            SELECT place FROM places
+        ) WHERE 32 * place < length(fingerprints);
+    """,
 )
 """One script per schema version; a file moves forward one script at a time, each in one transaction."""
 

@@ -110,11 +110,11 @@ def test_one_damaged_answer_costs_no_other_one(damage: str, column: str, tmp_pat
 def test_what_can_never_be_kept_is_told_once_and_left_out(tmp_path: Path) -> None:
     """Even a record of nonsense from our own hands does not stop what comes after it."""
     journal = Journal.open(tmp_path / "j.sqlite3")
-    nonsense: Any = {"no": "number"}
+    nonsense: Any = {"no": "key"}
     with pytest.warns(UserWarning, match="1 records cannot be kept") as caught:
-        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(cost=None, source="api"))])
+        journal.keep_rows("r1", [RunRow(0, nonsense, Outcome(cost=None, source="api"))])
         keep(journal, KEYS[1])
-        journal.keep_rows("r1", [RunRow(nonsense, KEYS[0], Outcome(cost=None, source="api"))])
+        journal.keep_rows("r1", [RunRow(0, nonsense, Outcome(cost=None, source="api"))])
     assert len(caught) == 1
     journal.close()
     assert set(Journal.open(tmp_path / "j.sqlite3").recall(KEYS)) == {KEYS[1]}

@@ -7,6 +7,7 @@ three rows each (six answers), the closed envelope of that batch, and an open on
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -52,3 +53,12 @@ def test_envelopes_of_an_older_version_are_known(path: Path) -> None:
         assert states == {"collected": 3, "submitted": 3}
         assert len(EnvelopeBook(journal).batch_ids(HOST)) == 1
         assert journal.query("SELECT count(*) FROM envelope_rows")[0][0] >= 3
+
+
+def test_a_process_of_the_version_before_goes_on_beside_a_newer_one(path: Path) -> None:
+    """It has the file open while this version brings it up to date; what it writes then is kept, and read."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as older, closing(Journal.open(path)) as newer:
+        older.execute("INSERT OR REPLACE INTO recalled_rows VALUES (?, ?, ?)", ("r-old", 7, b"k" * 64))
+        older.execute("INSERT OR REPLACE INTO run_rows VALUES ('r-old', 9, NULL, 'none', 'skipped', 'why', '0', 0)")
+        rows = newer.query("SELECT position, source, cost FROM row_outcomes WHERE run = 'r-old' ORDER BY position")
+    assert rows == [(7, "journal", "0"), (8, "journal", "0"), (9, "none", "0")]
