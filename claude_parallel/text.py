@@ -40,8 +40,9 @@ def escaped(value: object, longest: int = 300) -> str:
     text = str(value)
     if len(text) > longest:
         text = text[: longest - 1] + "…"
-    plain = "".join(" " if unicodedata.category(letter) in _REPLACED else letter for letter in text)
-    return html.escape(plain)
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(letter) in _REPLACED else letter for letter in text)
+    return html.escape(text)
 
 
 def time_unit(span_seconds: float) -> tuple[float, str]:

@@ -86,7 +86,7 @@ def record(
         ended=None if ended is None else BEGAN + ended,
         settings=settings if settings is not None else {"model": MODEL, "rows": len(rows)},
         totals=totals or {},
-        ask=lambda sql, parameters: connection.execute(sql, parameters).fetchall(),
+        ask=lambda sql, parameters: [connection.execute(sql, parameters).fetchall()],
     )
 
 

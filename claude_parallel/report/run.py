@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ class Run:
 
     def data(self) -> RunData:
         """Return everything a report needs."""
-        return RunData(self.id, self.started, self.ended, self.settings, self.totals, self._query)
+        return RunData(self.id, self.started, self.ended, self.settings, self.totals, self._chunks)
 
     def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
         """Return the keys of the requests of this run that were answered: all of them, or those with an error."""
@@ -212,8 +213,11 @@ class Run:
         return frozenset(row[0] for row in self._query(query, (self.id,)))
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return list(chain.from_iterable(self._chunks(sql, parameters)))
+
+    def _chunks(self, sql: str, parameters: Sequence[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
         with _opened(self._place) as journal:
-            return journal.query(sql, parameters)
+            yield from journal.query_chunks(sql, parameters, _CHUNK)
 
     def _attempts(self, names: Sequence[str]) -> pd.DataFrame:
         columns = ", ".join(_ATTEMPT_COLUMNS[name] for name in names)
@@ -223,9 +227,8 @@ class Run:
         return frame if is_sorted else frame.take(order).reset_index(drop=True)
 
     def _frame(self, sql: str, names: Sequence[str]) -> pd.DataFrame:
-        with _opened(self._place) as journal:
-            chunks = journal.query_chunks(sql, (self.id,), _CHUNK)
-            return pd.DataFrame(columns_of(chunks, names, integers=_INTEGERS, floats=_FLOATS), copy=False)
+        chunks = self._chunks(sql, (self.id,))
+        return pd.DataFrame(columns_of(chunks, names, integers=_INTEGERS, floats=_FLOATS), copy=False)
 
 
 def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:

@@ -1,16 +1,16 @@
 """A run as series over time: calls, tokens and calls in flight, in bins of equal length.
 
-The journal adds up by bin, here is the arithmetic on the sums. What a run cost and what failed, ``totals`` and
-``token_costs`` count.
+Sums of the numbers that ``record`` reads. What a run cost and what failed, ``totals`` and ``token_costs`` count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .record import FloatArray, RunData
 
@@ -48,8 +48,7 @@ class Timeline:
     requests : array
         Calls that began in each bin.
     input_tokens : array
-        Input tokens that count against the limit (cache reads do not), in the bin where their call began.
-        Source: Messages API, rate limits, read 2026-11-22.
+        Input tokens that count against the limit, in the bin where their call began.
     output_tokens : array
         Output tokens, spread evenly over the time of their call.
     busy_seconds : array
@@ -107,114 +106,56 @@ def timeline(data: RunData, max_bins: int = MAX_BINS) -> Timeline:
     max_bins : int
         The most bins; short runs get fewer, so that each is a second long at least and has something to show.
     """
-    times = data.call_times
-    begin, span = _span(data, times.started, times.ended)
-    wanted = min(max_bins, len(times.started) // _CALLS_PER_BIN, int(span / _SHORTEST_BIN_SECONDS))
+    calls = data.call_numbers
+    begin, span = _span(data, calls.started, calls.ended)
+    wanted = min(max_bins, len(calls.started) // _CALLS_PER_BIN, int(span / _SHORTEST_BIN_SECONDS))
     edges = np.linspace(0.0, span, max(1, wanted) + 1)
-    starts, ends = _Starts.of(data, begin, edges), _Ends.of(data, begin, edges)
+    starts, ends = _Moments.of(calls.started - begin, edges), _Moments.of(calls.ended - begin, edges)
+    seconds, output = calls.ended - calls.started, calls.output_tokens
+    is_instant = seconds < _INSTANT_SECONDS
+    rates = np.divide(output, seconds, out=np.zeros(len(output)), where=~is_instant)
     waits = data.waits("started, ended, reason", then="ORDER BY started, ended")
     pauses = (Pause(a - begin, b - begin, str(why)) for a, b, why in waits if b > a)
     return Timeline(
         edges=edges,
-        answered=ends.answered,
-        failed=ends.failed,
-        requests=starts.calls,
-        input_tokens=starts.input_tokens,
-        output_tokens=_spread(starts.output_rate, ends.output_rate, edges) + ends.output_at_once,
-        busy_seconds=_spread(starts.busy, ends.busy, edges),
-        peak_in_flight=peak(times.started, times.ended),
+        answered=ends.sums(calls.is_answered),
+        failed=ends.sums(~calls.is_answered),
+        requests=starts.sums(np.ones(len(output))),
+        input_tokens=starts.sums(calls.input_tokens),
+        output_tokens=_spread(starts, ends, rates, edges) + ends.sums(np.where(is_instant, output, 0.0)),
+        busy_seconds=_spread(starts, ends, np.ones(len(output)), edges),
+        peak_in_flight=peak(calls.started, calls.ended),
         pauses=tuple(_merge(pauses, span)),
     )
 
 
-_LENGTH = "(max(started, ended) - started)"
-_RATE = f"CASE WHEN {_LENGTH} >= {_INSTANT_SECONDS} THEN coalesce(output_tokens, 0) / {_LENGTH} ELSE 0.0 END"
-"""Output tokens per second of a call."""
+class _Moments(NamedTuple):
+    """Moments in seconds since the run's start, and the bin in which each lies."""
 
-
-class _Lines(NamedTuple):
-    """For each bin, the sums of slopes and of slope times moment, of lines that begin (or end) in it."""
-
-    slopes: FloatArray
-    offsets: FloatArray
-
-
-class _Starts(NamedTuple):
-    """What began in each bin."""
-
-    calls: FloatArray
-    input_tokens: FloatArray
-    output_rate: _Lines
-    busy: _Lines
+    at: FloatArray
+    which: npt.NDArray[np.intp]
+    bins: int
 
     @classmethod
-    def of(cls, data: RunData, begin: float, edges: FloatArray) -> _Starts:
-        moment = "(started - ?)"
-        table = _by_bin(
-            data,
-            begin,
-            edges,
-            moment,
-            "count(*)",
-            "sum(coalesce(input_tokens, 0) + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0))",
-            f"sum({_RATE})",
-            f"sum(({_RATE}) * {moment})",
-            f"sum({moment})",
-        )
-        calls, tokens, rates, rate_offsets, offsets = table
-        return cls(calls, tokens, _Lines(rates, rate_offsets), _Lines(calls, offsets))
+    def of(cls, at: FloatArray, edges: FloatArray) -> _Moments:
+        """Find the bins; they are of equal length."""
+        bins = len(edges) - 1
+        return cls(at, np.clip(at / edges[1], 0, bins - 1).astype(np.intp), bins)
+
+    def sums(self, amounts: npt.NDArray[Any]) -> FloatArray:
+        """Return the sum of the amounts in each bin."""
+        return np.asarray(np.bincount(self.which, weights=amounts, minlength=self.bins), dtype=np.float64)
 
 
-class _Ends(NamedTuple):
-    """What ended in each bin."""
-
-    answered: FloatArray
-    failed: FloatArray
-    output_at_once: FloatArray
-    output_rate: _Lines
-    busy: _Lines
-
-    @classmethod
-    def of(cls, data: RunData, begin: float, edges: FloatArray) -> _Ends:
-        moment = "(max(started, ended) - ?)"
-        table = _by_bin(
-            data,
-            begin,
-            edges,
-            moment,
-            "sum(kind IS NULL)",
-            "sum(kind IS NOT NULL)",
-            f"sum(CASE WHEN {_LENGTH} >= {_INSTANT_SECONDS} THEN 0 ELSE coalesce(output_tokens, 0) END)",
-            f"sum({_RATE})",
-            f"sum(({_RATE}) * {moment})",
-            f"sum({moment})",
-        )
-        answered, failed, at_once, rates, rate_offsets, offsets = table
-        return cls(answered, failed, at_once, _Lines(rates, rate_offsets), _Lines(answered + failed, offsets))
-
-
-def _by_bin(data: RunData, begin: float, edges: FloatArray, moment: str, *sums: str) -> FloatArray:
-    """Return sums over the calls whose moment lies in each bin, one row of the array for each sum."""
-    bins = len(edges) - 1
-    number = f"CAST(max(0, min({bins - 1}, {moment} / {float(edges[1])!r})) AS INTEGER)"
-    columns = ", ".join((f"{number} AS bin", *sums))
-    found = data.calls(columns, then="GROUP BY bin", more=[begin] * columns.count("?"))
-    table = np.zeros((len(sums), bins))
-    for index, *values in found:
-        table[:, index] = values
-    return table
-
-
-def _spread(starts: _Lines, ends: _Lines, edges: FloatArray) -> FloatArray:
+def _spread(starts: _Moments, ends: _Moments, rates: FloatArray, edges: FloatArray) -> FloatArray:
     """Return the amounts that flow in each bin, where each call flows evenly from its start to its end.
 
     Until a moment t, a call that began at s with the rate r has brought r (t - s), and r (t - e) less once it has ended
     at e: so the sums of r and of r s by bin are all that has to be known.
     """
-    inner = edges[1:]
-    slopes = np.cumsum(starts.slopes - ends.slopes)
-    offsets = np.cumsum(starts.offsets - ends.offsets)
-    until = np.concatenate([[0.0], slopes * inner - offsets])
+    slopes = np.cumsum(starts.sums(rates) - ends.sums(rates))
+    offsets = np.cumsum(starts.sums(rates * starts.at) - ends.sums(rates * ends.at))
+    until = np.concatenate([[0.0], slopes * edges[1:] - offsets])
     return np.maximum(np.diff(until), 0.0)
 
 

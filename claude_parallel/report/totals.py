@@ -209,8 +209,8 @@ def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
 
 def latency(data: RunData) -> Latency | None:
     """Return how long answered calls took; None without any."""
-    times = data.call_times
-    seconds = (times.ended - times.started)[times.is_answered]
+    calls = data.call_numbers
+    seconds = (calls.ended - calls.started)[calls.is_answered]
     if not len(seconds):
         return None
     p50, p90, p99 = (float(value) for value in np.quantile(seconds, (0.5, 0.9, 0.99)))

@@ -44,7 +44,7 @@ RUNS = st.lists(calls(), max_size=40).map(lambda found: record(found, ended=300.
 def test_calls_in_flight_integrate_to_the_busy_seconds(data: RunData) -> None:
     """Mean calls in flight times the length of the bins is the time that all calls together took."""
     line = timeline(data)
-    busy = float((data.call_times.ended - data.call_times.started).sum())
+    busy = float((data.call_numbers.ended - data.call_numbers.started).sum())
 
     assert float((line.in_flight * line.bin_seconds).sum()) == pytest.approx(busy, abs=1e-4)
     assert (line.in_flight <= line.peak_in_flight + 1e-6).all()
@@ -71,7 +71,7 @@ def test_every_call_and_token_is_in_one_bin(data: RunData) -> None:
 def test_no_time_lies_outside_the_timeline(data: RunData) -> None:
     """The edges rise from 0 to the end of the run or of its last call, whichever is later."""
     line = timeline(data)
-    end = max([300.0, *(data.call_times.ended - data.started)])
+    end = max([300.0, *(data.call_numbers.ended - data.started)])
 
     assert line.edges[0] == 0.0
     assert line.edges[-1] == pytest.approx(end)
