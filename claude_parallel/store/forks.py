@@ -1,12 +1,16 @@
-"""What a fork means for open journals: a connection must not be used on both of its sides.
+"""What a fork means for SQLite: no thread may be inside it then, and a connection is of use on one side only.
 
-Source: "How To Corrupt An SQLite Database File", 2.6. And a lock that another thread holds stays locked in the child
-for ever. So a fork waits until no journal is being read or written, and the child lets go of all of them.
+A lock that another thread holds stays locked in the child for ever, and SQLite has locks of its own. The child closes
+what it got from its parent: as long as that is open, SQLite believes that the child holds the parent's locks on the
+file, and takes none for the child's own connections (see "How To Corrupt An SQLite Database File", 2.6).
 """
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
 
@@ -14,21 +18,17 @@ from weakref import WeakSet
 class Forkable(Protocol):
     """What is open in a process that may fork."""
 
-    def hold(self) -> None:
-        """Stand still until the fork is over."""
-        ...
-
-    def free(self) -> None:
-        """Go on, in the parent."""
-        ...
-
     def let_go(self) -> None:
         """Leave what is open to the parent, in the child."""
         ...
 
 
 _open: WeakSet[Forkable] = WeakSet()
-_held: list[Forkable] = []
+_users: dict[int, int] = {}
+"""How many blocks that use SQLite each thread is in."""
+_change = threading.Condition()
+_is_forking = False
+"""True while a thread is about to fork: others end what they are in, and begin nothing new."""
 
 
 def watch(one: Forkable) -> None:
@@ -36,22 +36,45 @@ def watch(one: Forkable) -> None:
     _open.add(one)
 
 
+@contextmanager
+def using_sqlite() -> Iterator[None]:
+    """Keep other threads from forking for the length of a block."""
+    thread = threading.get_ident()
+    with _change:
+        _change.wait_for(lambda: thread in _users or not _is_forking)
+        _users[thread] = _users.get(thread, 0) + 1
+    try:
+        yield
+    finally:
+        with _change:
+            _users[thread] = _users.get(thread, 1) - 1
+            if not _users[thread]:
+                del _users[thread]
+                _change.notify_all()
+
+
 def _before() -> None:
-    _held[:] = list(_open)
-    for one in _held:
-        one.hold()
+    global _is_forking
+    forking = threading.get_ident()
+    _change.acquire()
+    _change.wait_for(lambda: not _is_forking)
+    _is_forking = True
+    _change.wait_for(lambda: all(thread == forking for thread in _users))
 
 
 def _in_parent() -> None:
-    for one in reversed(_held):
-        one.free()
-    _held.clear()
+    global _is_forking
+    _is_forking = False
+    _change.notify_all()
+    _change.release()
 
 
 def _in_child() -> None:
-    for one in _held:
+    global _change, _is_forking
+    _change, _is_forking = threading.Condition(), False
+    _users.clear()
+    for one in list(_open):
         one.let_go()
-    _held.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -80,9 +80,10 @@ class Journal:
     @classmethod
     def open(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
         """Open the journal at `path`, or one in memory for None; see ``file.open_or_set_aside``."""
-        if path is None:
-            return cls(connect(None), None)
-        return cls(*open_or_set_aside(path, is_explicit=is_explicit))
+        with forks.using_sqlite():
+            if path is None:
+                return cls(connect(None), None)
+            return cls(*open_or_set_aside(path, is_explicit=is_explicit))
 
     @classmethod
     def open_existing(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
@@ -96,16 +97,8 @@ class Journal:
         """Write what is left and close the connection; a journal in memory stays readable."""
         self._flush()
         if self.path is not None:
-            with self._lock:
+            with self._alone():
                 self._connection.close()
-
-    def hold(self) -> None:
-        """Keep everybody from reading and writing, until :meth:`free`: this process is about to fork."""
-        self._lock.acquire()
-
-    def free(self) -> None:
-        """Let others read and write again."""
-        self._lock.release()
 
     def let_go(self) -> None:
         """Leave the file to the parent process, in a forked child: its own maps open it anew."""
@@ -116,6 +109,12 @@ class Journal:
             self._connection, self.path = connect(None), None
         self._pending, self._place = deque(), None
         self._committed = self._writing = None
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads from the connection, and from forking, for the length of a block."""
+        with forks.using_sqlite(), self._lock:
+            yield
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +127,7 @@ class Journal:
             Keys of requests; any number.
         """
         found: dict[bytes, Reply] = {}
-        with self._lock:
+        with self._alone():
             try:
                 self._read_answers(fingerprints, found)
             except sqlite3.Error as error:
@@ -227,18 +226,18 @@ class Journal:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT."""
-        with self._lock:
+        with self._alone():
             return self._connection.execute(sql, parameters).fetchall()
 
     def query_chunks(self, sql: str, parameters: Sequence[Any], size: int) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Give the rows of a SELECT in chunks, so that they are never all in memory as tuples."""
-        with self._lock:
+        with self._alone():
             fetch = self._connection.execute(sql, parameters).fetchmany
             yield from iter(lambda: fetch(size), [])
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement in a transaction of its own, and return the number of rows changed."""
-        with self._lock:
+        with self._alone():
             return self._connection.execute(sql, parameters).rowcount
 
     def execute_many(self, statements: Iterable[Statement]) -> None:
@@ -248,7 +247,7 @@ class Journal:
     def _write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
         """Run statements in one transaction; with `skips`, those that SQLite can never take are returned as errors."""
         refused: list[Exception] = []
-        with self._lock:
+        with self._alone():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 for sql, parameters in statements:
@@ -270,7 +269,7 @@ class Journal:
 
         A full or read-only disk is told once; what could not be written is kept and tried again, and the run goes on.
         """
-        with self._lock:
+        with self._alone():
             records: list[Statement] = []
             while self._pending:
                 records.append(self._pending.popleft())

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..config import home
 from ..limits.leases import LEASE_SECONDS, Grant, Lease, grant
 from .file import is_damage, with_companions
+from .forks import using_sqlite
 
 FILE_NAME = "leases-1.sqlite3"
 """The number is that of its layout: versions of this package with another one use another file."""
@@ -71,7 +72,7 @@ class LeaseBook:
             None where the file cannot be used: then nobody can know of others, and what was known is out of date.
         """
         try:
-            with closing(self._connect()) as connection:
+            with using_sqlite(), closing(self._connect()) as connection:
                 return self._renew(connection, demand, clock)
         except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # the last two: a file that others have filled
             self._complain(error)
@@ -80,7 +81,7 @@ class LeaseBook:
     def release(self) -> None:
         """Give the share back."""
         try:
-            with closing(self._connect()) as connection:
+            with using_sqlite(), closing(self._connect()) as connection:
                 connection.execute("DELETE FROM leases WHERE account = ? AND holder = ?", (self._account, self._holder))
         except (sqlite3.Error, OSError) as error:
             self._complain(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +201,36 @@ def test_a_child_forked_while_a_map_runs_can_map() -> None:
     assert codes == [0, 0, 0]
     assert out["response"].notna().all()
     assert cp.journal(home() / "simulated.sqlite3").answers == 315
+
+
+_FORKS = """
+import os, sys, threading, time
+from pathlib import Path
+from claude_parallel.store.journal import Journal
+from claude_parallel.store.leases import LeaseBook
+folder = Path(sys.argv[1])
+book = LeaseBook("account", "me", folder / "leases.sqlite3")
+journal = Journal.open(folder / "j.sqlite3")
+def renew():
+    while True:
+        book.renew(1.0, time.time)
+for _ in range(2):
+    threading.Thread(target=renew, daemon=True).start()
+for _ in range(60):
+    child = os.fork()
+    if not child:
+        os._exit(len(Journal.open(folder / "j.sqlite3").query("SELECT 1")))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+assert journal.query("SELECT 1") == [(1,)]
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_never_happens_while_another_thread_is_inside_sqlite(tmp_path: Path) -> None:
+    """Its locks would stay locked in the child for ever."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS, str(tmp_path)], timeout=60, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(
