@@ -35,10 +35,6 @@ MANY_CALLS = 10.0
 """Below so many calls a second it is slower in proportion: half a percent of them is next to nothing (sweep: 50
 requests a minute, where each look at the end of the bucket costs one of three refusals)."""
 
-MORE_PATIENCE = 0.25
-"""Each further refusal makes it so much slower: what was refused twice is probably a fact (sweep: 50 requests a minute,
-runs of half an hour)."""
-
 OVERDRAWN = 1.3
 """From so many times the belief on, it is not the belief that is being tried (sweep: the blind first second)."""
 
@@ -216,7 +212,7 @@ class Burst:
         """Take note that `owed` seconds were too much."""
         self.expected = 0.0
         if is_new_episode:
-            self.eagerness = PATIENCE if self.eagerness == 1.0 else MORE_PATIENCE * self.eagerness
+            self.eagerness = min(self.eagerness, PATIENCE)
         self.refused_seconds = cautious(owed)
         self.seconds = max(LEAST_SECONDS, min(self.seconds, self.refused_seconds))
 
