@@ -464,17 +464,17 @@ class ClaudeFrame:
         >>> len(few)
         5
         """
-        from .trust.preview import Preview
+        from .trust.preview import preview_of
 
-        preview = Preview(self._frame, prompt, rows=rows, by=by, seed=seed, out=out, **options)
+        preview = preview_of(self._frame, prompt, rows=rows, by=by, seed=seed, out=out, **options)
         return preview.estimate() if estimate else preview.run()
 
     @shows_options_of(preview)
     async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
         """Do what :meth:`preview` does on the caller's own event loop: ``few = await df.claude.apreview(...)``."""
-        from .trust.preview import Preview
+        from .trust.preview import preview_of
 
-        return await Preview(self._frame, prompt, **options).arun()
+        return await preview_of(self._frame, prompt, **options).arun()
 
     @shows_options
     def compare(

@@ -178,17 +178,17 @@ class ClaudeSeries:
         **options: Unpack[MapOptions],
     ) -> Any:
         """Map a few random values first, and see what all would cost and take; see :meth:`ClaudeFrame.preview`."""
-        from .trust.preview import Preview
+        from .trust.preview import preview_of
 
-        preview = Preview(self._series, prompt, rows=rows, seed=seed, out=out, **options)
+        preview = preview_of(self._series, prompt, rows=rows, seed=seed, out=out, **options)
         return preview.estimate() if estimate else preview.run()
 
     @shows_options_of(preview)
     async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
         """Do what :meth:`preview` does on the caller's own event loop."""
-        from .trust.preview import Preview
+        from .trust.preview import preview_of
 
-        return await Preview(self._series, prompt, **options).arun()
+        return await preview_of(self._series, prompt, **options).arun()
 
     @shows_options
     def compare(

@@ -10,6 +10,9 @@ from .options import MapOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_shown: dict[str, inspect.Signature] = {}
+"""What the verbs of this process show, by class and name."""
+
 
 def shows_options(function: F) -> F:
     """Let a function's signature show every option in the place of ``**options``: for ``?``, Tab and Shift-Tab."""
@@ -22,8 +25,19 @@ def shows_options(function: F) -> F:
         for name, text in texts.items()
         if name not in signature.parameters
     ]
-    function.__signature__ = signature.replace(parameters=[*named, *options])  # type: ignore[attr-defined]
+    shown = _shown[function.__qualname__] = signature.replace(parameters=[*named, *options])
+    function.__signature__ = shown  # type: ignore[attr-defined]
     return function
+
+
+def shows_options_like(verb: str) -> Callable[[F], F]:
+    """Let a function's signature show what a verb of pandas takes, such as ``ClaudeFrame.compare``."""
+
+    def show(function: F) -> F:
+        function.__signature__ = _shown[verb]  # type: ignore[attr-defined]
+        return function
+
+    return show
 
 
 def shows_options_of(blocking: Callable[..., Any]) -> Callable[[F], F]:

@@ -307,6 +307,42 @@ def test_variants_are_compared_on_the_very_prompts_of_map(account: Any) -> None:
     assert GOLD["t"].claude.compare("{}", {"a": {}}, rows=3, estimate=True).loc["a", "unique"] == 3
 
 
+def test_a_sample_is_that_of_pandas_and_tells_what_the_whole_costs(account: Any) -> None:
+    """Drawn by the same seed, in equal parts of a column if wanted, Polars out; the whole map has its answers."""
+    few = GOLD.claude.preview("{t} {price}", rows=10, by="truth", progress=False)
+    asked = account.ledger.requests
+    frame = GOLD.to_pandas()
+    again = asyncio.run(GOLD.claude.apreview("{t} {price}", rows=10, by="truth", progress=False))
+    values = GOLD["t"].claude.preview(lambda text: f"Say {text}", rows=5, progress=False)
+
+    assert few["truth"].value_counts()["count"].to_list() == [5, 5]
+    assert few["t"].to_list() == frame.claude.preview("{t}", rows=10, by="truth", progress=False)["t"].tolist()
+    assert few.claude.run.totals["whole"]["rows"] == 40
+    assert again.equals(few.with_columns(response_cost=0.0))
+    assert asked == 10
+    assert isinstance(values, pl.Series)
+    assert GOLD.claude.preview("{t}", rows=3, estimate=True).workload.rows == 3
+    assert GOLD.clear().claude.preview("{t}", progress=False).columns == [*GOLD.columns, *few.columns[-3:]]
+    with pytest.raises(cp.InputError, match="there is no column 'nowhere'"):
+        GOLD.claude.preview("{t}", by="nowhere")
+
+
+def test_variants_are_compared_on_the_callers_loop(account: Any) -> None:
+    """As the blocking twin does."""
+    tried = asyncio.run(GOLD.claude.acompare("{t}", {"a": {}}, labels=["x", "y"], gold="truth", progress=False))
+    of_series = asyncio.run(GOLD["t"].claude.acompare("{}", {"a": {}}, rows=3, progress=False))
+    assert tried.table.index.to_list() == of_series.table.index.to_list() == ["a"]
+    assert isinstance(tried.run("a", progress=False), pl.DataFrame)
+
+
+@pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare"])
+def test_the_verbs_show_what_those_of_pandas_show(verb: str) -> None:
+    """Their options are listed there alone."""
+    for ours, theirs in ((GOLD, GOLD.to_pandas()), (GOLD["t"], GOLD["t"].to_pandas())):
+        shown, expected = (inspect.signature(getattr(one.claude, verb)).parameters for one in (ours, theirs))
+        assert dict(shown) == dict(expected)
+
+
 def test_answers_are_reviewed_and_audited() -> None:
     """Labels to choose from are those of the Enum; gold is a column, or a series of all rows."""
     frame = GOLD.claude.classify("{t}", ["x", "y"], progress=False)

@@ -15,6 +15,9 @@ import typer
 
 from ..errors import InputError
 
+_BATCH_SECONDS = 5.0
+"""How long a simulated batch takes: who tries a command does not wait a minute."""
+
 
 class Tier(StrEnum):
     """Tiers of the simulator."""
@@ -191,4 +194,4 @@ def _world(is_simulated: bool) -> AbstractContextManager[Any]:
         return nullcontext()
     from ..simulation import simulator
 
-    return simulator()
+    return simulator(batch_seconds=_BATCH_SECONDS)

@@ -7,15 +7,13 @@ answers back to the partitions. Documentation and delegation; what a map over pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import pandas as pd
 from dask.dataframe.extensions import register_dataframe_accessor, register_series_accessor
 
 from ..errors import InputError
-from ..frames.made import made_of
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
@@ -23,127 +21,16 @@ from ..tables.extras import need
 
 need("distributed", "maps over Dask frames", "dask")
 
-from .cluster_map import ClusterMap, details_of, errors_and_costs, retried  # noqa: E402  # after its packages
+from .cluster_map import ClusterMap, details_of  # noqa: E402  # after its packages
+from .verbs import ClaudeDask  # noqa: E402
 
 if TYPE_CHECKING:
-    from ..forecast.estimate import Estimate
     from ..frames.tasks import Labels
-    from ..report.run import Run
+    from ..trust.audit import Audit
+    from ..trust.review import Review
 
 
-class _ClaudeDask:
-    """What frames and series have in common."""
-
-    def __init__(self, collection: Any) -> None:
-        self._collection = collection
-
-    def __repr__(self) -> str:
-        return f"<claude accessor of {self._collection.npartitions:,} partitions; see ddf.claude.map?>"
-
-    @shows_options
-    def map(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        into: str | Path | None = None,
-        overwrite: bool = False,
-        **options: Unpack[MapOptions],
-    ) -> Any:
-        """Ask Claude once per row, at once: a paid call is never lazy, and never made twice.
-
-        The cluster computes partitions, a few at a time. What the prompt reads of them travels to this process, which
-        sends the calls: workers see neither the key nor the prompt. A partition that is lost with its worker is
-        computed again, and the journal answers it for nothing. Files of ``images=`` and ``documents=`` are read here.
-
-        Parameters
-        ----------
-        prompt : str or callable
-            As in the pandas accessor. A callable runs in this process.
-        out : str, default "response"
-            Names the new columns.
-        into : path, optional
-            A folder that client and workers share (a disk, an object store), for results larger than the cluster's
-            memory: a worker writes each partition there, as one Parquet file. A part that is complete is never written
-            again, nor computed: run it again, and it goes on.
-        overwrite : bool, default False
-            Replace what another map has left in that folder.
-        **options
-            As in ``ClaudeFrame.map``, without ``quotes``.
-
-        Returns
-        -------
-        Dask DataFrame or Series
-            The same partitions and divisions with the new columns, in the memory of the workers (as ``persist`` leaves
-            them) or in the folder. Of a series the answers, as in the pandas accessor.
-
-        Raises
-        ------
-        InputError
-            When no cluster is connected, for everything else that can be known to fail before the first call, and for
-            a partition that cannot be computed. What was answered is then in the journal.
-        RunStopped, RowFailed
-            As ``ClaudeFrame.map``.
-        """
-        return ClusterMap(self._collection, prompt, out, options, into=into, overwrite=overwrite).run()
-
-    @shows_options
-    async def amap(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        into: str | Path | None = None,
-        overwrite: bool = False,
-        **options: Unpack[MapOptions],
-    ) -> Any:
-        """Do what :meth:`map` does on the caller's own event loop."""
-        return await ClusterMap(self._collection, prompt, out, options, into=into, overwrite=overwrite).arun()
-
-    @shows_options
-    def estimate(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        out: str = "response",
-        likely_output_tokens: float | None = None,
-        latency_seconds: float | None = None,
-        **options: Unpack[MapOptions],
-    ) -> Estimate:
-        """Say what :meth:`map` would cost and how long it would take; computes the partitions once, a few at a time."""
-        from ..forecast.estimate import estimate_frame
-
-        table_map = ClusterMap(self._collection, prompt, out, options).table_map
-        return estimate_frame(table_map, likely_output_tokens, latency_seconds)
-
-    @shows_options
-    def retry(self, **overrides: Unpack[MapOptions]) -> Any:
-        """Ask again the rows of this map that failed; what the journal holds costs nothing, costs add up."""
-        return retried(self._collection, overrides)
-
-    @property
-    def run(self) -> Run:
-        """The record of the run that made these columns."""
-        from ..report.run import find_run
-
-        return find_run(made_of(self._collection).run_id)
-
-    @property
-    def errors(self) -> pd.DataFrame:
-        """The kinds of error of this result's maps, with how many rows, an example and what to do."""
-        from ..frames.totals import error_table
-
-        return error_table(*errors_and_costs(self._collection))
-
-    @property
-    def cost(self) -> pd.DataFrame:
-        """Rows by what they came to, and dollars; see ``ClaudeFrame.cost``."""
-        from ..frames.totals import cost_table
-
-        return cost_table(*errors_and_costs(self._collection))
-
-
-class ClaudeDaskFrame(_ClaudeDask):
+class ClaudeDaskFrame(ClaudeDask):
     """Ask Claude about every row of a Dask DataFrame; reached as ``ddf.claude``.
 
     Examples
@@ -189,8 +76,42 @@ class ClaudeDaskFrame(_ClaudeDask):
         task = extraction(schema, options)
         return ClusterMap(self._collection, prompt, out, task, into=into, overwrite=overwrite).run()
 
+    def review(
+        self,
+        rows: int = 100,
+        *,
+        column: str | None = None,
+        by: str | None = None,
+        show: Sequence[str] | str | None = None,
+        blind: bool = False,
+        seed: int = 0,
+        journal: bool | str | Path = True,
+    ) -> Review:
+        """Label a random sample of the answered rows of all partitions by hand; see :meth:`ClaudeFrame.review`.
 
-class ClaudeDaskSeries(_ClaudeDask):
+        The answers, and the column to draw by, come to this process; of the rows that were drawn, all columns.
+        """
+        from .trust import review
+
+        return review(self._collection, rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
+
+    def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
+        """Say how far the answers can be believed; see :meth:`ClaudeFrame.audit`.
+
+        Parameters
+        ----------
+        gold : str, Series or review
+            The truth of some rows: a column, a Series of pandas or Dask on (some of) the frame's index, or what
+            :meth:`review` returned. Answers and gold come to this process.
+        column, weights : optional
+            As in :meth:`ClaudeFrame.audit`.
+        """
+        from .trust import audit
+
+        return audit(self._collection, gold, column, weights)
+
+
+class ClaudeDaskSeries(ClaudeDask):
     """Ask Claude about every value of a Dask Series; reached as ``series.claude``. ``{}`` stands for the value."""
 
     @shows_options
@@ -217,6 +138,26 @@ class ClaudeDaskSeries(_ClaudeDask):
         from ..frames.tasks import extraction
 
         return ClusterMap(self._collection, prompt, out, extraction(schema, options), as_frame=True).run()
+
+    def review(
+        self,
+        rows: int = 100,
+        *,
+        by: str | None = None,
+        blind: bool = False,
+        seed: int = 0,
+        journal: bool | str | Path = True,
+    ) -> Review:
+        """Label a random sample of these answers by hand; see :meth:`ClaudeFrame.review`."""
+        from .trust import review
+
+        return review(self._collection, rows, by=by, blind=blind, seed=seed, journal=journal)
+
+    def audit(self, gold: Any, *, weights: Any = None) -> Audit:
+        """Say how far these answers can be believed; see :meth:`ClaudeDaskFrame.audit`."""
+        from .trust import audit
+
+        return audit(self._collection, gold, None, weights)
 
     def details(self) -> Any:
         """Return the answers that :meth:`map` gave with their errors and costs: a Dask frame."""

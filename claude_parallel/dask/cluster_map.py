@@ -29,7 +29,7 @@ from ..tables.result import TableResult
 from ..tables.table_map import TableMap
 from ..tables.target import check_into
 from . import on_workers
-from .source import PartitionSource
+from .source import PartitionSource, client_of_this_process
 from .target import ClusterTarget, FolderOfParts
 
 
@@ -107,7 +107,7 @@ class ClusterMap:
             out,
             options,
             is_series=self.source.is_series,
-            kind=TableKind(self.source.reader, FrameAnswers),
+            kind=TableKind(self.source.reader, FrameAnswers, self.source.unread),
             bypass_cache=bypass_cache,
             replaced=columns_made_as(collection, out),
         )
@@ -121,6 +121,12 @@ class ClusterMap:
     def run(self) -> Any:
         """Run the map, blocking, and return the new collection."""
         return self._assembled(self.table_map.run(self._open_target, str(self._into or "")))
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The run; none before it, and where there was nothing to ask."""
+        session = self.table_map.last_session
+        return () if session is None else (session.run_id,)
 
     async def arun(self) -> Any:
         """Run the map on the caller's event loop, and return the new collection."""
@@ -154,7 +160,8 @@ class ClusterMap:
         sign(made, Made(call, result.run_ids), self.collection)
         if not (self._gives_series and call.columns.is_one_answer):
             return made
-        warn_of_missing(result.fates, result.run_id)
+        session = self.table_map.last_session
+        warn_of_missing(result.fates if session is None else session.stats.fates, result.run_id)
         return answers_alone(made)
 
     def _parts(self, target: ClusterTarget | FolderOfParts | None) -> list[Any]:
@@ -191,25 +198,6 @@ class ClusterMap:
         return [fill(part, self._new([]), *names, row_error(*reason)) for part in self.collection.to_delayed()]
 
 
-def client_of_this_process() -> Any:
-    """Return the client of the cluster.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
-    from distributed import default_client
-
-    try:
-        return default_client()
-    except ValueError:
-        raise InputError(
-            "a map over a Dask frame runs on a cluster, and none is connected: client = distributed.Client() starts "
-            "one on this machine, Client(address) connects to one"
-        ) from None
-
-
 def answers_alone(details: Any) -> Any:
     """Return the answers of a map over a series as a series, which knows their errors and costs."""
     made = made_of(details)
@@ -231,19 +219,48 @@ def errors_and_costs(collection: Any) -> tuple[pd.DataFrame, list[AnswerColumns]
     return frame[[name for answer in answers for name in (answer.error, answer.cost)]].compute(), answers
 
 
-def retried(collection: Any, overrides: Mapping[str, Any]) -> Any:
-    """Return a result whose failed rows were asked again; the others are answered by the journal, for nothing."""
+def retried(collection: Any, where: Any, prompt: str | PromptFunction | None, overrides: Mapping[str, Any]) -> Any:
+    """Return a result whose failed (or rejected) rows, and no others, were asked again; costs add up.
+
+    Raises
+    ------
+    InputError
+        As a map, for a schema or samples that make other columns, and where `where` is not of this collection.
+    """
     made = made_of(collection)
     before = collection if made.details is None else made.details
     call = made.call
     options = {**call.options, **overrides}
-    if options.get("journal") is False:
-        raise InputError("retry() has the rows that did not fail from the journal, which is off for this map")
-    rejected = made.rejected(options.get("journal") or True)
-    again = ClusterMap(call.given, call.prompt, call.columns.out, options, as_frame=True, bypass_cache=rejected).run()
+    errors = [answer.error for answer in made.answers]
+    chosen = _chosen(before, where, errors)
+    asked = dd.map_partitions(on_workers.only, call.given, chosen, meta=call.given._meta, align_dataframes=False)
+    again = ClusterMap(
+        asked,
+        call.prompt if prompt is None else prompt,
+        call.columns.out,
+        options,
+        as_frame=True,
+        bypass_cache=made.rejected(options.get("journal") or True, badly=where is None),
+    )
+    if again.table_map.columns != call.columns:
+        raise InputError("retry() cannot change schema= or sample=, which make the columns; run the map again instead")
+    new = again.run()
     costs = [answer.cost for answer in made.answers]
-    summed = dd.map_partitions(
-        on_workers.add_costs, again, before, costs, meta=again._meta, align_dataframes=False
+    merged = dd.map_partitions(
+        on_workers.merged, before, chosen, new, list(made.names), costs, meta=before._meta, align_dataframes=False
     ).persist()
-    sign(summed, replace(made, run_ids=(*made.run_ids, *made_of(again).run_ids), details=None), before)
-    return summed if made.details is None else answers_alone(summed)
+    sign(merged, replace(made, run_ids=(*made.run_ids, *again.run_ids), details=None), before)
+    return merged if made.details is None else answers_alone(merged)
+
+
+def _chosen(before: Any, where: Any, errors: list[str]) -> Any:
+    """Return which rows are to be asked again, partition by partition."""
+    if where is None:
+        meta = pd.Series(dtype=bool)
+        return dd.map_partitions(on_workers.failed, before, errors, meta=meta)
+    if not isinstance(where, dd.Series) or where.npartitions != before.npartitions:
+        raise InputError(
+            "where= must be a Dask series of True and False with the partitions of this frame, such as "
+            "out['response'] == 'wrong'"
+        )
+    return where.fillna(False).astype(bool)

@@ -100,6 +100,16 @@ def answers_alone(part: pd.DataFrame, answer: str, error: str) -> Any:
     return values
 
 
+def pick(part: Any, places: list[int]) -> Any:
+    """Return some rows of a partition."""
+    return part.iloc[places]
+
+
+def side_by_side(asked: pd.Series[Any], answers: pd.Series[Any], name: str) -> pd.DataFrame:
+    """Return what was asked, under a name, beside the answers."""
+    return pd.DataFrame({name: asked.to_numpy(), answers.name: answers.array}, index=answers.index)
+
+
 def write_part(part: Any, places: list[int] | None, known: str, new: Any, path: str) -> None:
     """Write a partition with its answers as one Parquet file; see :func:`with_answers`."""
     result = with_answers(part, places, known, new)
@@ -111,9 +121,39 @@ def read_part(path: str, columns: list[str] | None = None) -> pd.DataFrame:
     return pd.read_parquet(path, columns=columns)
 
 
-def add_costs(again: pd.DataFrame, before: pd.DataFrame, costs: list[str]) -> pd.DataFrame:
-    """Return a partition that was asked again, with the dollars of both times."""
-    return again.assign(**{name: again[name].to_numpy() + before[name].to_numpy() for name in costs})
+def failed(part: pd.DataFrame, errors: list[str]) -> pd.Series[bool]:
+    """Return which rows failed; asking again mends no missing cell."""
+    found = pd.Series(False, index=part.index)
+    for name in errors:
+        found |= part[name].notna() & ~part[name].fillna("").astype(str).str.startswith("skipped:")
+    return found
+
+
+def only(part: Any, chosen: pd.Series[bool]) -> Any:
+    """Return the rows that were chosen.
+
+    Raises
+    ------
+    ValueError
+        When the partition came out otherwise than when it was mapped.
+    """
+    if len(part) != len(chosen):
+        raise ValueError(CHANGED)
+    return part[chosen.to_numpy(dtype=bool)]
+
+
+def merged(
+    before: pd.DataFrame, chosen: pd.Series[bool], again: pd.DataFrame, names: list[str], costs: list[str]
+) -> pd.DataFrame:
+    """Return a partition with new answers in the place of those that were chosen; dollars add up."""
+    places = chosen.to_numpy(dtype=bool).nonzero()[0]
+    result = before.copy()
+    for name in names:
+        new = again[name].array
+        column = result[name].array.copy()
+        column[places] = new + column[places] if name in costs else new
+        result[name] = pd.Series(column, index=before.index)
+    return result
 
 
 def beside(part: Any, new: Any) -> Any:

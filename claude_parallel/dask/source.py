@@ -27,6 +27,9 @@ _LEAST_AHEAD = 8
 """Partitions that are computed ahead of the run, at least: a round trip to the scheduler takes longer than reading a
 small one. On large clusters it is two for each thread, so that no thread waits for the next."""
 
+_COUNTING_SECONDS = 10.0
+"""Somebody who has stopped a run waits so long for the last of its counts: files know their rows without being read."""
+
 
 @dataclass(frozen=True)
 class FrameChunk:
@@ -103,6 +106,8 @@ class PartitionSource:
 
     def __init__(self, collection: Any, client: Any) -> None:
         self.meta = collection._meta
+        self._collection = collection
+        self._read = 0
         self.client = client
         self.places: list[int] | None = None
         self.is_written: Callable[[int], bool] = lambda _number: False
@@ -160,12 +165,24 @@ class PartitionSource:
             if not ahead:
                 return
             number, part, asked = ahead.popleft()
+            self._read = max(self._read, number + 1)
             frame, digest = (self.meta, "") if part is None else waited(asked, number)
             yield FrameChunk(frame, digest, part)
 
     def part(self, number: int) -> Any:
         """Return a partition, as a future on the cluster."""
         return self._graph.compute(number)
+
+    def unread(self) -> int:
+        """Return the rows of the partitions that no run has come to; 0 where counting them takes long, or fails."""
+        numbers = [number for number in range(self._read, self.npartitions) if not self.is_written(number)]
+        if not numbers:
+            return 0
+        counted = self.client.compute(self._collection.partitions[numbers].index.size)
+        try:
+            return int(counted.result(timeout=_COUNTING_SECONDS))
+        except Exception:
+            return 0
 
     def _begin(self, number: int) -> tuple[Any, Any]:
         if self.is_written(number):
@@ -209,6 +226,25 @@ class _Graph:
 
 def _tasks_of(collection: Any) -> tuple[list[Any], Mapping[Any, Any]]:
     return list(flatten(collection.__dask_keys__())), dict(collection.__dask_graph__())
+
+
+def client_of_this_process() -> Any:
+    """Return the client of the cluster.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    from distributed import default_client
+
+    try:
+        return default_client()
+    except ValueError:
+        raise InputError(
+            "a map over a Dask frame runs on a cluster, and none is connected: client = distributed.Client() starts "
+            "one on this machine, Client(address) connects to one"
+        ) from None
 
 
 def waited(future: Any, number: int) -> Any:

@@ -31,6 +31,10 @@ class Outlet(Protocol):
         """How many rows were read, in all."""
         ...
 
+    def unread(self) -> int:
+        """Return how many rows there are beyond these that come back all the same once the run was stopped."""
+        ...
+
     def drain(self) -> None:
         """Take out the rows at the head that have their outcomes."""
         ...

@@ -226,13 +226,16 @@ class Session:
 
     def finish(self, bar: ProgressBar) -> None:
         """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
-        results = self.results
-        if not self.is_whole:
-            results.on_ready = None  # a stream leaves the rest to a later run
-            if self.outlet is not None:
-                results.reach(self.outlet.loaded * self.plan.settings.sample)
+        results, reason = self.results, self.state.reason_for_the_rest
+        unread = 0
         try:
-            results.complete(*self.state.reason_for_the_rest)
+            if not self.is_whole:
+                results.on_ready = None  # a stream leaves the rest to a later run
+                if self.outlet is not None:
+                    results.reach(self.outlet.loaded * self.plan.settings.sample)
+                    unread = self.outlet.unread()
+            results.complete(*reason)
+            self.stats.leave(unread, reason[0])
         finally:
             bar.close()
         self.record(results.base, results.fingerprints, results.outcomes)

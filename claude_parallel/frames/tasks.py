@@ -38,8 +38,11 @@ def classification(labels: Labels, options: Mapping[str, Any], *, multiple: bool
     Raises
     ------
     InputError
-        For fewer than two labels, a label twice, or a label that is neither text nor a whole number.
+        For fewer than two labels, a label twice, a label that is neither text nor a whole number, or a schema beside
+        the one that labels make.
     """
+    if options.get("schema") is not None:
+        raise InputError("labels make the schema themselves: leave schema= out, or map with a schema that has them")
     described = _labels(labels)
     one: Any = Literal[tuple(described)]
     task = "Choose every label that fits" if multiple else "Choose the one label that fits best"

@@ -15,10 +15,10 @@ import polars as pl
 
 from ..errors import InputError
 from ..frames.made import made_of
-from ..options import MapOptions
+from ..options import CompareOptions, MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
-from ..signatures import shows_options
-from .frames import drawn, prepare, to_pandas
+from ..signatures import shows_options, shows_options_like, shows_options_of
+from .frames import prepare, to_pandas
 from .lazy import ClaudePolarsLazyFrame
 from .results import cost_table, error_table, retry_frame, with_columns
 from .series import ClaudePolarsSeries
@@ -168,36 +168,34 @@ class ClaudePolarsFrame:
         """Rows by what they came to, and dollars, for each answer of this frame's maps."""
         return cost_table(self._frame)
 
-    @shows_options
+    @shows_options_like("ClaudeFrame.preview")
     def preview(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        rows: int = 20,
-        seed: int = 0,
-        out: str = "response",
-        **options: Unpack[MapOptions],
-    ) -> pl.DataFrame:
-        """Map a few random rows first, in the frame's order; the whole map has their answers for nothing."""
-        return ClaudePolarsFrame(drawn(self._frame, rows, seed)).map(prompt, out=out, **options)
+        self, prompt: str | PromptFunction, *, estimate: bool = False, **options: Unpack[PreviewOptions]
+    ) -> Any:
+        """Map a few random rows first, and see what all of them would cost; see :meth:`ClaudeFrame.preview`.
 
-    @shows_options
+        The whole map afterwards has their answers for nothing. The seed draws the rows that it draws on pandas.
+        """
+        from .trust import preview_of
+
+        preview = preview_of(self._frame, prompt, **options)
+        return preview.estimate() if estimate else preview.run()
+
+    @shows_options_of(preview)
+    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
+        """Do what :meth:`preview` does on the caller's own event loop."""
+        from .trust import preview_of
+
+        return await preview_of(self._frame, prompt, **options).arun()
+
+    @shows_options_like("ClaudeFrame.compare")
     def compare(
         self,
         prompt: str | PromptFunction,
         variants: Mapping[str, Mapping[str, Any]],
         *,
-        rows: int = 100,
-        by: str | None = None,
-        labels: Sequence[str] | None = None,
-        gold: Any = None,
-        column: str | None = None,
-        judge: str | Mapping[str, Any] | None = None,
-        holdout: float = 0.0,
-        seed: int = 0,
         estimate: bool = False,
-        out: str = "response",
-        **options: Unpack[MapOptions],
+        **options: Unpack[CompareOptions],
     ) -> Any:
         """Try several prompts, models or options on the same random rows; see :meth:`ClaudeFrame.compare`.
 
@@ -206,9 +204,19 @@ class ClaudePolarsFrame:
         """
         from .trust import compare
 
-        given = {"rows": rows, "by": by, "labels": labels, "gold": gold, "column": column, "judge": judge}
-        given |= {"holdout": holdout, "seed": seed, "out": out, **options}
-        return compare(self._frame, prompt, variants, given, estimate=estimate)
+        return compare(self._frame, prompt, variants, options, estimate=estimate)
+
+    @shows_options_of(compare)
+    async def acompare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        **options: Unpack[CompareOptions],
+    ) -> Any:
+        """Do what :meth:`compare` does on the caller's own event loop."""
+        from .trust import acompare
+
+        return await acompare(self._frame, prompt, variants, options)
 
     def review(
         self,

@@ -12,6 +12,7 @@ from ..frames.calls import MapCall
 from ..frames.frame_map import FrameMap
 from ..frames.made import Made, sign
 from ..frames.planning import refuse_quotes
+from ..progress.stats import RunStats
 from ..prompt.template import PromptFunction
 from .frames import to_pandas, typed
 from .results import answers_of
@@ -29,13 +30,17 @@ class PolarsFrameMap(FrameMap):
         refuse_quotes(self.settings)
         self._asked = MapCall(prompt, dict(options), self.columns, given if is_series else None)
 
+    def _empty(self) -> Any:
+        """Return the empty frame (or series) with its new columns, which no run made."""
+        return self.assemble(Results.empty(0, RunStats()), "")
+
     def assemble(self, results: Results, run_id: str) -> Any:
         """Return the frame (or series) with the answers that there are."""
         from ..tables.answers import AnswerTables
 
         outcomes = [outcome for outcome in results.outcomes if outcome is not None]
         new = typed(self.columns, self.schema, AnswerTables(self.columns, self.schema).table(outcomes))
-        made = Made(self._asked, (run_id,))
+        made = Made(self._asked, (run_id,) if run_id else ())
         if isinstance(self._given, pl.DataFrame):
             return sign(self._given.with_columns(new), made, self._given)
         return answers_of(sign(pl.DataFrame(new), made))

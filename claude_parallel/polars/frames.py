@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import polars as pl
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from ..tables.memory import MemoryMap
     from ..tables.source import Source
     from ..tables.table_map import TableMap
-
-Given = TypeVar("Given", pl.DataFrame, pl.Series)
 
 
 def prepare(
@@ -53,6 +50,23 @@ def prepare(
         replaced=replaced or columns_made_as(frame, out),
     )
     return MemoryMap(table_map)
+
+
+def prepare_series(series: pl.Series, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> MemoryMap:
+    """Return a map over a series, checked and ready."""
+    values = named(series)
+    asked = of_value(prompt, values.name) if callable(prompt) else prompt
+    return prepare(values.to_frame(), asked, out, options, is_series=True)
+
+
+def named(series: pl.Series) -> pl.Series:
+    """Return a series that has a name."""
+    return series if series.name else series.alias("value")
+
+
+def of_value(function: PromptFunction, name: str) -> PromptFunction:
+    """Return a function of rows that asks a function about the one value of each."""
+    return lambda row: function(row[name])
 
 
 def prepare_query(frame: pl.LazyFrame, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> TableMap:
@@ -147,9 +161,3 @@ def _pandas_type(dtype: pl.DataType) -> Any:
     if isinstance(dtype, pl.Enum):
         return pd.CategoricalDtype(dtype.categories.to_list())
     return "boolean" if dtype == pl.Boolean else object
-
-
-def drawn(given: Given, rows: int, seed: int) -> Given:
-    """Return some random rows in their order; the same seed draws the same, and more rows contain the fewer ones."""
-    order = np.random.default_rng(seed).permutation(len(given))
-    return given[sorted(order[:rows].tolist())]

@@ -15,7 +15,7 @@ from ..frames.columns import AnswerColumns
 from ..frames.made import Made, made_of, maps_of, sign
 from ..frames.outputs import warn_of_missing
 from ..prompt.template import PromptFunction
-from .frames import prepare, typed
+from .frames import of_value, prepare, typed
 
 if TYPE_CHECKING:
     from ..tables.memory import MemoryMap
@@ -78,11 +78,6 @@ def retry_series(
         prompt = of_value(prompt, made.call.given.name)
     asked = made.call.given.to_frame()
     return answers_of(_asked_again(asked, details_of(series), made, where, prompt, options, is_series=True))
-
-
-def of_value(function: PromptFunction, name: str) -> PromptFunction:
-    """Return a function of rows that asks a function about the one value of each."""
-    return lambda row: function(row[name])
 
 
 def _asked_again(

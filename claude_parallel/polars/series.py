@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -11,11 +11,11 @@ import polars as pl
 
 from ..frames.calls import MapCall
 from ..frames.made import made_of
-from ..options import MapOptions
+from ..options import CompareOptions, MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
-from ..signatures import shows_options
-from .frames import drawn, prepare, to_pandas
-from .results import answer_frame, answers_of, cost_table, details_of, error_table, of_value, retry_series
+from ..signatures import shows_options, shows_options_like, shows_options_of
+from .frames import named, prepare_series, to_pandas
+from .results import answer_frame, answers_of, cost_table, details_of, error_table, retry_series
 
 if TYPE_CHECKING:
     from ..background.job import Job
@@ -59,8 +59,8 @@ class ClaudePolarsSeries:
         self, prompt: str | PromptFunction, *, out: str = "response", **options: Unpack[MapOptions]
     ) -> pl.Series | pl.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
-        prepared = self._prepared(prompt, out, options)
-        return answers_of(answer_frame(prepared, await prepared.arun(), self._call(prompt, prepared)))
+        prepared = prepare_series(self._series, prompt, out, options)
+        return answers_of(answer_frame(prepared, await prepared.arun(), self._call(prepared)))
 
     @shows_options
     def classify(
@@ -99,20 +99,28 @@ class ClaudePolarsSeries:
         """Say what :meth:`map` would cost and how long it would take; nothing is paid for that."""
         from ..forecast.estimate import estimate_frame
 
-        return estimate_frame(self._prepared(prompt, out, options).table_map, likely_output_tokens, latency_seconds)
+        table_map = prepare_series(self._series, prompt, out, options).table_map
+        return estimate_frame(table_map, likely_output_tokens, latency_seconds)
 
-    @shows_options
+    @shows_options_like("ClaudeSeries.preview")
     def preview(
-        self,
-        prompt: str | PromptFunction,
-        *,
-        rows: int = 20,
-        seed: int = 0,
-        out: str = "response",
-        **options: Unpack[MapOptions],
-    ) -> pl.Series | pl.DataFrame:
-        """Map a few random values first, in their order; the whole map has their answers for nothing."""
-        return ClaudePolarsSeries(drawn(self._series, rows, seed)).map(prompt, out=out, **options)
+        self, prompt: str | PromptFunction, *, estimate: bool = False, **options: Unpack[PreviewOptions]
+    ) -> Any:
+        """Map a few random values first, and see what all of them would cost; see :meth:`ClaudeSeries.preview`.
+
+        The whole map afterwards has their answers for nothing. The seed draws the values that it draws on pandas.
+        """
+        from .trust import preview_of
+
+        preview = preview_of(self._series, prompt, **options)
+        return preview.estimate() if estimate else preview.run()
+
+    @shows_options_of(preview)
+    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
+        """Do what :meth:`preview` does on the caller's own event loop."""
+        from .trust import preview_of
+
+        return await preview_of(self._series, prompt, **options).arun()
 
     @shows_options
     def submit(
@@ -131,29 +139,31 @@ class ClaudePolarsSeries:
         """Ask again for the answers that failed; see :meth:`ClaudePolarsFrame.retry`."""
         return retry_series(self._series, where, prompt, options)
 
-    @shows_options
+    @shows_options_like("ClaudeSeries.compare")
     def compare(
         self,
         prompt: str | PromptFunction,
         variants: Mapping[str, Mapping[str, Any]],
         *,
-        rows: int = 100,
-        labels: Sequence[str] | None = None,
-        gold: Any = None,
-        column: str | None = None,
-        judge: str | Mapping[str, Any] | None = None,
-        holdout: float = 0.0,
-        seed: int = 0,
         estimate: bool = False,
-        out: str = "response",
-        **options: Unpack[MapOptions],
+        **options: Unpack[CompareOptions],
     ) -> Any:
         """Try several prompts, models or options on the same random values; see :meth:`ClaudePolarsFrame.compare`."""
         from .trust import compare
 
-        given = {"rows": rows, "labels": labels, "gold": gold, "column": column, "judge": judge}
-        given |= {"holdout": holdout, "seed": seed, "out": out, **options}
-        return compare(self._series, prompt, variants, given, estimate=estimate)
+        return compare(self._series, prompt, variants, options, estimate=estimate)
+
+    @shows_options_of(compare)
+    async def acompare(
+        self,
+        prompt: str | PromptFunction,
+        variants: Mapping[str, Mapping[str, Any]],
+        **options: Unpack[CompareOptions],
+    ) -> Any:
+        """Do what :meth:`compare` does on the caller's own event loop."""
+        from .trust import acompare
+
+        return await acompare(self._series, prompt, variants, options)
 
     def review(
         self,
@@ -202,17 +212,8 @@ class ClaudePolarsSeries:
 
     def as_frame(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> pl.DataFrame:
         """Return answer, error and cost of each value."""
-        prepared = self._prepared(prompt, out, options)
-        return answer_frame(prepared, prepared.run(), self._call(prompt, prepared))
+        prepared = prepare_series(self._series, prompt, out, options)
+        return answer_frame(prepared, prepared.run(), self._call(prepared))
 
-    def _prepared(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> MemoryMap:
-        values = _named(self._series)
-        asked = of_value(prompt, values.name) if callable(prompt) else prompt
-        return prepare(values.to_frame(), asked, out, options, is_series=True)
-
-    def _call(self, prompt: str | PromptFunction, prepared: MemoryMap) -> MapCall:
-        return replace(prepared.table_map.call, given=_named(self._series))
-
-
-def _named(series: pl.Series) -> pl.Series:
-    return series if series.name else series.alias("value")
+    def _call(self, prepared: MemoryMap) -> MapCall:
+        return replace(prepared.table_map.call, given=named(self._series))

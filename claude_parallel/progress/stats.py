@@ -87,6 +87,12 @@ class RunStats:
         if outcome.source == "journal":
             self.from_journal += rows
 
+    def leave(self, rows: int, kind: Kind) -> None:
+        """Count rows that nobody has read, and that come back with this kind of error."""
+        if rows:
+            self.total += rows
+            self.add(Outcome(kind=kind), rows)
+
     def add_draw(self, position: int, outcome: Outcome) -> None:
         """Count one answer of a row; the row itself counts once all its answers are there.
 

@@ -43,7 +43,10 @@ class TableKind:
         (prompt, settings, names of the columns) -> Reader.
     answers : callable
         (columns, schema) -> Answers.
+    unread : callable
+        How many rows nobody has read that come back all the same once a run was stopped.
     """
 
     reader: Callable[[Prompt, Settings, Sequence[str]], Reader] = TableReader
     answers: Callable[[Columns, Schema | None], Answers] = AnswerTables
+    unread: Callable[[], int] = lambda: 0

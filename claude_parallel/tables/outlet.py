@@ -42,6 +42,8 @@ class Outlet:
         (first position, fingerprints, outcomes): keeps them in the run's record.
     state : RunState
         Says whether the run goes on.
+    unread : callable
+        As in ``TableKind``.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Outlet:
         *,
         record: Record,
         state: RunState,
+        unread: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.unread = unread
         self.tally = Tally()
         self._rows = rows
         self._results = results

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ..batch.carrier import BatchCarrier, BatchEnvironment, choose_carrier
 from ..batch.open_rows import check_open_batches
-from ..config import resolve_settings
+from ..config import is_simulating, resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan
 from ..engine.session import Carrier, Session
@@ -42,6 +42,9 @@ from .result import TableResult
 from .source import Source
 from .stream import CHUNK_ROWS, Loaded, StreamRows
 from .target import Target
+
+_SIMULATOR = "simulator"
+"""Stands for the address of any simulator in a job's identity: each one has another port."""
 
 
 class TableMap:
@@ -114,6 +117,7 @@ class TableMap:
         self.schema = compile_schema(spec, out, taken) if spec is not None else None
         self.columns = planned_columns(out, self.settings, self.schema)
         self.answers = kind.answers(self.columns, self.schema)
+        self._unread = kind.unread
         self._reader = kind.reader(self.prompt, self.settings, names)
         self.environment = environment
         self.last_session: Session | None = None
@@ -132,6 +136,10 @@ class TableMap:
     def live_environment(self) -> Environment | None:
         """The outside world that was given, as live calls meet it; None = the real one."""
         return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
+
+    @property
+    def _is_simulated(self) -> bool:
+        return is_simulating(self.settings.client)
 
     def waiting(self) -> list[Loaded]:
         """Return the chunks of which the last run has outcomes and which it has not written."""
@@ -182,8 +190,8 @@ class TableMap:
         with ExitStack() as stack:
             carrier = choose_carrier(self.settings, self.environment)
             plan = self.plan(carrier.environment.host)
-            target = open_target(self._identify(plan))
-            run = _Run(target, name)
+            target = open_target(self._identify(plan.host))
+            run = _Run(target, name, is_simulated=self._is_simulated)
             if target.tally_before is not None:
                 run.tally = target.tally_before
                 yield run
@@ -209,7 +217,13 @@ class TableMap:
         remember_call(session.run_id, self.call)
         self.last_session = session
         session.outlet = run.outlet = Outlet(
-            rows, session.results, self.answers, run.target, record=session.record, state=session.state
+            rows,
+            session.results,
+            self.answers,
+            run.target,
+            record=session.record,
+            state=session.state,
+            unread=self._unread,
         )
 
     def _open_journal(self, stack: ExitStack) -> Journal:
@@ -256,7 +270,9 @@ class TableMap:
             is_finished=is_finished,
         )
 
-    def _identify(self, plan: Plan) -> str:
+    def _identify(self, host: str) -> str:
+        """Return the identity of this job; a simulator is the same one whatever its port, and never the API."""
+        plan = self.plan(_SIMULATOR if self._is_simulated else host)
         cut = [self._chunk_rows, self._limit, list(self.source.names)]
         return identify(plan, self.prompt, self.source.identity(), cut, str(self.answers.schema))
 
@@ -264,8 +280,9 @@ class TableMap:
 class _Run:
     """One run under way: its target, and what it comes to."""
 
-    def __init__(self, target: Target, name: str) -> None:
+    def __init__(self, target: Target, name: str, *, is_simulated: bool) -> None:
         self.target = target
+        self.is_simulated = is_simulated
         self.session: Session | None = None
         self.outlet: Outlet | None = None
         self.tally = Tally()
@@ -303,9 +320,8 @@ class _Run:
         session = self.session
         cost = session.stats.cost if session is not None else ZERO
         run_id = session.run_id if session is not None else None
-        is_simulated = session is not None and session.stats.is_simulated
         kinds = dict(self.tally.kinds)
-        return TableResult(self.tally.rows, kinds, cost, run_id, self.is_complete, self._name, is_simulated)
+        return TableResult(self.tally.rows, kinds, cost, run_id, self.is_complete, self._name, self.is_simulated)
 
 
 def _folder_of_this_process() -> Path:

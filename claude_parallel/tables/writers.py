@@ -25,6 +25,10 @@ _GROUP_BYTES = 32 << 20
 """A row group of Parquet takes shape in memory. Readers skip whole groups, so small ones cost them time; 64,000 rows or
 32 MiB are large enough for that and small beside what a run may use."""
 
+_SCHEMAS_OF_OTHERS = frozenset({b"org.apache.spark.sql.parquet.row.metadata"})
+"""Metadata that says once more which columns a file has. Spark believes it before the file itself, so that the new
+columns would not be there for it (source: Spark's ``ParquetReadSupport``; tried with 4.3)."""
+
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 
 
@@ -61,8 +65,10 @@ class Layout:
     @property
     def schema(self) -> Any:
         """The Arrow schema of the output."""
-        kept = [self.source.schema.field(place) for place in self._places()]
-        return output_schema(pa.schema(kept, self.source.schema.metadata), self.new)
+        source = self.source.schema
+        kept = [source.field(place) for place in self._places()]
+        metadata = {key: text for key, text in (source.metadata or {}).items() if key not in _SCHEMAS_OF_OTHERS}
+        return output_schema(pa.schema(kept, metadata or None), self.new)
 
     def joined(self, chunk: Chunk, new: Any, schema: Any) -> Any:
         """Return the rows of a chunk and their new columns as one table of `schema`."""

@@ -17,7 +17,7 @@ from ..forecast.assumptions import PUBLIC_HOST
 from ..statistics.intervals import FloatArray
 from .comparison import Comparison
 from .costs import comparison_costs
-from .drawing import Drawn, draw_rows
+from .drawing import Drawn, Take, draw_rows
 from .judge import JUDGED, Judge, Judging
 from .scores import MEASURES, Judged, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
 from .subjects import find_gold, fit_labels, fit_numbers
@@ -34,6 +34,8 @@ class Comparing:
     ----------
     frame, prompt, variants, rows, by, labels, gold, column, judge, holdout, seed, out, **options
         As in ``ClaudeFrame.compare``.
+    take : callable, optional
+        Gives the rows that were drawn, where `frame` has no more than the columns to draw by.
 
     Raises
     ------
@@ -56,15 +58,17 @@ class Comparing:
         holdout: float = 0.0,
         seed: int = 0,
         out: str = "response",
+        take: Take | None = None,
         **options: Any,
     ) -> None:
+        take = take or (lambda positions: frame.iloc[positions])
         self._frame, self._column, self._seed, self._out = frame, column, seed, out
         every = make_variants(prompt, variants, options, labels)
         self._by = by
         drawn, truth, doubts = _sample(frame, rows, by, gold, seed)
         kept = _rows_to_hold(holdout, gold, len(drawn.positions))
-        self._held = Judged.of(frame, drawn.part(0, kept), truth)
-        self._asked = Judged.of(frame, drawn.part(kept), truth)
+        self._held = Judged.of(take, drawn.part(0, kept), truth)
+        self._asked = Judged.of(take, drawn.part(kept), truth)
         self._prepared = prepare(every, self._asked.rows, out, column)
         self._judge = None if judge is None else Judge(judge, every[0].options, seed)
         if self._judge is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from ..frames.rows import column_names, python_values
 from ..statistics.intervals import FloatArray
 from ..statistics.samples import simple_sample, stratified_sample, stratum_weights
 from .subjects import Gold, answer_column, checked_rows, checked_seed, labelled_column
+
+Take = Callable[[list[int]], Any]
+"""Positions -> these rows, in this order: of a frame that is here, or that lies elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +39,11 @@ class Drawn:
     def part(self, start: int, stop: int | None = None) -> Drawn:
         """Return some of the rows, which are a random sample as well."""
         return Drawn(self.positions[start:stop], None if self.weights is None else self.weights[start:stop])
+
+    def in_order(self) -> Drawn:
+        """Return the rows in the order of the frame."""
+        order = np.argsort(self.positions)
+        return Drawn(sorted(self.positions), None if self.weights is None else self.weights[order])
 
 
 def draw_rows(frame: Any, rows: int, by: str | None, seed: int, gold: Gold | None = None) -> Drawn:

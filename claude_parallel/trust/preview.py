@@ -11,10 +11,8 @@ import math
 from contextlib import closing
 from typing import Any
 
-import numpy as np
-
 from ..engine.session import Session
-from ..forecast.estimate import Estimate, estimate_frame
+from ..forecast.estimate import Estimate, PreparedMap, estimate_frame
 from ..frames.frame_map import FrameMap
 from ..statistics.intervals import FloatArray, linearised, mean_interval
 from ..store.journal import Journal
@@ -27,31 +25,21 @@ class Preview:
 
     Parameters
     ----------
-    frame, prompt, rows, by, seed, out, **options
-        As in ``ClaudeFrame.preview``.
-
-    Raises
-    ------
-    InputError
-        For everything that can be known to fail before the first call.
+    sample : FrameMap
+        The map of the sample.
+    whole : FrameMap or TableMap
+        The map of all rows.
+    rows : int
+        How many these are.
+    weights : array, optional
+        How many rows each row of the sample stands for, where it was drawn in equal parts of a column.
     """
 
-    def __init__(
-        self,
-        frame: Any,
-        prompt: Any,
-        *,
-        rows: int = 20,
-        by: str | None = None,
-        seed: int = 0,
-        out: str = "response",
-        **options: Any,
-    ) -> None:
-        drawn = draw_rows(frame, rows, by, seed)
-        order = np.argsort(drawn.positions)
-        self._weights = None if drawn.weights is None else drawn.weights[order]
-        self._prepared = FrameMap(frame.iloc[sorted(drawn.positions)], prompt, out, options)
-        self._whole = FrameMap(frame, prompt, out, options)
+    def __init__(self, sample: FrameMap, whole: PreparedMap, rows: int, weights: FloatArray | None = None) -> None:
+        self._prepared = sample
+        self._whole = whole
+        self._rows = rows
+        self._weights = weights
 
     def estimate(self) -> Estimate:
         """Return what the sample itself would cost."""
@@ -73,7 +61,29 @@ class Preview:
         session = self._prepared.last_session
         if session is not None:
             whole = estimate_frame(self._whole)
-            _keep(session, project(self._prepared, len(self._whole.frame), whole, self._weights))
+            _keep(session, project(self._prepared, self._rows, whole, self._weights))
+
+
+def preview_of(
+    frame: Any,
+    prompt: Any,
+    *,
+    rows: int = 20,
+    by: str | None = None,
+    seed: int = 0,
+    out: str = "response",
+    **options: Any,
+) -> Preview:
+    """Return the preview of a pandas frame or series; see ``ClaudeFrame.preview``.
+
+    Raises
+    ------
+    InputError
+        For everything that can be known to fail before the first call.
+    """
+    drawn = draw_rows(frame, rows, by, seed).in_order()
+    sample = FrameMap(frame.iloc[drawn.positions], prompt, out, options)
+    return Preview(sample, FrameMap(frame, prompt, out, options), len(frame), drawn.weights)
 
 
 def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray | None = None) -> dict[str, Any]:

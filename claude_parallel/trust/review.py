@@ -23,7 +23,7 @@ from ..prompt.template import compile_prompt
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
-from .drawing import answer_groups, draw_groups
+from .drawing import Take, answer_groups, draw_groups
 from .spreadsheet import read_labels, write_sample
 from .subjects import (
     SAMPLE_ATTRIBUTE,
@@ -270,8 +270,12 @@ def review_frame(
     blind: bool = False,
     seed: int = 0,
     journal: bool | str | Path = True,
+    take: Take | None = None,
 ) -> Review:
-    """Return a review of a mapped frame; see ``ClaudeFrame.review``."""
+    """Return a review of a mapped frame; see ``ClaudeFrame.review``.
+
+    `take` gives the rows that were drawn, where `frame` has no more than the columns to draw by.
+    """
     rows, seed = checked_rows(rows), checked_seed(seed)
     label = answer_column(frame, column)
     answers = classes_of(frame[label])
@@ -280,16 +284,18 @@ def review_frame(
         raise InputError("no row has an answer, so there is nothing to review")
     groups, order = answer_groups(frame, by, label, answers, answered)
     drawn, sizes = draw_groups(groups, order, answered, rows, seed)
-    names = _shown_columns(frame, show, label)
-    texts = {name: python_values(frame[labelled_column(frame, name)]) for name in names}
+    positions = [position for position, _group in drawn]
+    sample = frame.iloc[positions] if take is None else take(positions)
+    names = _shown_columns(sample, show, label)
+    texts = {name: python_values(sample[labelled_column(sample, name)]) for name in names}
     items = [
         Item(
             position,
-            tuple((name, "" if cells[position] is None else str(cells[position])) for name, cells in texts.items()),
+            tuple((name, "" if cells[place] is None else str(cells[place])) for name, cells in texts.items()),
             answers[position],
             group,
         )
-        for position, group in drawn
+        for place, (position, group) in enumerate(drawn)
     ]
     dtype = frame[label].dtype
     choices = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else []

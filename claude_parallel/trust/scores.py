@@ -18,7 +18,7 @@ import numpy as np
 from ..statistics.agreement import accuracy_interval, confusion
 from ..statistics.intervals import FloatArray, Interval, bootstrap_mean, bootstrap_p_value, linearised
 from ..statistics.pairs import holm, mcnemar_mid_p, sign_flip_mid_p
-from .drawing import Drawn
+from .drawing import Drawn, Take
 from .page import interval_text
 from .used import rows_usd
 from .variants import Tried
@@ -63,10 +63,10 @@ class Judged:
     weights: Weights = None
 
     @classmethod
-    def of(cls, frame: Any, drawn: Drawn, truth: Mapping[int, Any] | None) -> Judged:
-        """Return rows that were drawn from a frame, with the truth by position."""
+    def of(cls, take: Take, drawn: Drawn, truth: Mapping[int, Any] | None) -> Judged:
+        """Return rows that were drawn, with the truth by position."""
         gold = None if truth is None else [truth[position] for position in drawn.positions]
-        return cls(frame.iloc[drawn.positions], gold, drawn.weights)
+        return cls(take(drawn.positions), gold, drawn.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import claude_parallel as cp
 from claude_parallel.cli.main import app, main
+from claude_parallel.config import override
 
 FRAME = pd.DataFrame({"t": [f"text {n}" for n in range(7)], "n": range(7)})
 
@@ -149,6 +150,34 @@ def test_a_batch_within_a_budget(tmp_path: Path) -> None:
         frame["response_cost"].sum() for frame in (_read(tmp_path / "live.jsonl"), _read(tmp_path / "batch.arrow"))
     ]
     assert costs[1] == pytest.approx(costs[0] / 2)
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out/"])
+def test_a_simulated_target_is_known_again_and_never_passes_for_a_real_one(tmp_path: Path, target: str) -> None:
+    """Each simulator has another port; the job is the same all the same. With a key it is another job."""
+    source, place = _write(tmp_path / "in.csv"), f"{tmp_path}/{target}"
+    asked = ["map", str(source), "-p", "Say {t}", "-o", place]
+    first, again = (CliRunner().invoke(app, [*asked, "--simulate"]) for _ in range(2))
+
+    assert first.exit_code == again.exit_code == 0, again.output
+    assert "7 of 7 rows answered, $0.000032 simulated" in first.output
+    assert "7 of 7 rows answered, $0.00 simulated" in again.output
+    with (
+        override(api_key="k-real", base_url="http://127.0.0.1:9"),
+        pytest.raises(cp.InputError, match="overwrite=True"),
+    ):
+        cp.map_file(source, place, "Say {t}", progress=False)
+
+
+def test_labels_and_a_schema_are_one_too_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels make a schema; the other one would be left out without a word."""
+    (tmp_path / "schema.json").write_text('{"type": "object", "properties": {"x": {"type": "integer"}}}')
+    source = _write(tmp_path / "in.csv")
+    asked = ["map", str(source), "-p", "Say {t}", "-o", str(tmp_path / "out.csv"), "--simulate"]
+    with pytest.raises(SystemExit):
+        main([*asked, "--labels", "a,b", "--schema", str(tmp_path / "schema.json")])
+
+    assert "leave schema= out" in capsys.readouterr().err
 
 
 def test_the_version_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import os
 import pickle
@@ -125,6 +127,9 @@ def test_an_interrupt_keeps_what_was_paid(cluster: Any, account: Any) -> None:
     recorded = part.claude.run.requests()["error"].str.partition(":")[0]  # of the partitions that were computed
     assert recorded.fillna("").tolist() == kinds.fillna("").tolist()[: len(recorded)]
     assert (recorded == "cancelled").any()
+    assert part.claude.run.totals["rows"] == ROWS  # and so has the bar
+    assert part.claude.run.totals["errors"] == kinds.value_counts().to_dict()
+    assert part.claude.errors["rows"].to_dict() == kinds.value_counts().to_dict()
     assert part.divisions == frames.divisions
     whole = frames.claude.map("Say {t}", progress=False)
     assert whole.compute()["response"].notna().sum() == frame["t"].notna().sum()
@@ -176,6 +181,73 @@ def test_typed_columns_are_those_of_pandas(cluster: Any, account: Any) -> None:
     assert few.claude.estimate("Say {t}").workload.rows == 20
 
 
+def test_a_sample_is_that_of_pandas(cluster: Any, account: Any) -> None:
+    """Drawn among all partitions by the same seed; the whole map then has its answers for nothing."""
+    frame = frame_of(60)
+    frames = dd.from_pandas(frame, npartitions=7)
+    few = frames.claude.preview("Say {t}", rows=12, progress=False)
+    paid = len(account.ledger.paid)
+    expected = frame.claude.preview("Say {t}", rows=12, progress=False)
+
+    assert few["n"].tolist() == expected["n"].tolist()
+    assert few["response"].equals(expected["response"])
+    assert few.claude.run.totals["whole"]["rows"] == 60
+    assert len(account.ledger.paid) == paid == len(few) - few["t"].isna().sum()
+    again = asyncio.run(frames.claude.apreview("Say {t}", rows=12, by="other", progress=False))
+    assert len(again) == 12
+    assert frames.claude.preview("Say {t}", rows=3, estimate=True).workload.rows == 3
+    values = frames["t"].claude.preview("Say {}", rows=12, progress=False)
+    assert values.index.tolist() == few.index.tolist()
+    with pytest.raises(cp.InputError, match=r"asyncio\.create_task"):
+        frames.claude.submit("Say {t}")
+
+
+def test_what_the_answers_are_worth(cluster: Any, account: Any) -> None:
+    """compare, review and audit: the answers come to the client, of the texts those that were drawn."""
+    frame = frame_of(60).assign(truth=["good", "bad"] * 30)
+    frames = dd.from_pandas(frame, npartitions=7)
+    asked = {"labels": ["good", "bad"], "gold": "truth", "rows": 20, "progress": False}
+    tried = frames.claude.compare("{t}", {"a": {}, "b": {"prompt": "Say {t}"}}, **asked)
+    expected = frame.claude.compare("{t}", {"a": {}, "b": {"prompt": "Say {t}"}}, **asked)
+    made = tried.run("a", progress=False)
+    audit = made.claude.audit("truth")
+    answers = frame.claude.classify("{t}", ["good", "bad"], out="response", progress=False)
+    review = made.claude.review(rows=10, by="answer", journal=False)
+    for _ in range(4):
+        review.give("good")
+
+    assert tried.table["accuracy"].tolist() == expected.table["accuracy"].tolist()
+    assert made.npartitions == 7
+    assert audit.accuracy == answers.claude.audit("truth").accuracy
+    assert audit.rows == 58
+    assert [item.texts for item in review.items] == [
+        item.texts for item in answers.claude.review(rows=10, by="answer", journal=False).items
+    ]
+    assert made.claude.audit(review).gold_rows == 4
+
+
+def test_the_answers_of_a_series_are_reviewed_and_audited(cluster: Any, account: Any) -> None:
+    """What was asked stands beside them."""
+    frame = frame_of(40).assign(truth=["x", "y"] * 20)
+    frames = dd.from_pandas(frame, npartitions=5)
+    labels = frames["t"].claude.classify(["x", "y"], progress=False)
+    expected = frame["t"].claude.classify(["x", "y"], progress=False)
+    review = labels.claude.review(rows=5, journal=False)
+
+    assert [item.texts for item in review.items] == [
+        item.texts for item in expected.claude.review(rows=5, journal=False).items
+    ]
+    assert labels.claude.audit(frames["truth"]).accuracy == expected.claude.audit(frame["truth"]).accuracy
+
+
+@pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare"])
+def test_the_verbs_show_what_those_of_pandas_show(verb: str) -> None:
+    """Their options are listed there alone."""
+    of_pandas = inspect.signature(getattr(pd.DataFrame().claude, verb)).parameters
+    empty = dd.from_pandas(frame_of(4), npartitions=1)
+    assert dict(inspect.signature(getattr(empty.claude, verb)).parameters) == dict(of_pandas)
+
+
 def test_failed_rows_are_asked_again(cluster: Any) -> None:
     """And costs add up."""
     frames = dd.from_pandas(frame_of(20), npartitions=3)
@@ -186,6 +258,49 @@ def test_failed_rows_are_asked_again(cluster: Any) -> None:
         assert again.claude.errors["rows"].to_dict() == {"skipped": 1}
         assert again.claude.cost.loc["total", "total_usd"] > made.claude.cost.loc["total", "total_usd"]
         assert again.compute()["response_cost"].gt(0).sum() == 19
+
+
+def test_another_model_is_asked_about_what_failed_and_about_nothing_else(cluster: Any) -> None:
+    """Rows with a good answer are neither asked nor changed, whatever the option; typed columns keep their dtypes."""
+    frames = dd.from_pandas(frame_of(20), npartitions=3)
+    schema = {"tone": Literal["x", "y"], "tags": list[str]}
+    with cp.simulator(None, latency_seconds=0, script={3: "refusal"}) as simulator:
+        made = frames.claude.map("Say {t}", schema=schema, progress=False, max_concurrency=1)
+        asked = simulator.ledger.requests
+        again = made.claude.retry(model="claude-sonnet-5-5")
+        assert simulator.ledger.requests == asked + 1
+        whole = again.claude.retry()
+        rejected = again.claude.retry(where=again["n"] < 2, prompt="Tell {t}")
+        assert simulator.ledger.requests == asked + 3
+
+    before, after, last = made.compute(), again.compute(), rejected.compute()
+    failed = before["response_error"].notna() & before["t"].notna()
+    assert failed.sum() == 1
+    assert after.loc[failed, "tone"].notna().all()
+    assert after.dtypes.equals(before.dtypes)
+    pd.testing.assert_frame_equal(after[~failed], before[~failed])
+    pd.testing.assert_frame_equal(whole.compute(), after)
+    assert (last["response_cost"] > after["response_cost"]).sum() == 2
+    with pytest.raises(cp.InputError, match="make the columns"):
+        made.claude.retry(sample=2)
+    with pytest.raises(cp.InputError, match="must be a Dask series"):
+        made.claude.retry(where=[True])
+
+
+def test_a_map_runs_beside_other_work(cluster: Any, account: Any) -> None:
+    """What submit() names: a task on the caller's loop, which goes on meanwhile."""
+    frames = dd.from_pandas(frame_of(40), npartitions=5)
+
+    async def beside() -> tuple[Any, int]:
+        task, ticks = asyncio.create_task(frames.claude.amap("Say {t}", progress=False, max_concurrency=2)), 0
+        while not task.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        return await task, ticks
+
+    made, ticks = asyncio.run(beside())
+    assert made.compute()["response"].notna().sum() == 39
+    assert ticks > 5
 
 
 def test_a_series_knows_its_errors_and_costs(cluster: Any) -> None:

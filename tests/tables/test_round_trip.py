@@ -53,35 +53,57 @@ ATOMS: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (pa.string(), st.text(st.characters(exclude_categories=["Cs"]))),
     (pa.large_string(), st.text(st.characters(exclude_categories=["Cs"]))),
     (pa.binary(), st.binary()),
+    (pa.large_binary(), st.binary()),
+    (pa.binary(3), st.binary(min_size=3, max_size=3)),
     (pa.decimal128(10, 2), st.decimals(-99999999, 99999999, places=2)),
+    (pa.decimal256(50, 5), st.decimals(-(10**40), 10**40, places=5)),
     (pa.timestamp("us", "Europe/Berlin"), st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))),
+    (pa.timestamp("ms", "+05:30"), st.integers(-(2**40), 2**40)),
     (pa.timestamp("ns"), st.integers(-(2**60), 2**60)),
     (pa.date32(), st.dates()),
     (pa.time64("us"), st.times()),
+    (pa.time32("ms"), st.integers(0, 86_399_999)),
+    (pa.duration("us"), st.integers(-(2**50), 2**50)),
     (pa.null(), st.none()),
 ]
+WRAPPED = ["list", "large list", "struct", "map", "list of structs", "struct of lists", "dictionary"]
 
 
 @st.composite
 def typed(draw: Any) -> tuple[Any, st.SearchStrategy[Any]]:
     """Return an Arrow type and a strategy for its values, perhaps nested or in a dictionary."""
     kind, values = draw(st.sampled_from(ATOMS))
-    wrap = draw(st.sampled_from(["plain", "plain", "list", "struct", "dictionary"]))
+    wrap = draw(st.sampled_from(["plain"] * 4 + WRAPPED))
     optional = st.none() | values
-    if wrap == "list" and not pa.types.is_null(kind):
-        return pa.list_(pa.field("element", kind)), st.lists(optional, max_size=3)
-    if wrap == "struct":
-        return pa.struct([("inner", kind)]), st.fixed_dictionaries({"inner": optional})
+    lists, structs = st.lists(optional, max_size=3), st.fixed_dictionaries({"inner": optional})
+    if pa.types.is_null(kind) and wrap != "struct":  # Parquet itself has no lists of nothing
+        return kind, values
+    wrapped: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+        "list": (pa.list_(pa.field("element", kind)), lists),
+        "large list": (pa.large_list(pa.field("element", kind)), lists),
+        "struct": (pa.struct([("inner", kind)]), structs),
+        "map": (pa.map_(pa.string(), kind), st.lists(st.tuples(st.text("ab", max_size=2), optional), max_size=3)),
+        "list of structs": (
+            pa.list_(pa.field("element", pa.struct([("inner", kind)]))),
+            st.lists(st.none() | structs, max_size=2),
+        ),
+        "struct of lists": (
+            pa.struct([("inner", pa.list_(pa.field("element", kind)))]),
+            st.fixed_dictionaries({"inner": st.none() | lists}),
+        ),
+    }
     if wrap == "dictionary" and pa.types.is_string(kind):
         return pa.dictionary(pa.int32(), kind), values
-    return kind, values
+    return wrapped.get(wrap, (kind, values))
 
 
 @st.composite
 def tables(draw: Any) -> Any:
     """Return an Arrow table of up to four columns and twelve rows, with missing values and metadata."""
     size = draw(st.integers(0, 12))
-    names = draw(st.lists(st.text(min_size=1, max_size=5).filter(_is_name), min_size=1, max_size=4, unique=True))
+    odd = st.sampled_from(["a.b", "a b", 'a"b', "a,b", "{a}", "a\\b", "größe", "値", "a/b", "a=b", "a:b", "[0]", "'"])
+    some = odd | st.text(min_size=1, max_size=5).filter(_is_name)
+    names = draw(st.lists(some, min_size=1, max_size=4, unique=True))
     columns, fields = [], []
     for name in names:
         kind, values = draw(typed())

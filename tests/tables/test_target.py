@@ -225,3 +225,14 @@ def test_columns_of_one_name_pass_through_where_the_format_has_them(tmp_path: Pa
     assert open_source(tmp_path / "out.csv").names == ("t", "t", "said")
     with pytest.raises(InputError, match="cannot hold 2 columns 't'"):
         open_target(tmp_path / "out.jsonl", output, None, overwrite=False)
+
+
+def test_columns_that_spark_has_noted_elsewhere_do_not_hide_the_new_ones(tmp_path: Path) -> None:
+    """Spark believes its own note in the metadata before the file; every other note stays."""
+    noted = {"org.apache.spark.sql.parquet.row.metadata": '{"fields": [{"name": "t"}]}', "unit": "USD"}
+    source = table_source(TABLE.replace_schema_metadata(noted))
+    goal = open_target(tmp_path / "out.parquet", Output(Layout(source, NEW), "job"), None, overwrite=False)
+    write(goal, 0)
+    goal.complete()
+
+    assert pq.read_schema(tmp_path / "out.parquet").metadata == {b"unit": b"USD"}
