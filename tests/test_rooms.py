@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -310,6 +311,30 @@ def has_no_function_that_is_too_long(path: Path) -> None:
             words = (first.end_lineno or first.lineno) - first.lineno + 1 if has_words else 0
             length = (node.end_lineno or node.lineno) - node.lineno + 1 - words
             assert length <= MOST_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+def is_number(node: ast.expr | None) -> bool:
+    """Say whether an expression is a number, or computed from numbers alone."""
+    if isinstance(node, ast.BinOp):
+        return is_number(node.left) and is_number(node.right)
+    if isinstance(node, ast.UnaryOp):
+        return is_number(node.operand)
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
+
+
+@every_module
+def says_why_its_numbers_are_what_they_are(path: Path) -> None:
+    """A sentence below a constant, or below the last of several that it speaks of, or a comment beside it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    unexplained: list[str] = []
+    for node, after in pairwise([*tree(path).body, ast.Pass()]):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id.isupper() and is_number(getattr(node, "value", None)):
+            is_told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            has_comment = "#" in lines[node.lineno - 1] or lines[node.lineno - 2].startswith("#")
+            unexplained = [] if is_told or has_comment else [*unexplained, target.id]
+        elif not isinstance(node, ast.Expr):
+            assert unexplained == []
 
 
 @every_module

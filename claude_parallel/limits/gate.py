@@ -1,8 +1,8 @@
 """The gate: may one more request go now, and if not, when.
 
-One gate serves one account and model group, and is shared by all runs of the process. It asks the parts of this room,
-in this order: the pause that a 429 asks for, the circuit of an outage, the window, and the buckets. It knows no network
-and no clock: callers bring the time (seconds, monotonic).
+One gate serves one account and model group, and is shared by all runs of the process. It asks the parts of this room in
+this order: the pause that a 429 asks for, the circuit of an outage, the window (before an answer, the blind start), the
+ramp of an acceleration limit, and the buckets. It knows no network and no clock: callers bring the time (seconds).
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Model:
     aliases: tuple[str, ...] = ()
 
 
-_M = 1_000_000
+_M = 1_000_000  # tokens: short, since the table below is wide
 _ALWAYS: frozenset[Thinking] = frozenset({"adaptive"})
 _BETWEEN: frozenset[Thinking] = frozenset({"adaptive", "between_tools"})
 _CHOICE: frozenset[Thinking] = frozenset({"adaptive", "disabled"})
