@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from claude_parallel.statistics.intervals import effective_size, wilson
+from claude_parallel.statistics.samples import allocate
 from claude_parallel.statistics.shares import FEWEST_GOLD_ROWS, corrected_shares
 
 WORLDS = 1_000
@@ -166,6 +167,28 @@ def score(case: Case, estimator: Estimator, worlds: int, seed: int = 0) -> Score
     return Score(1 - missed.sum() / shown.sum(), 1 - missed.max() / worlds, width.sum() / gold_width.sum())
 
 
+def coverage_in_parts(case: Case, worlds: int, seed: int = 0) -> float:
+    """Return the coverage of intervals where as many gold rows were drawn of each answer, and count with weights."""
+    rng = np.random.default_rng(seed)
+    shown = missed = 0
+    for _ in range(worlds):
+        table = rng.multinomial(case.rows, case.shares().ravel()).reshape(case.shares().shape)
+        population = table.sum(axis=1)
+        parts = allocate([int(size) for size in population], case.gold)
+        gold = np.array([rng.multivariate_hypergeometric(row, part) for row, part in zip(table, parts, strict=True)])
+        answers, truth = (np.repeat(index.ravel(), gold.ravel()) for index in np.indices(gold.shape))
+        weights = (population / np.maximum(1, gold.sum(axis=1)))[answers]
+        for share, true in zip(corrected_shares(answers, truth, population, weights), table.sum(axis=0), strict=True):
+            if share.gold_rows >= FEWEST_GOLD_ROWS:
+                shown += 1
+                missed += not share.corrected.low - 1e-12 <= true / case.rows <= share.corrected.high + 1e-12
+    return 1 - missed / shown
+
+
+IN_PARTS = Case(3_000, 300, 0.7, "six, one rare", True)
+"""Where weights matter most: the largest answers, which stand for most rows, hold the errors."""
+
+
 def run(worlds: int = WORLDS) -> None:
     """Print one line per estimator, and one per kind of world for ours."""
     scores = {name: [score(case, estimator, worlds) for case in CASES] for name, estimator in ESTIMATORS.items()}
@@ -190,6 +213,7 @@ def run(worlds: int = WORLDS) -> None:
             lowest = min(one.coverage for one in here)
             cells.append(f"{lowest:.1%}, {math.fsum(one.width for one in here) / len(here):.2f}")
         print(f"| {classes}, {gold} gold rows | {' | '.join(cells)} |")
+    print(f"\nGold rows in equal parts of the answers, {IN_PARTS}: {coverage_in_parts(IN_PARTS, worlds):.1%}")
 
 
 if __name__ == "__main__":
