@@ -29,7 +29,7 @@ def encodable(value: Any) -> Any:
     Lists and mappings are walked through; whatever else it is comes back as it is.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list):
         return [encodable(item) for item in value]
     return {name: encodable(item) for name, item in value.items()} if type(value) is dict else value

@@ -119,10 +119,8 @@ def text_array(values: list[str | None]) -> Any:
     Half a character (a lone surrogate), which neither Arrow nor a file can hold, is written as its escape; the answer
     as it came is in ``run.messages()``.
     """
-    try:
-        return pd.array(values, dtype=TEXT_DTYPE)  # type: ignore[call-overload]  # a name that depends on the version
-    except UnicodeEncodeError:
-        return pd.array([encodable(value) for value in values], dtype=TEXT_DTYPE)  # type: ignore[call-overload]
+    # The dtype's name depends on the version; Arrow refuses half a character, text kept by Python does not.
+    return pd.array([encodable(value) for value in values], dtype=TEXT_DTYPE)  # type: ignore[call-overload]
 
 
 def attach(frame: pd.DataFrame, arrays: Mapping[str, Any]) -> pd.DataFrame:

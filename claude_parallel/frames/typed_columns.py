@@ -60,10 +60,7 @@ def _nullable(field: Field, cells: list[Any]) -> ExtensionArray:
 
 
 def _texts(field: Field, cells: list[Any]) -> ExtensionArray:
-    try:
-        return _nullable(field, cells)
-    except UnicodeEncodeError:
-        return _nullable(field, [encodable(cell) for cell in cells])
+    return _nullable(field, [encodable(cell) for cell in cells])
 
 
 def _labels(field: Field, cells: list[Any]) -> ExtensionArray:

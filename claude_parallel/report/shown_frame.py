@@ -75,7 +75,9 @@ def _untypeset(markup: str) -> str:
 
 
 def _tag(name: str, text: str, *, is_left: bool) -> str:
-    style = f"text-align:{'left' if is_left else 'right'};vertical-align:top" + (";max-width:28em" if is_left else "")
+    style = f"padding:.25em .6em;text-align:{'left' if is_left else 'right'};vertical-align:top" + (
+        ";max-width:28em" if is_left else ""
+    )
     return f'<{name} style="{style}">{escaped(text, _LONGEST_CELL)}</{name}>'
 
 

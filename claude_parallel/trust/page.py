@@ -88,7 +88,9 @@ def _cell(cell: Cell, place: int, mark: float | None) -> str:
 
 
 def _tag(name: str, inner: str, place: int, *, is_whole: bool = False) -> str:
-    style = f"text-align:{'left' if place == 0 else 'right'}" + (";white-space:nowrap" if is_whole else "")
+    style = f"padding:.25em .6em;text-align:{'left' if place == 0 else 'right'}" + (
+        ";white-space:nowrap" if is_whole else ""
+    )
     return f'<{name} style="{style}">{inner}</{name}>'
 
 
