@@ -1,7 +1,7 @@
 """``python -m benchmarks.peers [a b c d e f] [--rows N]``: makes the environments, plays the cases, prints tables.
 
-Case (a) is played by one peer after the other; the others wait for the simulator most of the time and are played three
-at a time.
+Case (a) is played by one peer after the other; the others wait for the simulator most of the time and are played four
+at a time, so that the whole takes some ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .cases import ROWS, Case, cases
 from .environments import HERE, PEERS, Peer, interpreter
+from .server import expected
 
 AT_ONCE = 4
 
@@ -73,6 +75,7 @@ def play(peer: Peer, case: Case, rows: int) -> dict[str, Any]:
 
 def _start(peer: Peer, task: Path, folder: str | Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "CLAUDE_PARALLEL_HOME": str(folder), "NO_PROXY": "127.0.0.1,localhost"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # lotus would compile torch at each start, for half a minute
     command = [interpreter(peer), str(HERE / "adapters" / f"{peer.adapter}.py"), str(task)]
     stderr = (Path(folder) / "stderr").open("w")
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, text=True, env=environment, cwd=folder)
@@ -108,8 +111,7 @@ def _judge(result: Path, log: str, prompts: list[str]) -> dict[str, Any]:
             "wrong": 0,
         }
     found = json.loads(result.read_text())
-    right = [f"Simulated: {prompt[-40:]}" for prompt in prompts]
-    pairs = list(zip(found["answers"], right, strict=True))
+    pairs = list(zip(found["answers"], map(expected, prompts), strict=True))
     return {
         "seconds": found["seconds"],
         "cpu_seconds": found["cpu_seconds"],
@@ -155,21 +157,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
     parser.add_argument("case", nargs="*", help="a to f; default: all")
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--peer", nargs="*", default=[], help="words in the names of peers; default: all")
     arguments = parser.parse_args()
-    for peer in PEERS:
+    chosen = [peer for peer in PEERS if not arguments.peer or any(word in peer.name for word in arguments.peer)]
+    for peer in chosen:
         interpreter(peer)
     for case in cases(arguments.rows):
         if not arguments.case or case.name in arguments.case:
-            _table(case, arguments.rows)
+            began = time.monotonic()
+            _table(case, chosen, arguments.rows)
+            print(f"({case.name}) took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
-def _table(case: Case, rows: int) -> None:
+def _table(case: Case, peers: Sequence[Peer], rows: int) -> None:
     with ThreadPoolExecutor(1 if case.name == "a" else AT_ONCE) as pool:
-        results = list(pool.map(lambda peer: play(peer, case, rows), PEERS))
+        results = list(pool.map(lambda peer: play(peer, case, rows), peers))
     best = min((found["usd"] for found in results if found["lost"] == 0), default=0.0)
     print(f"\n### ({case.name}) {case.title}\n\n| who | {' | '.join(COLUMNS[case.name])} |")
     print("|---" * (1 + len(COLUMNS[case.name])) + "|")
-    for peer, found in zip(PEERS, results, strict=True):
+    for peer, found in zip(peers, results, strict=True):
         print(f"| {peer.name} | {' | '.join(cells(case, found, best, rows))} |", flush=True)
 
 

@@ -11,9 +11,6 @@ ROWS = 2_000
 
 LATENCY_SECONDS = 0.3
 
-IN_FLIGHT = 50
-"""As the adapters are set, where they can be."""
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -24,8 +21,8 @@ class Case:
     name, title : str
         Its letter, and what happens.
     profile : mapping
-        The simulated account: fields of ``simulation.profile.Profile``, ``limits`` as a list, ``outage`` as seconds
-        until it begins and its length.
+        The simulated account: fields of ``simulation.profile.Profile``, ``limits`` as a list, ``outage`` as the number
+        of answers after which it begins and its length in seconds.
     bound_seconds : float
         What the account allows at best; 0 = not asked.
     timeout_seconds : float
@@ -51,7 +48,6 @@ FIVE_WAYS = {"overloaded": 0.01, "server": 0.01, "rate_limit": 0.01, "reset": 0.
 def cases(rows: int) -> tuple[Case, ...]:
     """Return the six cases for so many rows."""
     usual = {"latency_seconds": LATENCY_SECONDS}
-    third = rows / IN_FLIGHT * LATENCY_SECONDS / 3
     return (
         Case("a", "an account without limits that answers at once"),
         Case(
@@ -63,5 +59,5 @@ def cases(rows: int) -> tuple[Case, ...]:
         Case("c", "5 % of the calls fail, in five ways", {**usual, "faults": FIVE_WAYS}),
         Case("d", "SIGKILL half way, and again", usual, is_killed=True),
         Case("e", "a system prompt of 5,000 tokens", usual, prefix_characters=20_000),
-        Case("f", "an outage of 20 s after a third of the rows", {**usual, "outage": [third, 20.0]}),
+        Case("f", "an outage of 20 s after a third of the answers", {**usual, "outage": [rows // 3, 20.0]}),
     )

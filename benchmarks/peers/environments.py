@@ -43,6 +43,7 @@ PEERS = (
     Peer("pyarallel", "pyarallel_map", "pyarallel", "3.12"),
     Peer("lotus sem_map", "lotus_map", "lotus", "3.12"),
     Peer("inspect_ai eval", "inspect_eval", "inspect"),
+    Peer("Accrue", "accrue_pipeline", "accrue"),
 )
 
 

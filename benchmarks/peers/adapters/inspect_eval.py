@@ -2,6 +2,7 @@
 
 import sys
 
+import anthropic  # noqa: F401  (its import is not what is compared)
 from _common import IN_FLIGHT, MAX_TOKENS, MODEL, run
 from inspect_ai import Task, eval
 from inspect_ai.dataset import MemoryDataset, Sample
