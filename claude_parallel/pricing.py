@@ -20,6 +20,9 @@ _PER_SEARCH = Decimal(1_000)
 _US_ONLY = Decimal("1.1")
 """Source: pricing of the Claude API, data residency: 1.1x on all tokens for ``inference_geo: "us"``."""
 
+_PRICED_AS = {"claude-mythos-5": "claude-fable-5", "claude-mythos-5-1": "claude-fable-5-1"}
+"""Models that genai-prices lacks, and the model at whose price they are sold (source: pricing of the Claude API)."""
+
 UnitPrices = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
 """US dollars per token: input, output, cache write 5m, cache write 1h, cache read."""
 
@@ -188,7 +191,10 @@ def _read_card(model: str, *, is_batch: bool, is_fast: bool) -> RateCard | None:
     ):  # ids on Bedrock, such as us.anthropic.claude-..., are known to aws alone
         try:
             found = genai_prices.calc_price(
-                genai_prices.Usage(input_tokens=1), model, provider_id=provider, price_context=context or None
+                genai_prices.Usage(input_tokens=1),
+                _PRICED_AS.get(model, model),
+                provider_id=provider,
+                price_context=context or None,
             )
         except LookupError:
             continue

@@ -36,8 +36,9 @@ class RetryPolicy:
         The longest wait that a server may ask for; beyond it the run ends with what it has. Limits refill within
         minutes, so a longer wait is a quota that the user should know of.
     outage_patience : float
-        For how many seconds an outage (every call fails) is waited for; what fails in it is no row's fault and is not
-        counted as a retry. After that the run ends, and the rows that are left are marked.
+        For how many seconds an outage (every call fails, or is refused with a 429 that names no wait) is waited for;
+        what fails in it is no row's fault and is not counted as a retry. After that the run ends, and the rows that are
+        left are marked.
 
     Raises
     ------

@@ -33,6 +33,8 @@ PRICES = PriceList()
         ("claude-opus-5-5", Usage(input_tokens=1_000, output_tokens=1_000, speed="fast"), "0.048"),
         ("claude-opus-5-5", Usage(input_tokens=1_000, output_tokens=1_000, inference_geo="us"), "0.0264"),
         ("claude-haiku-5-5", Usage(input_tokens=1_000, web_searches=3), "0.0301"),
+        ("claude-mythos-5", Usage(input_tokens=1_000, output_tokens=100, cache_read_tokens=1_000), "0.016"),
+        ("claude-mythos-5-1", Usage(input_tokens=1_000, output_tokens=100, cache_read_tokens=1_000), "0.01525"),
     ],
 )
 def test_hand_computed_costs(model: str, usage: Usage, dollars: str) -> None:

@@ -21,20 +21,20 @@ class BatchCalls:
         Creates, lists, reads and cancels batches.
     book : EnvelopeBook
         The journal's record of envelopes.
+    seeder : Seeder
+        Sends one row live where that fills the prompt cache for the others.
     settled : callable
         Called once everything that can be submitted now is, and at the end.
     goes_live : bool
         True to leave to live calls what a batch could not answer.
     max_requests, max_bytes : int
         Limits of one batch.
-    seeder : Seeder or None
-        Sends one row live where that fills the prompt cache for the others; None without caching.
     """
 
     api: BatchApi
     book: EnvelopeBook
+    seeder: Seeder
     settled: Callable[[], object]
     goes_live: bool = False
     max_requests: int = MAX_REQUESTS
     max_bytes: int = MAX_BYTES
-    seeder: Seeder | None = None

@@ -100,11 +100,11 @@ class BatchCarrier:
         calls = BatchCalls(
             api=api,
             book=EnvelopeBook(context.journal),
+            seeder=Seeder(_at_live_prices(context), intake.plan, self.environment),
             settled=self.submitted.set,
             goes_live=settings.batch == "then-live",
             max_requests=self._batch_environment.max_requests,
             max_bytes=self._batch_environment.max_bytes,
-            seeder=Seeder(_at_live_prices(context), intake.plan, self.environment) if intake.plan.ttl else None,
         )
         self._runner = runner = BatchRunner(context, calls, intake)
         try:

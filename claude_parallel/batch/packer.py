@@ -105,7 +105,7 @@ class Packer:
     async def pack(self) -> PackedBatch | None:
         """Fill an envelope from the rows, and from what goes again; record it; None where nothing can be sent."""
         run, calls = self.run, self.calls
-        if self.is_out_of_budget and len(self.in_flight):
+        if self.is_out_of_budget and not self._is_idle:
             return None
         self.is_out_of_budget = False
         if run.accounting.budget.cap is not None and self.intake.outlet is None and not self.is_planned:
@@ -143,13 +143,18 @@ class Packer:
     async def _seeded(self, head: list[Pending], waiting: AsyncGenerator[Pending, None]) -> list[Pending]:
         """Let one of many requests fill the prompt cache as a live call, where that pays; return the others."""
         seeder = self.calls.seeder
-        least = seeder.least(head) if seeder is not None else None
-        if seeder is None or least is None:
+        least = seeder.least(head)
+        if least is None:
             return head
         head += [item async for item in _first(waiting, least - len(head))]
         if len(head) < least or not self.may_send() or not self.intake.revive(head[0]):
             return head
         return head[1:] if await seeder.send(head[0]) else head
+
+    @property
+    def _is_idle(self) -> bool:
+        """True when nothing is under way whose real cost could make room in the budget."""
+        return not len(self.in_flight) and self.calls.seeder.call is None
 
     def may_send(self) -> bool:
         """Say whether anything new may be sent."""
@@ -270,7 +275,7 @@ class Packer:
         if item.request is None and not self.intake.revive(item):
             return True
         if not accounting.reserve(item, self.share):
-            self._note_budget(is_idle=not items and not len(self.in_flight))
+            self._note_budget(is_idle=not items and self._is_idle)
             return False
         try:
             params = encode(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)

@@ -98,6 +98,7 @@ class BatchRunner:
 
         self._wakers.append(wake)
         control.listen(wake)
+        self._calls.seeder.wake = self._wake.set
         work = loop.create_task(self._loop())
         try:
             await self._guard(work)
@@ -105,6 +106,7 @@ class BatchRunner:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({work})
+            await self._calls.seeder.aclose()
             self._leave()
             self._calls.settled()
         if not work.cancelled() and (error := work.exception()) is not None:
@@ -127,19 +129,21 @@ class BatchRunner:
                 return
 
     async def _loop(self) -> None:
-        control = self._run.control
+        control, seeder = self._run.control, self._calls.seeder
         self._calls.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
         while not control.is_stopping:
+            self._in_flight.send_again(seeder.missed())
             if await self._submitter.submit_next():
                 continue
             self._calls.settled()
             await self._cancel_all()
             if await self._visit():
                 continue
-            if len(self._in_flight) or self._submitter.packed is not None:
+            if len(self._in_flight) or self._submitter.packed is not None or seeder.call is not None:
                 await self._sleep()
             elif self._packer.is_exhausted:
                 return
+        await seeder.wait()
 
     # -- looking after what is under way -----------------------------------------------------------------------------
 
@@ -301,27 +305,27 @@ class BatchRunner:
 
     async def _sleep(self) -> None:
         """Sleep until the next batch is due, the queue may have room, or a flag was set."""
-        run, packed = self._run, self._submitter.packed
+        run, packed, call = self._run, self._submitter.packed, self._calls.seeder.call
         due = self._in_flight.next_due()
         dues = [] if due is None else [due]
         if not self._packer.is_exhausted:
             dues.append(self._run.clock() + _CLAIMED_POLL_SECONDS)
-        words = [describe(self._in_flight, local_time)]
+        words = [describe(self._in_flight, local_time), "" if call is None else "one row is under way as a live call"]
         if packed is not None:
             dues.append(self._submitter.closed_until)
             words.append(f"{len(packed.envelope):,} rows wait for room in the batch queue")
         started = run.clock()
         run.stats.waiting_for = "; ".join(filter(None, words))
         self._wake.clear()
-        if not run.control.is_stopping:
+        if not run.control.is_stopping and not (call is not None and call.done()):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, min(dues) - started)):
+                async with asyncio.timeout(max(0.0, min(dues) - started) if dues else None):
                     await self._wake.wait()
         run.waited(self._wait_reason(), started)
 
     def _wait_reason(self) -> WaitReason:
-        if self._submitter.packed is not None:
-            return WaitReason.BATCH_QUEUE
+        if self._submitter.packed is not None or not len(self._in_flight):
+            return WaitReason.BATCH_QUEUE if self._submitter.packed is not None else WaitReason.ANSWERS
         return WaitReason.BATCH_PROCESSING if self._in_flight.states else WaitReason.BATCH_LOOKUP
 
     def _leave(self) -> None:
@@ -331,6 +335,8 @@ class BatchRunner:
         self._submitter.unpack()
         for batch in self._in_flight:
             self._leave_one(batch)
+        for item in self._calls.seeder.missed():
+            run.accounting.give_up(item, "cancelled", "cancelled while the answer was on its way")
         for item in [*self._in_flight.take_again(), *self._packer.fresh]:
             run.accounting.give_up(item, *run.state.reason_for_the_rest)
 

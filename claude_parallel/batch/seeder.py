@@ -2,11 +2,13 @@
 
 Decides nothing about dollars: when the call pays is the rule in ``engine.seeding``. The row's answer is an answer like
 any other. A call that brings none costs the row nothing: it goes with its batch, and the batch goes without the entry.
+A call that takes too long holds no batch back; its answer is kept whenever it comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..engine.context import RunContext, RunState
@@ -19,6 +21,10 @@ from ..engine.seeding import SEED_TTL, least_seeded
 from ..engine.tariff import ListedTariff
 from ..records import Outcome
 from ..retry import RetryPolicy
+
+PATIENCE_SECONDS = 60.0
+"""How long a batch waits for the answer. An entry can be read once the answer has begun, so after a minute it was
+written, or the call hangs; and a batch may take an hour, so a minute more is little."""
 
 _ONCE = RetryPolicy(max_retries=0, max_rate_limit_retries=0)
 """Who cannot be served live at this moment is better off in the batch."""
@@ -38,12 +44,21 @@ class Seeder:
         The account, for live calls.
     is_done : bool
         True once the call was made: one serves all batches of a run, since whoever reads an entry renews it.
+    call : asyncio.Task or None
+        The call under way, or one whose end nobody has looked at yet; True where it brought an answer.
+    row : Pending or None
+        What it asks.
+    wake : callable
+        Called when it has ended.
     """
 
     context: RunContext
     plan: Plan
     environment: Environment
     is_done: bool = False
+    call: asyncio.Task[bool] | None = None
+    row: Pending | None = None
+    wake: Callable[[], object] = lambda: None
 
     def least(self, first: Sequence[Pending]) -> int | None:
         """Return how many requests make the call worth it, judged by the first of them; None where none do."""
@@ -62,11 +77,40 @@ class Seeder:
         )
 
     async def send(self, pending: Pending) -> bool:
-        """Send a request live, once; False where no answer came, so that its batch may ask for one."""
+        """Send a request live, once; False where no answer came, so that its batch may ask for one.
+
+        After a minute without an answer the batch goes first, and :meth:`missed` tells whether none came at all.
+        """
         self.is_done = True
         status = self.environment.gate.status(self.context.clock())
         if status.pause_seconds or status.outage_seconds is not None:
             return False
+        self.row, self.call = pending, asyncio.get_running_loop().create_task(self._send(pending))
+        self.call.add_done_callback(lambda _call: self.wake())
+        await asyncio.wait({self.call}, timeout=PATIENCE_SECONDS)
+        return not self.call.done() or not self.missed()
+
+    def missed(self) -> list[Pending]:
+        """Return the request of a call that has ended without an answer, once; nothing in any other case."""
+        if self.call is None or not self.call.done():
+            return []
+        call, self.call = self.call, None
+        is_answered = not call.cancelled() and call.result()
+        return [] if is_answered or self.row is None else [self.row]
+
+    async def wait(self) -> None:
+        """Wait until the call has ended; a stop of the run ends it, too."""
+        if self.call is not None:
+            await asyncio.wait({self.call})
+
+    async def aclose(self) -> None:
+        """Cancel the call if it is still under way."""
+        if self.call is not None:
+            self.call.cancel()
+            await asyncio.wait({self.call})
+
+    async def _send(self, pending: Pending) -> bool:
+        """Send a request live, once, and say whether an answer came."""
         accounting, missed = self.context.accounting, []
 
         def deliver(position: int, outcome: Outcome) -> None:

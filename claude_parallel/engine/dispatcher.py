@@ -63,6 +63,7 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._stopped_at: float | None = None
+        self._heard_at = -math.inf
         self._bug: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -72,6 +73,7 @@ class Dispatcher:
         """Send everything that can be sent; outcomes are delivered, rows never reached get none."""
         loop = asyncio.get_running_loop()
         self._run.control.listen(self._waker(loop))
+        self._heard_at = self._run.clock()
         steps = 0
         try:
             while await self._step():
@@ -283,6 +285,7 @@ class Dispatcher:
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls
+        self._heard_at = run.clock()
         real = calls.estimator.learn(pending.asked.load, usage_of(reply.message))
         calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
         instead = run.accounting.answered(pending, attempt, reply)
@@ -302,8 +305,10 @@ class Dispatcher:
         is_outage = self._calls.gate.is_outage(ticket.sent_at)
         if is_outage and not isinstance(verdict, Stop):
             verdict = judge_failure(failure, (), run.policy, run.rng)  # not the row's fault, so not one of its tries
-            if isinstance(verdict, Again) and self._has_lost_patience(now):
-                verdict, message = Stop(), f"{message}; no call came through for {elapsed(run.policy.outage_patience)}"
+        if isinstance(verdict, Again) and (
+            self._has_lost_patience(now) if is_outage else self._is_shut_out(failure, now)
+        ):
+            verdict, message = Stop(), f"{message}; no call came through for {elapsed(run.policy.outage_patience)}"
         run.accounting.failed(pending, attempt, failure, is_counted=not is_outage)
         if isinstance(verdict, Again):
             wait, status = verdict.wait_seconds, failure.status
@@ -317,6 +322,13 @@ class Dispatcher:
     def _has_lost_patience(self, now: float) -> bool:
         seconds = self._calls.gate.status(now).outage_seconds
         return seconds is not None and seconds >= self._run.policy.outage_patience
+
+    def _is_shut_out(self, failure: Failure, now: float) -> bool:
+        """Say whether nothing but refusals came for too long, of which none said when to come back."""
+        if failure.kind != "rate_limit":
+            return False
+        self._heard_at = max(self._heard_at, now + (failure.retry_after or -math.inf))
+        return now - self._heard_at >= self._run.policy.outage_patience
 
     def _come_back(self, message: str, seconds: float) -> str:
         """Say until when the server wants us to stay away; longer than the run has patience for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import claude_parallel as cp
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.envelope import Envelope
+from claude_parallel.batch.responses import BatchState
 from claude_parallel.engine.seeding import FEWEST_HITS, least_seeded
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate, Ticket
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Failure, Load, Usage
+from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
 
@@ -51,6 +56,22 @@ def billed(world: BatchWorld) -> Decimal:
         )
         total += PRICES.cost(paid.model, usage, is_batch=paid.service_tier == "batch") or Decimal(0)
     return total
+
+
+def noting(sent: list[tuple[int, float]]) -> Any:
+    """Return a wrapper that notes how many requests each batch holds, and when it was sent."""
+
+    class Noting(MemoryBatchApi):
+        async def create(self, envelope: Envelope) -> BatchState | Failure:
+            sent.append((len(envelope), asyncio.get_running_loop().time()))
+            return await super().create(envelope)
+
+    def wrap(api: BatchApi) -> BatchApi:
+        assert isinstance(api, MemoryBatchApi)
+        api.__class__ = Noting
+        return api
+
+    return wrap
 
 
 def test_one_of_many_rows_goes_live_and_writes_for_an_hour(tmp_path: Path) -> None:
@@ -99,6 +120,44 @@ def test_a_call_that_brings_no_answer_leaves_its_row_to_the_batch(fault: str) ->
     assert out["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 90
     assert world.brain.ledger.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "batch_seconds", "live", "batches"),
+    [("slow", 600.0, 1, [89]), ("slow", 60.0, 1, [89]), ("hang", 600.0, 0, [89, 1]), ("hang", 60.0, 0, [89, 1])],
+)
+def test_a_call_that_takes_long_holds_its_batch_for_a_minute(
+    fault: Any, batch_seconds: float, live: int, batches: list[int]
+) -> None:
+    """A late answer is kept, whether before or after the end of the batch; what hangs goes in a batch after all."""
+    slow = profile(script={1: fault}, latency_seconds=20.0, slow_factor=20.0)
+    world, sent = batch_world(replace(slow, batch_seconds=batch_seconds)), []
+    world.wrap = noting(sent)
+    out = world.map(frame_of(90), **OPTIONS)
+
+    assert out["response_error"].isna().all()
+    assert live_calls(world) == live
+    assert [rows for rows, _ in sent] == batches
+    assert sent[0][1] == pytest.approx(60.0, abs=1.0)
+    assert out["response_cost"].sum() == pytest.approx(float(billed(world)))
+
+
+@pytest.mark.parametrize("seconds", [80.0, 10.0])
+def test_a_stop_ends_a_call_that_hangs(seconds: float) -> None:
+    """Before its batch went or after, within the grace of any live call, and every row has its reason."""
+    world = batch_world(profile(script={1: "hang"}))
+    prepared, session = world.prepare(frame_of(90), **OPTIONS)
+
+    async def stopped() -> None:
+        running = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(seconds)
+        session.control.stop_sending()
+        await running
+
+    run_virtual(stopped)
+    errors = prepared.result(session)["response_error"]
+    assert errors.str.split(":").str[0].tolist() == ["cancelled"] * 90
+    assert world.clock() <= seconds + 31.0
 
 
 def test_nobody_waits_for_an_account_that_is_held_back() -> None:

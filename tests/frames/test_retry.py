@@ -184,7 +184,7 @@ def test_a_map_made_again_under_the_same_name_counts_once(sampled: Any) -> None:
 def test_unknown_prices_are_not_summed_as_nothing() -> None:
     """NaN where no price is known at all."""
     with cp.simulator(None, latency_seconds=0), pytest.warns(UserWarning, match="no price"):
-        out = pd.DataFrame({"t": ["x"]}).claude.map("Say {t}", model="claude-mythos-5-1", progress=False)
+        out = pd.DataFrame({"t": ["x"]}).claude.map("Say {t}", model="claude-mythos-preview", progress=False)
 
     line = out.claude.cost.loc["total"]
     assert line["unpriced"] == 1

@@ -122,6 +122,29 @@ def test_what_fails_in_an_outage_is_not_the_rows_fault() -> None:
     assert made.brain.ledger.requests == 300 + 40
 
 
+@pytest.mark.parametrize("begin", [0.0, 5.0])
+def test_refusals_that_name_no_wait_end_the_run_as_an_outage_does(begin: float) -> None:
+    """30 rows would take four hours of nothing but 429s, 300 rows two days; the rows are told that it was a limit."""
+    made = world(Profile(latency_seconds=1.0))
+    made.outage = Outage(begin, 1e9, Failure("rate_limit", "slow down", 429))
+    if begin:
+        with pytest.warns(UserWarning, match="the run stopped early"):
+            errors = made.map(frame_of(1_000), "{t}", max_concurrency=20)["response_error"]
+        assert set(errors.dropna().str.split(":").str[0]) == {"rate_limit"}
+    else:
+        with pytest.raises(RunStopped, match=r"rate_limit: slow down; no call came through for 15 min"):
+            made.map(frame_of(300), "{t}")
+    assert made.clock() < 1_000.0
+    assert made.outage.calls < 200
+
+
+def test_refusals_that_say_when_to_come_back_are_obeyed_for_longer() -> None:
+    """The server knows what it does: after 20 minutes of it all rows are answered."""
+    made = world(Profile(latency_seconds=1.0))
+    made.outage = Outage(5.0, 1_205.0, Failure("rate_limit", "slow down", 429, retry_after=60.0))
+    assert made.map(frame_of(300), "{t}", max_concurrency=20)["response_error"].isna().all()
+
+
 def test_patience_ends_the_run_with_one_clear_message() -> None:
     """After ``outage_patience`` the rows that are left are marked; nothing is sent any more."""
     made = world(Profile(latency_seconds=0.2, faults={"overloaded": 1.0}))
