@@ -89,7 +89,8 @@ def instead_of_model(model: str) -> str | None:
     """Return a sentence that says what to write instead of a model's short name; None for what may be an id."""
     words = re.split("[^a-z]+", model.lower())
     family = next((word for word in words if word in _MODELS), None)
-    if family is None or ("claude" in words and re.search(r"\d", model) and not re.search(r"\s", model)):
+    names_version = re.search(r"\d", model) or "preview" in words  # such as claude-mythos-preview
+    if family is None or ("claude" in words and names_version and not re.search(r"\s", model)):
         return None
     others = ", ".join(_MODELS.values())
     return f"{model!r} is not a model's full id; did you mean {_MODELS[family]!r}? Models of today: {others}"
