@@ -123,10 +123,12 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
     what : str
         What happened.
     hint : str, optional
-        What to do; default: the kind's own hint.
+        What to do; default: the kind's own hint, less its beginning where `what` says that already.
     """
     what = " ".join(what.split()).rstrip(".;")
-    return f"{kind}: {what}; {hint or HINTS[kind]}"
+    hint = hint or HINTS[kind]
+    said, _, advice = hint.partition("; ")
+    return f"{kind}: {what}; {advice if advice and what.startswith(said) else hint}"
 
 
 class ClaudeParallelError(Exception):

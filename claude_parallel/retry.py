@@ -132,10 +132,13 @@ def backoff_seconds(earlier: int, policy: RetryPolicy, rng: random.Random) -> fl
 
 
 def _is_fatal(failure: Failure) -> bool:
-    """Say whether the failure is about the account or the model, not about the row.
+    """Say whether the failure is about the account, the model or the way there, not about the row.
 
-    A missing *file* is the row's own trouble, though it is a 404 as well.
+    A missing *file* is the row's own trouble, though it is a 404 as well. No row gets through where the door has found
+    that a connection can never be made.
     """
+    if failure.kind == "connection" and failure.should_retry is False:
+        return True
     if failure.kind == "not_found" and failure.status == 404 and "file" in failure.message.lower():
         return False
     return failure.kind in _FATAL

@@ -118,3 +118,9 @@ def test_a_failed_row_names_its_position(request_id: str | None, end: str) -> No
 def test_the_nearest_names_are_offered(name: str, choices: list[str], words: str) -> None:
     """Or all there are, when none is near; a wide frame does not fill the screen."""
     assert words in nearest(name, choices)
+
+
+def test_an_error_says_nothing_twice() -> None:
+    """Where what happened begins as the kind's own words do, only the advice follows."""
+    assert row_error("timeout", "no answer in time") == "timeout: no answer in time; retry(), or raise timeout="
+    assert row_error("timeout", "it hung") == "timeout: it hung; no answer in time; retry(), or raise timeout="

@@ -251,11 +251,11 @@ def read_exception(error: Exception) -> Failure:
         cause = error.__cause__ or error
         if isinstance(cause, UnicodeError):
             return Failure(kind="invalid", message=f"the text cannot be encoded: {cause}")
-        return connection_failed(_name_of(cause), perhaps_billed=not _never_left(cause))
+        return connection_failed(cause, perhaps_billed=not _never_left(cause))
     if isinstance(error, httpx2.TimeoutException):  # while a stream was read, which the SDK does not watch over
         return Failure(kind="timeout", message="no answer in time", perhaps_billed=not _never_left(error))
     if type(error).__module__.startswith("httpx2"):  # what cannot be unpacked, on the wire
-        return connection_failed(_name_of(error), perhaps_billed=True)
+        return connection_failed(error, perhaps_billed=True)
     if isinstance(error, UnicodeError | ValueError):
         return Failure(kind="invalid", message=f"the request cannot be encoded: {error}")
     if isinstance(error, TypeError) and "authentication" in str(error):
@@ -275,11 +275,3 @@ def _never_left(cause: BaseException | None) -> bool:
         return True
     below = {cls.__name__ for cls in type(cause.__cause__).__mro__} if cause is not None else set()
     return type(cause).__name__ == "ConnectError" and ("ClientError" not in below or "ClientConnectorError" in below)
-
-
-def _name_of(cause: BaseException) -> str:
-    """Return the name of what broke a connection: aiohttp's own word where there is one."""
-    for error in (cause, cause.__cause__):
-        if error is not None and type(error).__module__.startswith("aiohttp"):
-            return type(error).__name__
-    return type(cause).__name__

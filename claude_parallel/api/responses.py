@@ -41,6 +41,12 @@ _KIND_OF_STATUS: dict[int, Kind] = {
 request."""
 
 
+PROXY_SIGN_IN = (
+    "the proxy asks for a name and a password (HTTP status 407); write them into HTTPS_PROXY, as in "
+    "http://name:password@proxy.example:8080"
+)
+
+
 def read_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
     """Return what one HTTP response says.
 
@@ -171,6 +177,8 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     message = (
         _redirect(status, headers) if is_redirect(status) else str(error.get("message") or f"HTTP status {status}")
     )
+    if status == 407:
+        return Failure(kind="connection", message=PROXY_SIGN_IN, status=status, should_retry=False)
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return Failure(
         kind=_kind(status, code, message),

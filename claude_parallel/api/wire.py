@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 from ..records import Failure
 from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
+from .responses import PROXY_SIGN_IN
 from .template import Template
 
 OnChunk = Callable[[bytes], bool]
 """Gets the bytes of a stream as they come; True = the last that matter: what follows must not cost the answer."""
+
+
+_TRUST = "where a company's proxy reads along, name its certificates in SSL_CERT_FILE"
 
 
 class WireResponse(NamedTuple):
@@ -107,10 +111,28 @@ def read_wire_error(error: Exception) -> Failure | None:
         return Failure(kind="timeout", message="no answer in time", perhaps_billed=not never_left)
     if isinstance(error, aiohttp.ClientError):
         never_left = isinstance(error, aiohttp.ClientConnectorError)
-        return connection_failed(type(error).__name__, perhaps_billed=not never_left)
+        return connection_failed(error, perhaps_billed=not never_left)
     return None
 
 
-def connection_failed(what: str, *, perhaps_billed: bool) -> Failure:
-    """Return the failure of a connection that broke, or was never made."""
-    return Failure(kind="connection", message=f"the connection failed ({what})", perhaps_billed=perhaps_billed)
+def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
+    """Return the failure of a connection that broke, or was never made.
+
+    One that cannot be made before the user has done something is not to be tried again, by any row.
+    """
+    import aiohttp
+
+    causes = (error, error.__cause__, error.__cause__ and error.__cause__.__cause__)
+    found = next((cause for cause in causes if isinstance(cause, aiohttp.ClientError)), error)
+    if isinstance(found, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(found.certificate_error, "verify_message", "") or type(found).__name__
+        message = f"the server's certificate is not trusted ({reason.rstrip('.')}); {_TRUST}"
+        return Failure(kind="connection", message=message, should_retry=False)
+    if isinstance(found, aiohttp.ClientHttpProxyError):
+        wants_sign_in = found.status == 407
+        message = PROXY_SIGN_IN if wants_sign_in else f"the proxy refused the connection (HTTP status {found.status})"
+        return Failure(kind="connection", message=message, should_retry=False if wants_sign_in else None)
+    if isinstance(found, aiohttp.ClientProxyConnectionError):
+        return Failure(kind="connection", message="the proxy cannot be reached")
+    message = f"the connection failed ({type(found).__name__})"
+    return Failure(kind="connection", message=message, perhaps_billed=perhaps_billed)

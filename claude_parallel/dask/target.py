@@ -110,9 +110,11 @@ class FolderOfParts:
                 empty, known = on_workers.rows_asked(self._source.meta, self._source.places)
                 chunk = FrameChunk(empty, known, self._source.part(number))
                 self._folder.write(number, chunk, self._new, Tally())
+        self._folder.abandon()  # not completed: that would take away what other partitions have written
 
     def abandon(self) -> None:
         """Nothing is left: every part is complete or not there."""
+        self._folder.abandon()
 
     def _write_part(self, place: Place, chunk: FrameChunk, new: Any) -> None:
         number = int(place.name.split("-")[1].split(".")[0])

@@ -10,6 +10,7 @@ from ..errors import InputError
 from .formats import Format
 from .manifest import Tally, read_manifest, write_manifest
 from .places import Place
+from .target_lock import TargetLock
 
 _MANIFEST = "_claude_parallel.json"
 """Readers of folders leave names alone that begin with an underscore."""
@@ -42,7 +43,7 @@ class FolderTarget:
     Raises
     ------
     InputError
-        When the folder cannot be made, or holds what is not to be replaced.
+        When the folder cannot be made, holds what is not to be replaced, or another run writes to it.
     """
 
     tally_before: Tally | None = None
@@ -65,12 +66,13 @@ class FolderTarget:
         self._seen: set[str] = set()
         self._manifest = place / _MANIFEST
         _make_folder(place)
-        known = read_manifest(self._manifest)
-        is_same = known.get("job") == job and not overwrite
-        self._parts: dict[str, Any] = known["parts"] if is_same else {}
-        if not is_same:
-            self._empty(known.get("parts"), overwrite=overwrite)
-        self._note()
+        self._lock = TargetLock(place, place)
+        try:
+            self._parts = self._begin(overwrite=overwrite)
+            self._note()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """Return what a part came to that is there, lacks nothing, and holds the rows of `chunk`."""
@@ -101,9 +103,11 @@ class FolderTarget:
             (self._place / name).remove()
             del self._parts[name]
         self._note()
+        self._lock.release()
 
     def abandon(self) -> None:
         """Nothing is left: every part is complete or not there."""
+        self._lock.release()
 
     def part(self, number: int) -> Place:
         """Return where the part of a chunk lies."""
@@ -111,6 +115,14 @@ class FolderTarget:
 
     def _name(self, number: int) -> str:
         return f"part-{number:06d}{self._form.ending}"
+
+    def _begin(self, *, overwrite: bool) -> dict[str, Any]:
+        """Return the parts that this very job has written before; make room for it where another one has."""
+        known = read_manifest(self._manifest)
+        if known.get("job") == self._job and not overwrite:
+            return dict(known["parts"])
+        self._empty(known.get("parts"), overwrite=overwrite)
+        return {}
 
     def _note(self) -> None:
         write_manifest(self._manifest, {"job": self._job, "parts": self._parts})

@@ -20,6 +20,7 @@ from .folder_target import FolderTarget, WritePart
 from .formats import ENDINGS_FOR_PEOPLE, PARQUET, Format, format_of
 from .manifest import Tally, open_output, read_manifest, write_manifest
 from .places import Paths, Place, find_files, place_of, would_read
+from .target_lock import TargetLock
 from .writers import Layout, Writer, check_layout, open_writer
 
 
@@ -151,8 +152,13 @@ class FileTarget:
         self._stream: Any = None
         self._writer: Writer | None = None
         if not is_done:
-            self._stream = open_output(self._unfinished, self._form)
-            self._writer = open_writer(form, self._stream, output.layout)
+            self._lock = TargetLock(self._unfinished, place)
+            try:
+                self._stream = open_output(self._unfinished, self._form)
+                self._writer = open_writer(form, self._stream, output.layout)
+            except BaseException:
+                self._lock.release()
+                raise
 
     def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """None: a file is complete as a whole or not at all."""
@@ -167,10 +173,13 @@ class FileTarget:
     def complete(self) -> None:
         """Move the file into its place."""
         assert self._writer is not None and self._stream is not None
-        self._writer.close()
-        self._stream.close()
-        write_manifest(self._manifest, {"job": self._output.job, "tally": asdict(self._tally)})
-        self._place.filesystem.move(self._unfinished.path, self._place.path)
+        try:
+            self._writer.close()
+            self._stream.close()
+            write_manifest(self._manifest, {"job": self._output.job, "tally": asdict(self._tally)})
+            self._place.filesystem.move(self._unfinished.path, self._place.path)
+        finally:
+            self._lock.release()
 
     def abandon(self) -> None:
         """Delete what is not complete: its answers are in the journal, and the next run begins it anew."""
@@ -180,6 +189,7 @@ class FileTarget:
                 self._writer.close()
             self._stream.close()
             self._unfinished.remove()
+            self._lock.release()
 
 
 def _part_writer(form: Format, layout: Layout) -> WritePart:

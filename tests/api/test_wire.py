@@ -8,8 +8,10 @@ import json
 import logging
 import ssl
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any, Literal
 from urllib.request import getproxies
 
@@ -25,7 +27,7 @@ from claude_parallel.api.account import Account, open_account
 from claude_parallel.api.messages import MessagesTransport
 from claude_parallel.api.template import encode, is_direct, record
 from claude_parallel.records import Body, Failure, Reply
-from claude_parallel.retry import RetryPolicy, Stop, judge_failure
+from claude_parallel.retry import Again, RetryPolicy, Stop, judge_failure
 
 from .raw_server import RESET, SILENCE, RawServer, message, raw_server
 
@@ -555,6 +557,9 @@ def test_certificates_are_checked(authority: Any, way: Way, tmp_path: Any, monke
         (refused,) = send(account_of(server), way)
         assert isinstance(refused, Failure)
         assert (refused.kind, refused.perhaps_billed) == ("connection", False)
+        assert "certificate is not trusted" in refused.message
+        assert "SSL_CERT_FILE" in refused.message
+        assert isinstance(judge_failure(refused, (), RetryPolicy(), Random(0)), Stop)
         assert server.requests == []
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -574,6 +579,44 @@ def test_certificates_of_another_host_are_refused(
         assert server.requests == []
     assert results[0] == results[1]
     assert isinstance(results[0], Failure)
+    assert "not valid for" in results[0].message
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "stops"),
+    [
+        (b"407 Proxy Authentication Required", "asks for a name and a password", True),
+        (b"502 Bad", "HTTP status 502", False),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_is_named(
+    server: RawServer, scheme: str, status: bytes, words: str, stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets past one that wants a password: the run ends and says how to write it, and never the password."""
+    server.answer = [message(b"no", status=status)]
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", server.url.replace("//", "//joe:pa55word@"))
+    account = open_account(None, api_key=SECRET, base_url=f"{scheme}://api.nowhere.invalid")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # the SDK's, which hands the password to aiohttp its own way
+        (refused,) = send(account, "auto")
+    assert isinstance(refused, Failure)
+    assert words in refused.message
+    assert "pa55word" not in repr(refused)
+    assert isinstance(judge_failure(refused, (), RetryPolicy(), Random(0)), Stop) == stops
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may be an outage: it is waited for."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    (failed,) = send(open_account(None, api_key=SECRET, base_url="https://api.nowhere.invalid"), "auto")
+    assert isinstance(failed, Failure)
+    assert (failed.kind, failed.message, failed.perhaps_billed) == ("connection", "the proxy cannot be reached", False)
+    assert isinstance(judge_failure(failed, (), RetryPolicy(), Random(0)), Again)
 
 
 def test_certificates_are_read_once(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, authority: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,7 @@ def test_a_part_that_is_complete_is_never_written_again(tmp_path: Path) -> None:
     first = target(f"{folder}/")
     write(first, 0)
     write(first, 1, kind="cancelled")
+    first.abandon()
     again = target(f"{folder}/")
 
     assert again.finished(0) == Tally(3, {"server": 1})
@@ -236,3 +239,27 @@ def test_columns_that_spark_has_noted_elsewhere_do_not_hide_the_new_ones(tmp_pat
     goal.complete()
 
     assert pq.read_schema(tmp_path / "out.parquet").metadata == {b"unit": b"USD"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+@pytest.mark.parametrize("name", ["out.csv", "out/"])
+def test_two_runs_do_not_write_to_one_target(tmp_path: Path, name: str) -> None:
+    """They mixed their rows: 755 of 600. The second one is told before its first call; a lock ends with its run."""
+    path = f"{tmp_path}/{name}"
+    first = target(path)
+    with pytest.raises(InputError, match="another run is writing to"):
+        target(path)
+    first.abandon()
+    second = target(path)
+    del first, second
+    gc.collect()  # nobody has told this one its end, as where a run broke off
+    target(path).abandon()
+
+
+def test_a_target_that_is_refused_is_not_held(tmp_path: Path) -> None:
+    """The next call, with overwrite=True, may come while a notebook still holds the error."""
+    target(f"{tmp_path}/out/").complete()
+    with pytest.raises(InputError, match="holds another result") as refused:
+        target(f"{tmp_path}/out/", job="another")
+    target(f"{tmp_path}/out/", job="another", overwrite=True).complete()
+    assert "overwrite=True" in str(refused.value)
