@@ -131,6 +131,16 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
     return f"{kind}: {what}; {advice if advice and what.startswith(said) else hint}"
 
 
+def what_happened(kind: str, error: str) -> str:
+    """Return what a text of :func:`row_error` says beside its kind and the kind's hint, whole or less its beginning."""
+    text = error.removeprefix(f"{kind}: ")
+    hint = {str(name): hint for name, hint in HINTS.items()}.get(kind, HINTS["unknown"])
+    for ending in (f"; {hint}", f"; {hint.partition('; ')[2]}"):
+        if ending != "; " and text.endswith(ending):
+            return text.removesuffix(ending)
+    return text
+
+
 class ClaudeParallelError(Exception):
     """Base of all exceptions of this package."""
 

@@ -12,12 +12,14 @@ from claude_parallel.errors import (
     KINDS,
     ClaudeParallelError,
     InputError,
+    Kind,
     RowFailed,
     RunStopped,
     count_fates,
     fate_of,
     nearest,
     row_error,
+    what_happened,
 )
 
 PROMISED = (
@@ -124,3 +126,11 @@ def test_an_error_says_nothing_twice() -> None:
     """Where what happened begins as the kind's own words do, only the advice follows."""
     assert row_error("timeout", "no answer in time") == "timeout: no answer in time; retry(), or raise timeout="
     assert row_error("timeout", "it hung") == "timeout: it hung; no answer in time; retry(), or raise timeout="
+
+
+@pytest.mark.parametrize("kind", HINTS)
+@pytest.mark.parametrize("what", ["it went wrong", "said before"])
+def test_what_happened_is_found_in_an_error_again(kind: Kind, what: str) -> None:
+    """With the whole hint behind it, or less the beginning that was said already."""
+    what = HINTS[kind].partition("; ")[0] + " at noon" if what == "said before" else what
+    assert what_happened(kind, row_error(kind, what)) == what

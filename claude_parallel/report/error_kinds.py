@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import HINTS
+from ..errors import HINTS, what_happened
 from .shown_frame import ShownFrame
 
 
@@ -22,14 +22,9 @@ def table_of_errors(errors: pd.Series[Any]) -> pd.DataFrame:
     """Return how many of these errors are of each kind, an example of it, and what to do about it."""
     kinds = kinds_of(errors)
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
-    table["example"] = [_example(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
+    table["example"] = [what_happened(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
     table["advice"] = [_advice(str(kind)) for kind in table.index]
     return ShownFrame.of(table, "No row failed.")
-
-
-def _example(kind: str, error: str) -> str:
-    """Return what happened; the kind and what to do stand in columns of their own."""
-    return error.removeprefix(f"{kind}: ").removesuffix(f"; {_advice(kind)}")
 
 
 def _advice(kind: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..errors import HINTS, Kind, count_fates, fate_of
+from ..errors import HINTS, Kind, count_fates, fate_of, what_happened
 from .record import FloatArray, RunData
 
 _LATENCY_BINS = 40
@@ -162,7 +162,7 @@ def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
     errors = data.rows(
         "kind, error, min(position)", where="kind IS NOT NULL AND error IS NOT NULL", then="GROUP BY kind"
     )
-    examples = {str(kind): _what_happened(str(kind), str(text)) for kind, text, _first in errors}
+    examples = {str(kind): what_happened(str(kind), str(text)) for kind, text, _first in errors}
     examples |= {str(kind): str(detail) for kind, _n, detail, _first in failed if detail}
     found = (
         FailureGroup(
@@ -242,12 +242,6 @@ def _row_kinds(data: RunData) -> dict[Any, int]:
 def _samples(data: RunData) -> int:
     """Return how many positions a row has."""
     return int(data.settings.get("sample") or 1)
-
-
-def _what_happened(kind: str, error: str) -> str:
-    """Return an error column's text without its kind and its hint, which stand beside it."""
-    hint = HINTS.get(cast(Kind, kind), "")
-    return error.removeprefix(f"{kind}: ").removesuffix(f"; {hint}")
 
 
 def _advice(kind: str, rows: int) -> str:
