@@ -220,6 +220,9 @@ def test_nbclient_executes_a_notebook(tmp_path: Path, api_process: ApiProcess) -
     assert sum(api.answered().values()) == 60
 
 
+@pytest.mark.xdist_group(
+    "tab"
+)  # Jedi's cache of parsed modules is read half written where several kernels fill it at once
 @pytest.mark.parametrize(
     "verb", ["frame.claude.classify", "frame.text.claude.map", "frame.claude.retry", "cp.map", "cp.configure"]
 )
