@@ -63,7 +63,7 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._stopped_at: float | None = None
-        self._heard_at = -math.inf
+        self._refused_since: float | None = None
         self._bug: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -73,7 +73,6 @@ class Dispatcher:
         """Send everything that can be sent; outcomes are delivered, rows never reached get none."""
         loop = asyncio.get_running_loop()
         self._run.control.listen(self._waker(loop))
-        self._heard_at = self._run.clock()
         steps = 0
         try:
             while await self._step():
@@ -285,7 +284,7 @@ class Dispatcher:
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls
-        self._heard_at = run.clock()
+        self._refused_since = None
         real = calls.estimator.learn(pending.asked.load, usage_of(reply.message))
         calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
         instead = run.accounting.answered(pending, attempt, reply)
@@ -327,8 +326,11 @@ class Dispatcher:
         """Say whether nothing but refusals came for too long, of which none said when to come back."""
         if failure.kind != "rate_limit":
             return False
-        self._heard_at = max(self._heard_at, now + (failure.retry_after or -math.inf))
-        return now - self._heard_at >= self._run.policy.outage_patience
+        if failure.retry_after:
+            self._refused_since = None
+            return False
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        return now - self._refused_since >= self._run.policy.outage_patience
 
     def _come_back(self, message: str, seconds: float) -> str:
         """Say until when the server wants us to stay away; longer than the run has patience for."""

@@ -138,6 +138,13 @@ def test_refusals_that_name_no_wait_end_the_run_as_an_outage_does(begin: float) 
     assert made.outage.calls < 200
 
 
+def test_one_refusal_after_a_long_silence_ends_nothing() -> None:
+    """Patience begins with the first refusal, not with the last answer: a gateway may hold a call for long."""
+    made = world(Profile(latency_seconds=1.0))
+    made.outage = Outage(0.0, 10.0, Failure("rate_limit", "slow down", 429), after_seconds=1_000.0)
+    assert made.map(frame_of(3), "{t}", timeout=3_600)["response_error"].isna().all()
+
+
 def test_refusals_that_say_when_to_come_back_are_obeyed_for_longer() -> None:
     """The server knows what it does: after 20 minutes of it all rows are answered."""
     made = world(Profile(latency_seconds=1.0))
