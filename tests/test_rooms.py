@@ -50,7 +50,7 @@ ARROWS: dict[str, str] = {
     "__init__": "accessor bridge config dask limits polars report series simulation store",
     "tables": "attachments batch config engine frames options progress prompt report schema signatures store",
     "polars": "background engine forecast frames options progress prompt report schema signatures tables trust",
-    "dask": "engine forecast frames options progress prompt report schema signatures tables trust",
+    "dask": "background engine forecast frames options progress prompt report schema signatures tables trust",
     "__main__": "cli",
 }
 """Room -> the rooms that it may import, beside the words. This table is the only one; docs/architecture.md shows it."""

@@ -10,30 +10,58 @@ import contextlib
 import contextvars
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
-from ..engine.results import Results
 from ..engine.session import Session
 from ..errors import FateCounts
-from ..frames.frame_map import FrameMap, only_run
+from ..frames.frame_map import only_run
+from ..options import Settings
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
-from ..progress.stats import RunStats
 from ..progress.words import waiting
-from ..records import Outcome
+from ..records import ZERO
 from ..text import format_usd
 from .batch_by_id import AdoptedBatch, adopt, list_batches
 
 _WAIT_SECONDS = 0.1
 """Waits are this short so that an interrupt comes through: Python cannot interrupt a lock that it waits for on
 Windows."""
-_ON_ITS_WAY = Outcome()
+
+
+class Prepared(Protocol):
+    """A map that a job can run: over a frame, or over a stream whose result is held somewhere."""
+
+    frame: Any
+    """What is mapped, as the user has it."""
+
+    @property
+    def out(self) -> str:
+        """Name of the text column."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Its options."""
+        ...
+
+    def opened(self) -> AbstractContextManager[Session | None]:
+        """Open a session to be run; None where an earlier run has left nothing to do."""
+        ...
+
+    def made(self) -> Any:
+        """Return what ``map`` would have returned, once the session has ended."""
+        ...
+
+    def made_so_far(self) -> Any:
+        """Return as much of it as there is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +108,7 @@ class JobStatus:
         if self.batches:
             until = min(batch.created for batch in self.batches) + RESULTS_SECONDS
             words.append("results can be read until " + time.strftime("%d %B", time.localtime(until)))
-        return f"<job {self.id}: {'; '.join(words)}>"
+        return f"<job{' ' if self.id else ''}{self.id}: {'; '.join(words)}>"
 
 
 class Job:
@@ -91,7 +119,7 @@ class Job:
 
     Parameters
     ----------
-    prepared : FrameMap
+    prepared : FrameMap or another prepared map
         What to do.
     panel : bool
         Show a live panel in notebooks.
@@ -99,32 +127,36 @@ class Job:
     Attributes
     ----------
     id : str
-        The run's id, as in ``cp.runs()``.
+        The run's id, as in ``cp.runs()``; empty where an earlier run has left nothing to do.
     """
 
-    def __init__(self, prepared: FrameMap, *, panel: bool = True) -> None:
+    def __init__(self, prepared: Prepared, *, panel: bool = True) -> None:
         self._prepared = prepared
         self._guard = contextlib.ExitStack()
-        self._guard.enter_context(only_run(prepared.frame, prepared.out))
-        try:
-            self._session: Session = prepared.session()
-        except BaseException:
-            self._guard.close()
-            raise
-        self._session.has_own_display = not panel
-        self.id = self._session.run_id
-        self._ended = threading.Event()
         self._error: BaseException | None = None
+        self._ended = threading.Event()
+        with contextlib.ExitStack() as opening:
+            opening.enter_context(only_run(prepared.frame, prepared.out))
+            self._session = opening.enter_context(prepared.opened())
+            self._guard = opening.pop_all()
+        self.id = self._session.run_id if self._session is not None else ""
         context = contextvars.copy_context()  # so that warnings and logs land where the caller's do
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"job {self.id}", daemon=True)
+        if self._session is None:
+            self._run()
+            return
+        self._session.has_own_display = not panel
         self._thread.start()
-        carrier = self._session.carrier
+        self._show(self._session, panel=panel and prepared.settings.progress)
+
+    def _show(self, session: Session, *, panel: bool) -> None:
+        """Wait until batches are submitted, or show how live calls come on."""
+        carrier = session.carrier
         if isinstance(carrier, BatchCarrier):
             while not carrier.submitted.wait(_WAIT_SECONDS):
                 pass  # in short waits, so that an interrupt comes through
-        elif panel and prepared.settings.progress:
+        elif panel:
             clocks = Clocks(time.monotonic, time.time)
-            session = self._session
             show_panel(choose_bar(session.stats, progress=True, clocks=clocks, control=session.control), self._ended)
 
     def __repr__(self) -> str:
@@ -145,7 +177,10 @@ class Job:
 
     def status(self) -> JobStatus:
         """Return how far the job has come; never waits."""
-        stats, session = self._session.stats, self._session
+        session = self._session
+        if session is None:
+            return JobStatus("", "done", 0, 0, 0, ZERO, "an earlier run has left nothing to do")
+        stats = session.stats
         state = "running"
         if self._ended.is_set():
             state = "done" if session.is_whole else "stopped"
@@ -183,48 +218,43 @@ class Job:
             As ``df.claude.map``.
         """
         self.wait()
-        self._thread.join()
+        if self._session is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._prepared.result(self._session)
+        return self._prepared.made()
 
     def partial(self) -> Any:
-        """Return the frame (or series) as it is now; rows still on their way have neither a response nor an error."""
+        """Return the frame (or series) as it is now; rows still on their way have neither a response nor an error.
+
+        Of a query or a Dask frame, the rows whose chunks (or partitions) are complete.
+        """
         if self._ended.is_set() and self._error is None:
             return self.result()
-        return self._prepared.assemble(_snapshot(self._session.results), self.id)
+        return self._prepared.made_so_far()
 
     def stop(self) -> None:
         """Send nothing more. Calls in flight may land; a batch goes on at the API, and the next run collects it."""
-        self._session.control.request_stop()
+        if self._session is not None:
+            self._session.control.request_stop()
 
     def cancel(self) -> None:
         """Cancel what is under way: batches at the API (what they have finished is kept), calls in flight at once."""
-        if isinstance(self._session.carrier, BatchCarrier):
+        if self._session is not None and isinstance(self._session.carrier, BatchCarrier):
             self._session.carrier.cancel()
             return
-        self._session.control.request_stop()
-        self._session.control.request_stop()
+        self.stop()
+        self.stop()
 
     def _run(self) -> None:
         try:
-            self._session.run()
+            with self._guard:
+                if self._session is not None:
+                    self._session.run()
         except BaseException as error:
             self._error = error
         finally:
-            self._guard.close()
             self._ended.set()
-
-
-def _snapshot(results: Results) -> Results:
-    """Return the results of a session that may be running in another thread, complete for the moment."""
-    outcomes = [outcome or _ON_ITS_WAY for outcome in list(results.outcomes)]
-    return Results(RunStats(), list(outcomes), list(results.fingerprints))
-
-
-def submit(prepared: FrameMap, *, panel: bool = True) -> Job:
-    """Start a map in the background; see ``ClaudeFrame.submit``."""
-    return Job(prepared, panel=panel)
 
 
 def jobs(*, limit: int = 100, **options: Any) -> pd.DataFrame:

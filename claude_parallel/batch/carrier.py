@@ -66,6 +66,8 @@ class BatchCarrier:
 
     Attributes
     ----------
+    batch_environment : BatchEnvironment
+        As given.
     submitted : threading.Event
         Set once everything that can be submitted now is (or the run has ended).
     """
@@ -75,7 +77,7 @@ class BatchCarrier:
     def __init__(self, environment: BatchEnvironment) -> None:
         self.environment = environment.live
         self.submitted = threading.Event()
-        self._batch_environment = environment
+        self.batch_environment = environment
         self._runner: BatchRunner | None = None
         self._is_cancelled = False
 
@@ -96,15 +98,15 @@ class BatchCarrier:
     async def carry(self, context: RunContext, intake: Intake) -> None:
         """Send everything that the journal could not answer, and wait for it."""
         settings = intake.plan.settings
-        api = self._batch_environment.open_api(settings.timeout)
+        api = self.batch_environment.open_api(settings.timeout)
         calls = BatchCalls(
             api=api,
             book=EnvelopeBook(context.journal),
             seeder=Seeder(_at_live_prices(context), intake.plan, self.environment),
             settled=self.submitted.set,
             goes_live=settings.batch == "then-live",
-            max_requests=self._batch_environment.max_requests,
-            max_bytes=self._batch_environment.max_bytes,
+            max_requests=self.batch_environment.max_requests,
+            max_bytes=self.batch_environment.max_bytes,
         )
         self._runner = runner = BatchRunner(context, calls, intake)
         try:

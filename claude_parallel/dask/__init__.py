@@ -91,9 +91,10 @@ class ClaudeDaskFrame(ClaudeDask):
 
         The answers, and the column to draw by, come to this process; of the rows that were drawn, all columns.
         """
-        from .trust import review
+        from .trust import elsewhere
 
-        return review(self._collection, rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
+        every = elsewhere(self._collection)
+        return every.review(rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
 
     def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
         """Say how far the answers can be believed; see :meth:`ClaudeFrame.audit`.
@@ -106,9 +107,9 @@ class ClaudeDaskFrame(ClaudeDask):
         column, weights : optional
             As in :meth:`ClaudeFrame.audit`.
         """
-        from .trust import audit
+        from .trust import elsewhere
 
-        return audit(self._collection, gold, column, weights)
+        return elsewhere(self._collection).audit(gold, column=column, weights=weights)
 
 
 class ClaudeDaskSeries(ClaudeDask):
@@ -149,15 +150,18 @@ class ClaudeDaskSeries(ClaudeDask):
         journal: bool | str | Path = True,
     ) -> Review:
         """Label a random sample of these answers by hand; see :meth:`ClaudeFrame.review`."""
-        from .trust import review
+        from .trust import beside_its_answers
 
-        return review(self._collection, rows, by=by, blind=blind, seed=seed, journal=journal)
+        column = str(self._collection.name)
+        every = beside_its_answers(self._collection)
+        return every.review(rows, column=column, by=by, blind=blind, seed=seed, journal=journal)
 
     def audit(self, gold: Any, *, weights: Any = None) -> Audit:
         """Say how far these answers can be believed; see :meth:`ClaudeDaskFrame.audit`."""
-        from .trust import audit
+        from .trust import elsewhere
 
-        return audit(self._collection, gold, None, weights)
+        column = str(self._collection.name)
+        return elsewhere(self._collection.to_frame()).audit(gold, column=column, weights=weights)
 
     def details(self) -> Any:
         """Return the answers that :meth:`map` gave with their errors and costs: a Dask frame."""

@@ -23,6 +23,7 @@ from ..progress.stats import RunStats
 from ..prompt.template import PromptFunction
 from ..records import Outcome
 from ..schema.schema import Schema
+from ..tables.held_map import HeldMap
 from ..tables.kind import TableKind
 from ..tables.manifest import Tally
 from ..tables.result import TableResult
@@ -60,7 +61,7 @@ class FrameAnswers:
         return attach(pd.DataFrame(index=index), output_arrays(self.columns, results, self._compiled))
 
 
-class ClusterMap:
+class ClusterMap(HeldMap):
     """A map over a Dask frame or series, checked and ready.
 
     Parameters
@@ -98,10 +99,9 @@ class ClusterMap:
     ) -> None:
         if into is not None:
             check_into(into)
-        self.collection = collection
         self.source = PartitionSource(collection, client_of_this_process())
         self._gives_series = self.source.is_series and not as_frame and into is None
-        self.table_map = TableMap(
+        table_map = TableMap(
             self.source,
             prompt,
             out,
@@ -111,28 +111,17 @@ class ClusterMap:
             bypass_cache=bypass_cache,
             replaced=columns_made_as(collection, out),
         )
+        super().__init__(table_map, collection, str(into or ""))
         self._into = into
         self._overwrite = overwrite
         self._target: ClusterTarget | FolderOfParts | None = None
+        self._made: Any = None
 
     def __repr__(self) -> str:
         return f"<ClusterMap of {self.source.npartitions:,} partitions>"
 
-    def run(self) -> Any:
-        """Run the map, blocking, and return the new collection."""
-        return self._assembled(self.table_map.run(self._open_target, str(self._into or "")))
-
-    @property
-    def run_ids(self) -> tuple[str, ...]:
-        """The run; none before it, and where there was nothing to ask."""
-        session = self.table_map.last_session
-        return () if session is None else (session.run_id,)
-
-    async def arun(self) -> Any:
-        """Run the map on the caller's event loop, and return the new collection."""
-        return self._assembled(await self.table_map.arun(self._open_target, str(self._into or "")))
-
-    def _open_target(self, job: str) -> ClusterTarget | FolderOfParts:
+    def open_target(self, job: str) -> ClusterTarget | FolderOfParts:
+        """Return where answers go: to the workers, or into the folder."""
         self._target = (
             ClusterTarget(self.source)
             if self._into is None
@@ -145,10 +134,31 @@ class ClusterMap:
 
     # -- the result --------------------------------------------------------------------------------------------------
 
-    def _assembled(self, result: TableResult) -> Any:
+    def made(self) -> Any:
         """Return the collection with its answers; where the run was stopped, the rest says so."""
+        if self._made is None:
+            assert self.result is not None
+            self._made = self._assembled(self.result)
+        return self._made
+
+    def made_so_far(self) -> Any:
+        """Return the partitions that are complete, with their answers.
+
+        Raises
+        ------
+        InputError
+            When there is none yet.
+        """
+        there = self._there(self._target)
+        if not there:
+            raise InputError("no partition is complete yet; status() says how far the job has come")
+        parts = [there[number] for number in sorted(there)]
+        with dask.config.set({"dataframe.convert-string": False}):
+            return dd.from_delayed(parts, meta=self._new_meta(), verify_meta=False)
+
+    def _assembled(self, result: TableResult) -> Any:
         target = self._target
-        meta = on_workers.beside(self.source.meta, self._new([]))
+        meta = self._new_meta()
         with dask.config.set({"dataframe.convert-string": False}):  # it would make text of lists
             if isinstance(target, FolderOfParts) and result.is_complete:
                 paths = [target.path(number) for number in range(self.source.npartitions)]
@@ -156,8 +166,8 @@ class ClusterMap:
             else:
                 parts = self._parts(target)
                 made = dd.from_delayed(parts, meta=meta, divisions=self.source.divisions, verify_meta=False)
-        call = replace(self.table_map.call, given=self.collection)
-        sign(made, Made(call, result.run_ids), self.collection)
+        call = replace(self.table_map.call, given=self.frame)
+        sign(made, Made(call, result.run_ids), self.frame)
         if not (self._gives_series and call.columns.is_one_answer):
             return made
         session = self.table_map.last_session
@@ -165,17 +175,24 @@ class ClusterMap:
         return answers_alone(made)
 
     def _parts(self, target: ClusterTarget | FolderOfParts | None) -> list[Any]:
-        if isinstance(target, FolderOfParts):
-            read = dask.delayed(on_workers.read_part)
-            numbers = range(self.source.npartitions)
-            there = {number: read(target.path(number)) for number in numbers if target.finished(number) is not None}
-        else:
-            assert target is not None
+        if isinstance(target, ClusterTarget):
             self._write_rest(target)
-            there = target.parts
+        there = self._there(target)
         if len(there) == self.source.npartitions:
             return [there[number] for number in range(self.source.npartitions)]
         return [there.get(number, part) for number, part in enumerate(self._unreached())]
+
+    def _there(self, target: ClusterTarget | FolderOfParts | None) -> dict[int, Any]:
+        """Return the partitions that are complete, by number."""
+        if isinstance(target, ClusterTarget):
+            return dict(target.parts)
+        assert target is not None
+        read = dask.delayed(on_workers.read_part)
+        numbers = range(self.source.npartitions)
+        return {number: read(target.path(number)) for number in numbers if target.finished(number) is not None}
+
+    def _new_meta(self) -> Any:
+        return on_workers.beside(self.source.meta, self._new([]))
 
     def _write_rest(self, target: ClusterTarget) -> None:
         """Keep the answers of a stopped run that lie in partitions which are not complete."""
@@ -195,7 +212,7 @@ class ClusterMap:
         answers = self.table_map.columns.answers
         names = [answer.error for answer in answers], [answer.cost for answer in answers]
         fill = dask.delayed(on_workers.unreached, pure=True)
-        return [fill(part, self._new([]), *names, row_error(*reason)) for part in self.collection.to_delayed()]
+        return [fill(part, self._new([]), *names, row_error(*reason)) for part in self.frame.to_delayed()]
 
 
 def answers_alone(details: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dask
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 
@@ -76,6 +77,10 @@ class CollectionRows:
                 "a partition has other rows than a moment ago, so no sample can be drawn: take what persist() returns"
             ) from None
         return self._signed(found.iloc[np.argsort(order, kind="stable")])
+
+    def truth(self, given: Any) -> Any:
+        """Return gold or weights as these verbs take them: a Dask series as a pandas one."""
+        return given.compute() if isinstance(given, dd.Series) else given
 
     def _signed(self, rows: Any) -> Any:
         """Let pandas rows know the maps that made the collection, the last one last."""

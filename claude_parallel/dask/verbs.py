@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
-from ..errors import InputError
 from ..frames.made import made_of
 from ..options import CompareOptions, MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
@@ -20,6 +19,7 @@ from ..signatures import shows_options, shows_options_like, shows_options_of
 from .cluster_map import ClusterMap, errors_and_costs, retried
 
 if TYPE_CHECKING:
+    from ..background.job import Job
     from ..forecast.estimate import Estimate
     from ..report.run import Run
 
@@ -145,9 +145,9 @@ class ClaudeDask:
         `gold` is a column, a Series of pandas or Dask, or what :meth:`review` returned. The comparison's ``run(name)``
         is this frame's :meth:`map`.
         """
-        from .trust import CollectionComparing
+        from .trust import elsewhere
 
-        comparing = CollectionComparing(self._collection, prompt, variants, options)
+        comparing = elsewhere(self._collection).comparing(prompt, variants, options)
         return comparing.estimates() if estimate else comparing.run()
 
     @shows_options_of(compare)
@@ -158,23 +158,36 @@ class ClaudeDask:
         **options: Unpack[CompareOptions],
     ) -> Any:
         """Do what :meth:`compare` does on the caller's own event loop."""
-        from .trust import CollectionComparing
+        from .trust import elsewhere
 
-        comparing = await asyncio.to_thread(CollectionComparing, self._collection, prompt, variants, options)
+        comparing = await asyncio.to_thread(elsewhere(self._collection).comparing, prompt, variants, options)
         return await comparing.arun()
 
-    def submit(self, *_prompt: Any, **_options: Any) -> Any:
-        """Refuse: partitions are computed, and given their answers, while a map runs.
+    @shows_options
+    def submit(
+        self,
+        prompt: str | PromptFunction,
+        *,
+        out: str = "response",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        panel: bool = True,
+        **options: Unpack[MapOptions],
+    ) -> Job:
+        """Begin a map in the background of this process and return at once; with ``batch=True``, when all is submitted.
 
-        Raises
-        ------
-        InputError
-            Saying what to do instead.
+        Partitions are computed, and rows travel here, while other cells run. Should this process end, answers are in
+        the journal and batches go on at the API: running the same cell again takes both up.
+
+        Returns
+        -------
+        Job
+            Its ``result()`` is what :meth:`map` returns, its ``partial()`` the partitions that are complete.
         """
-        raise InputError(
-            "submit() is for frames in memory; run `task = asyncio.create_task(ddf.claude.amap(...))` beside other "
-            "cells, or map in a script of its own: what is paid is in the journal, and a batch is adopted again"
-        )
+        from ..background.job import Job
+
+        prepared = ClusterMap(self._collection, prompt, out, options, into=into, overwrite=overwrite)
+        return Job(prepared, panel=panel)
 
     @shows_options
     def retry(

@@ -27,6 +27,7 @@ from ..errors import InputError
 from ..options import Settings
 from ..progress.stats import RunStats
 from ..prompt.template import Prompt, PromptFunction, compile_prompt
+from ..records import Outcome
 from ..report.recent_runs import remember
 from ..schema.quotes import with_quotes
 from ..schema.schema import Schema, compile_schema
@@ -46,6 +47,7 @@ from .rows import (
     value_names,
 )
 
+_ON_ITS_WAY = Outcome()
 _busy: set[tuple[int, str]] = set()
 _lock = threading.Lock()
 
@@ -159,6 +161,24 @@ class FrameMap:
     def live_environment(self) -> Environment | None:
         """The outside world that was given, as live calls meet it; None = the real one."""
         return self.environment.live if isinstance(self.environment, BatchEnvironment) else self.environment
+
+    @contextmanager
+    def opened(self) -> Iterator[Session]:
+        """Open a session for somebody who runs it."""
+        yield self.session()
+
+    def made(self) -> Any:
+        """Return what the last session made, which has ended."""
+        assert self.last_session is not None
+        return self.result(self.last_session)
+
+    def made_so_far(self) -> Any:
+        """Return the frame (or series) while a session runs; rows on their way have neither response nor error."""
+        session = self.last_session
+        assert session is not None
+        outcomes = [outcome or _ON_ITS_WAY for outcome in list(session.results.outcomes)]
+        results = Results(RunStats(), list(outcomes), list(session.results.fingerprints))
+        return self.assemble(results, session.run_id)
 
     def result(self, session: Session) -> Any:
         """Return the frame (or series) with the answers of a finished session.

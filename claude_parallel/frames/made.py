@@ -5,7 +5,9 @@ pandas carries ``attrs`` from one operation to the next; what these are, ``calls
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError
@@ -31,11 +33,14 @@ class Made:
         The map's run, then that of each ``retry()``; empty where there was nothing to ask.
     details : DataFrame or None
         Of a series: its answers with their errors and costs.
+    folder : path or None
+        Of a result in files: the folder that they lie in.
     """
 
     call: MapCall
     run_ids: tuple[str, ...]
     details: Any = None
+    folder: str | Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,8 +59,11 @@ class Made:
 
     def rejected(self, journal: Any = True, *, badly: bool = True) -> frozenset[bytes]:
         """Return the requests whose answers are the reason for asking again: all of them, or those answered badly."""
-        runs = (find_run(run_id, journal) for run_id in self.run_ids)
-        return frozenset().union(*(run.fingerprints_answered(badly=badly) for run in runs))
+        found: frozenset[bytes] = frozenset()
+        for run_id in self.run_ids:
+            with suppress(InputError):  # a folder may be older than what the journal still knows
+                found |= find_run(run_id, journal).fingerprints_answered(badly=badly)
+        return found
 
 
 def sign(result: T, made: Made, given: Any = None) -> T:

@@ -7,32 +7,28 @@ in ``tables``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from ..errors import InputError
-from ..frames.made import made_of
-from ..options import CompareOptions, MapOptions, PreviewOptions
+from ..options import MapOptions
 from ..prompt.template import PromptFunction
-from ..signatures import shows_options, shows_options_like, shows_options_of
-from .frames import prepare, to_pandas
+from ..signatures import shows_options
+from .frames import prepare
 from .lazy import ClaudePolarsLazyFrame
-from .results import cost_table, error_table, retry_frame, with_columns
+from .results import with_columns
 from .series import ClaudePolarsSeries
+from .verbs import ClaudePolarsTable
 
 if TYPE_CHECKING:
     from ..background.job import Job
     from ..forecast.estimate import Estimate
     from ..frames.tasks import Labels
-    from ..report.run import Run
-    from ..trust.audit import Audit
-    from ..trust.review import Review
 
 
-class ClaudePolarsFrame:
+class ClaudePolarsFrame(ClaudePolarsTable):
     """Ask Claude about every row of a Polars DataFrame; reached as ``df.claude``.
 
     Examples
@@ -46,8 +42,7 @@ class ClaudePolarsFrame:
     ['review', 'response', 'response_error', 'response_cost']
     """
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
+    _frame: pl.DataFrame
 
     def __repr__(self) -> str:
         return f"<claude namespace of a frame with {self._frame.height:,} rows; see df.claude.map?>"
@@ -133,124 +128,6 @@ class ClaudePolarsFrame:
         from .background import PolarsFrameMap
 
         return Job(PolarsFrameMap(self._frame, prompt, out, options), panel=panel)
-
-    @shows_options
-    def retry(
-        self, *, where: Any = None, prompt: str | PromptFunction | None = None, **options: Unpack[MapOptions]
-    ) -> pl.DataFrame:
-        """Ask again the rows of this frame's map that failed; answers that the journal holds cost nothing.
-
-        Parameters
-        ----------
-        where : Series or sequence of bool, optional
-            Which rows to ask again instead (answers that you reject).
-        prompt : str or callable, optional
-            Another prompt.
-        **options
-            Options that are to differ, such as ``model=`` or ``max_tokens=``.
-        """
-        return retry_frame(self._frame, where, prompt, options)
-
-    @property
-    def run(self) -> Run:
-        """The record of the run that made this frame."""
-        from ..report.run import find_run
-
-        return find_run(made_of(self._frame).run_id)
-
-    @property
-    def errors(self) -> pl.DataFrame:
-        """The kinds of error of this frame's maps, with how many rows, an example each, and what to do."""
-        return error_table(self._frame)
-
-    @property
-    def cost(self) -> pl.DataFrame:
-        """Rows by what they came to, and dollars, for each answer of this frame's maps."""
-        return cost_table(self._frame)
-
-    @shows_options_like("ClaudeFrame.preview")
-    def preview(
-        self, prompt: str | PromptFunction, *, estimate: bool = False, **options: Unpack[PreviewOptions]
-    ) -> Any:
-        """Map a few random rows first, and see what all of them would cost; see :meth:`ClaudeFrame.preview`.
-
-        The whole map afterwards has their answers for nothing. The seed draws the rows that it draws on pandas.
-        """
-        from .trust import preview_of
-
-        preview = preview_of(self._frame, prompt, **options)
-        return preview.estimate() if estimate else preview.run()
-
-    @shows_options_of(preview)
-    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
-        """Do what :meth:`preview` does on the caller's own event loop."""
-        from .trust import preview_of
-
-        return await preview_of(self._frame, prompt, **options).arun()
-
-    @shows_options_like("ClaudeFrame.compare")
-    def compare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        *,
-        estimate: bool = False,
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Try several prompts, models or options on the same random rows; see :meth:`ClaudeFrame.compare`.
-
-        `gold` is a column, a Series of all rows (missing where the truth is not known), or what :meth:`review`
-        returned. The tables of the comparison are pandas frames; its ``run(name)`` is this frame's :meth:`map`.
-        """
-        from .trust import compare
-
-        return compare(self._frame, prompt, variants, options, estimate=estimate)
-
-    @shows_options_of(compare)
-    async def acompare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Do what :meth:`compare` does on the caller's own event loop."""
-        from .trust import acompare
-
-        return await acompare(self._frame, prompt, variants, options)
-
-    def review(
-        self,
-        rows: int = 100,
-        *,
-        column: str | None = None,
-        by: str | None = None,
-        show: Sequence[str] | str | None = None,
-        blind: bool = False,
-        seed: int = 0,
-        journal: bool | str | Path = True,
-    ) -> Review:
-        """Label a random sample of the answered rows by hand; see :meth:`ClaudeFrame.review`.
-
-        Labels are by row number: a pandas Series, which :meth:`audit` takes.
-        """
-        from ..trust.review import review_frame
-
-        frame = to_pandas(self._frame)
-        return review_frame(frame, rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
-
-    def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
-        """Say how far the answers can be believed; see :meth:`ClaudeFrame.audit`.
-
-        Parameters
-        ----------
-        gold : str, Series or review
-            The truth: a column, a Series of all rows (missing where it is not known), or what :meth:`review` returned.
-        column, weights : optional
-            As in :meth:`ClaudeFrame.audit`.
-        """
-        from .trust import audit
-
-        return audit(self._frame, gold, column, weights)
 
     def _run(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> pl.DataFrame:
         prepared = prepare(self._frame, prompt, out, options)

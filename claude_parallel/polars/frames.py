@@ -6,7 +6,7 @@ What a result knows of its map is in ``results``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -32,8 +32,6 @@ def prepare(
     options: Mapping[str, Any],
     *,
     is_series: bool = False,
-    bypass_cache: frozenset[bytes] = frozenset(),
-    replaced: Sequence[str] = (),
 ) -> MemoryMap:
     """Return a map over a frame, checked and ready; what an earlier map made under the same name is replaced."""
     from ..tables.arrow_source import table_source
@@ -46,8 +44,7 @@ def prepare(
         out,
         options,
         is_series=is_series,
-        bypass_cache=bypass_cache,
-        replaced=replaced or columns_made_as(frame, out),
+        replaced=columns_made_as(frame, out),
     )
     return MemoryMap(table_map)
 
@@ -138,8 +135,8 @@ def typed(columns: Columns, schema: Schema | None, new: Any) -> list[pl.Series]:
     return [frame[name].cast(enums[name]) if name in enums else frame[name] for name in frame.columns]
 
 
-def to_pandas(given: pl.DataFrame | pl.Series) -> Any:
-    """Return a frame (or series) for the verbs that stand on pandas.
+def to_pandas(given: pl.DataFrame | pl.Series, of: Any = None) -> Any:
+    """Return a frame (or series) for the verbs that stand on pandas; `of` is what it is a part of.
 
     Each cell is the Python value that a prompt reads, and the frame knows the runs that made it.
     """
@@ -151,7 +148,7 @@ def to_pandas(given: pl.DataFrame | pl.Series) -> Any:
         name: pd.Series(cells(table.column(name)), dtype=_pandas_type(frame.schema[name])) for name in frame.columns
     }
     found = pd.DataFrame(columns, index=range(frame.height))
-    for run_id in (run_id for made in known_maps(given) for run_id in made.run_ids):
+    for run_id in (run_id for made in known_maps(given if of is None else of) for run_id in made.run_ids):
         sign_pandas(found, found, run_id)
     return found if isinstance(given, pl.DataFrame) else found.iloc[:, 0]
 

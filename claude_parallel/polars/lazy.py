@@ -8,29 +8,26 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
-from ..frames.made import Made, made_of, sign
 from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
-from .frames import empty, from_arrow, prepare_query
-from .results import with_columns
+from .frames import prepare_query
+from .verbs import ClaudePolarsTable
 
 if TYPE_CHECKING:
+    from ..background.job import Job
     from ..forecast.estimate import Estimate
     from ..frames.tasks import Labels
-    from ..report.run import Run
-    from ..tables.memory import IntoFolder, MemoryMap
 
 
-class ClaudePolarsLazyFrame:
+class ClaudePolarsLazyFrame(ClaudePolarsTable):
     """Ask Claude about every row of a Polars LazyFrame; reached as ``lf.claude``.
 
     The query is streamed: no more than a window of its rows lies in memory. A paid call is never lazy, so a map runs at
     once.
     """
 
-    def __init__(self, frame: pl.LazyFrame) -> None:
-        self._frame = frame
+    _frame: pl.LazyFrame
 
     def __repr__(self) -> str:
         return "<claude namespace of a lazy frame; see lf.claude.map?>"
@@ -75,8 +72,9 @@ class ClaudePolarsLazyFrame:
         **options: Unpack[MapOptions],
     ) -> pl.DataFrame | pl.LazyFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
-        prepared = self._prepared(prompt, out, options, into, overwrite)
-        return self._result(prepared, await prepared.arun())
+        from .query_map import QueryMap
+
+        return await QueryMap(self._frame, prompt, out, options, into, overwrite=overwrite).arun()
 
     @shows_options
     def classify(
@@ -119,35 +117,32 @@ class ClaudePolarsLazyFrame:
         into: str | Path | None,
         overwrite: bool,
     ) -> pl.DataFrame | pl.LazyFrame:
-        prepared = self._prepared(prompt, out, options, into, overwrite)
-        return self._result(prepared, prepared.run())
+        from .query_map import QueryMap
 
-    def _prepared(
+        return QueryMap(self._frame, prompt, out, options, into, overwrite=overwrite).run()
+
+    @shows_options
+    def submit(
         self,
         prompt: str | PromptFunction,
-        out: str,
-        options: Mapping[str, Any],
-        into: str | Path | None,
-        overwrite: bool,
-    ) -> MemoryMap | IntoFolder:
-        from ..tables.memory import IntoFolder, MemoryMap
+        *,
+        out: str = "response",
+        into: str | Path | None = None,
+        overwrite: bool = False,
+        panel: bool = True,
+        **options: Unpack[MapOptions],
+    ) -> Job:
+        """Begin a map in the background and return at once; with ``batch=True``, when all of its rows are submitted.
 
-        table_map = prepare_query(self._frame, prompt, out, options)
-        if into is None:
-            return MemoryMap(table_map, keeps_rows=True)
-        return IntoFolder(table_map, into, overwrite=overwrite)
+        Returns
+        -------
+        Job
+            Its ``result()`` is what :meth:`map` returns, its ``partial()`` the rows whose chunks are complete.
+        """
+        from ..background.job import Job
+        from .query_map import QueryMap
 
-    def _result(self, prepared: MemoryMap | IntoFolder, came: Any) -> pl.DataFrame | pl.LazyFrame:
-        """Return the rows with their new columns, or a scan of the folder that they are in."""
-        from ..tables.memory import IntoFolder
-
-        if isinstance(prepared, IntoFolder):
-            made = Made(prepared.table_map.call, came.run_ids)
-            return sign(pl.scan_parquet(prepared.pattern), made, self._frame)
-        rows = prepared.target.rows
-        frame = pl.concat([from_arrow(table) for table in rows]) if rows else empty(self._frame)
-        frame = frame.cast(self._frame.collect_schema())
-        return with_columns(frame, prepared, came.slice(0, frame.height), self._frame)
+        return Job(QueryMap(self._frame, prompt, out, options, into, overwrite=overwrite), panel=panel)
 
     @shows_options
     def estimate(
@@ -163,10 +158,3 @@ class ClaudePolarsLazyFrame:
         from ..forecast.estimate import estimate_frame
 
         return estimate_frame(prepare_query(self._frame, prompt, out, options), likely_output_tokens, latency_seconds)
-
-    @property
-    def run(self) -> Run:
-        """The record of the run that filled the folder which this frame scans."""
-        from ..report.run import find_run
-
-        return find_run(made_of(self._frame).run_id)

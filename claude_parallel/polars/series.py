@@ -14,8 +14,9 @@ from ..frames.made import made_of
 from ..options import CompareOptions, MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options, shows_options_like, shows_options_of
-from .frames import named, prepare_series, to_pandas
-from .results import answer_frame, answers_of, cost_table, details_of, error_table, retry_series
+from .frames import named, prepare_series
+from .results import answer_frame, answers_of, cost_table, details_of, error_table
+from .retry import retry_series
 
 if TYPE_CHECKING:
     from ..background.job import Job
@@ -149,9 +150,10 @@ class ClaudePolarsSeries:
         **options: Unpack[CompareOptions],
     ) -> Any:
         """Try several prompts, models or options on the same random values; see :meth:`ClaudePolarsFrame.compare`."""
-        from .trust import compare
+        from .trust import elsewhere
 
-        return compare(self._series, prompt, variants, options, estimate=estimate)
+        comparing = elsewhere(self._series).comparing(prompt, variants, options)
+        return comparing.estimates() if estimate else comparing.run()
 
     @shows_options_of(compare)
     async def acompare(
@@ -161,9 +163,9 @@ class ClaudePolarsSeries:
         **options: Unpack[CompareOptions],
     ) -> Any:
         """Do what :meth:`compare` does on the caller's own event loop."""
-        from .trust import acompare
+        from .trust import elsewhere
 
-        return await acompare(self._series, prompt, variants, options)
+        return await elsewhere(self._series).comparing(prompt, variants, options).arun()
 
     def review(
         self,
@@ -175,19 +177,17 @@ class ClaudePolarsSeries:
         journal: bool | str | Path = True,
     ) -> Review:
         """Label a random sample of these answers by hand; see :meth:`ClaudePolarsFrame.review`."""
-        from ..trust.review import review_frame
+        from .trust import beside_its_answers
 
-        answers, asked = self._series, made_of(self._series).call.given
-        value = "value" if asked.name == answers.name else asked.name
-        frame = to_pandas(pl.DataFrame([asked.alias(value), answers]))
-        column = answers.name
-        return review_frame(frame, rows, column=column, by=by, show=value, blind=blind, seed=seed, journal=journal)
+        every, value = beside_its_answers(self._series)
+        column = self._series.name
+        return every.review(rows, column=column, by=by, show=value, blind=blind, seed=seed, journal=journal)
 
     def audit(self, gold: Any, *, weights: Any = None) -> Audit:
         """Say how far these answers can be believed; see :meth:`ClaudePolarsFrame.audit`."""
-        from .trust import audit
+        from .trust import elsewhere
 
-        return audit(self._series.to_frame(), gold, self._series.name, weights)
+        return elsewhere(self._series.to_frame()).audit(gold, column=self._series.name, weights=weights)
 
     def details(self) -> pl.DataFrame:
         """Return the answers that :meth:`map` gave with their errors and costs, row by row as they were mapped."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import polars as pl
 
-from ..errors import InputError
+from ..frames.made import made_of
 from ..prompt.template import PromptFunction
-from .frames import prepare, prepare_series, to_pandas
+from ..trust.elsewhere import Elsewhere
+from .background import PolarsFrameMap
+from .frames import prepare, prepare_query, prepare_series
+from .rows import FrameRows, QueryRows
 
 if TYPE_CHECKING:
-    from ..trust.audit import Audit
-    from ..trust.compare import Comparing
     from ..trust.preview import Preview
 
 
+def elsewhere(given: pl.DataFrame | pl.LazyFrame | pl.Series) -> Elsewhere:
+    """Return a frame, a query or a series for these verbs."""
+    return Elsewhere(given, _rows_of(given))
+
+
 def preview_of(
-    given: pl.DataFrame | pl.Series,
+    given: pl.DataFrame | pl.LazyFrame | pl.Series,
     prompt: str | PromptFunction,
     *,
     rows: int = 20,
@@ -29,85 +32,30 @@ def preview_of(
     out: str = "response",
     **options: Any,
 ) -> Preview:
-    """Return the preview of a frame or series; see ``ClaudeFrame.preview``."""
-    from ..trust.drawing import draw_rows
-    from ..trust.preview import Preview
-    from .background import PolarsFrameMap
-
-    whole = (
-        prepare_series(given, prompt, out, options)
-        if isinstance(given, pl.Series)
-        else prepare(given, prompt, out, options)
+    """Return the preview of a frame, a query or a series; see ``ClaudeFrame.preview``."""
+    every = _rows_of(given)
+    return Elsewhere(given, every).preview(
+        lambda positions: PolarsFrameMap(every.whole(positions), prompt, out, options),
+        _whole_map(given, prompt, out, options),
+        rows=rows,
+        by=by,
+        seed=seed,
     )
-    drawn = draw_rows(_to_draw_by(given, by), rows, by, seed).in_order()
-    sample = PolarsFrameMap(given[drawn.positions], prompt, out, options)
-    return Preview(sample, whole.table_map, len(given), drawn.weights)
 
 
-def _to_draw_by(given: pl.DataFrame | pl.Series, by: str | None) -> Any:
-    """Return what rows are drawn by, as pandas: the other columns need not go that way."""
-    if isinstance(given, pl.Series):
-        return pd.Series(index=range(len(given)), dtype=object)
-    if by is None:
-        return pd.DataFrame(index=range(len(given)))
-    return to_pandas(given.select(by) if by in given.columns else given.clear())
+def beside_its_answers(answers: pl.Series) -> tuple[Elsewhere, str]:
+    """Return what was asked beside the answers of a series, as a frame, and what it is called there."""
+    asked = made_of(answers).call.given
+    value = "value" if asked.name == answers.name else asked.name
+    return elsewhere(pl.DataFrame([asked.alias(value), answers])), value
 
 
-def compare(
-    given: pl.DataFrame | pl.Series,
-    prompt: str | PromptFunction,
-    variants: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Any],
-    *,
-    estimate: bool,
-) -> Any:
-    """Return a comparison of variants, or with `estimate` what it would cost; see ``ClaudeFrame.compare``."""
-    comparing = _comparing(given, prompt, variants, options)
-    return comparing.estimates() if estimate else replace(comparing.run(), _frame=given)
+def _rows_of(given: pl.DataFrame | pl.LazyFrame | pl.Series) -> FrameRows | QueryRows:
+    return QueryRows(given) if isinstance(given, pl.LazyFrame) else FrameRows(given)
 
 
-async def acompare(
-    given: pl.DataFrame | pl.Series,
-    prompt: str | PromptFunction,
-    variants: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Any],
-) -> Any:
-    """Do what :func:`compare` does on the caller's own event loop."""
-    return replace(await _comparing(given, prompt, variants, options).arun(), _frame=given)
-
-
-def _comparing(
-    given: pl.DataFrame | pl.Series,
-    prompt: str | PromptFunction,
-    variants: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Any],
-) -> Comparing:
-    from ..trust.compare import Comparing
-
-    truth = gold_of(options.get("gold"), len(given))
-    return Comparing(to_pandas(given), prompt, variants, **{**options, "gold": truth})
-
-
-def audit(frame: pl.DataFrame, gold: Any, column: str | None, weights: Any) -> Audit:
-    """Return how far the answers in a frame can be believed; see ``ClaudeFrame.audit``."""
-    from ..trust.audit import audit_frame
-
-    return audit_frame(to_pandas(frame), gold_of(gold, len(frame)), column, gold_of(weights, len(frame)))
-
-
-def gold_of(gold: Any, height: int) -> Any:
-    """Return gold (or weights) as these verbs take it; what is no Polars series stays as it is.
-
-    Raises
-    ------
-    InputError
-        For a series of another length, which would be laid beside the wrong rows.
-    """
-    if not isinstance(gold, pl.Series):
-        return gold
-    if len(gold) != height:
-        raise InputError(
-            f"gold or weights have {len(gold):,} values, the frame has {height:,} rows: a Polars series has no index, "
-            "so give one value per row, missing where none is known"
-        )
-    return to_pandas(gold)
+def _whole_map(given: Any, prompt: str | PromptFunction, out: str, options: dict[str, Any]) -> Any:
+    if isinstance(given, pl.LazyFrame):
+        return prepare_query(given, prompt, out, options)
+    make = prepare_series if isinstance(given, pl.Series) else prepare
+    return make(given, prompt, out, options).table_map

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from ..batch.carrier import BatchCarrier
+from ..batch.carrier import BatchCarrier, BatchEnvironment
 from ..engine.claims import Claims
 from ..engine.context import RunContext
 from ..engine.intake import Intake
@@ -27,22 +27,19 @@ _REPEATED = Outcome(source="duplicate")
 """What counts for a row that asks what an earlier one has asked, until its answer is read."""
 
 
-class SpooledBatches:
+class SpooledBatches(BatchCarrier):
     """Carries the rows of a stream in batches, then reads them back in order.
 
     Parameters
     ----------
-    batches : BatchCarrier
-        Does the carrying.
+    environment : BatchEnvironment
+        The account, its batches and the clocks.
     rows : StreamRows
         The rows, which are read twice.
     """
 
-    is_batch = True
-
-    def __init__(self, batches: BatchCarrier, rows: StreamRows) -> None:
-        self.environment = batches.environment
-        self._batches = batches
+    def __init__(self, environment: BatchEnvironment, rows: StreamRows) -> None:
+        super().__init__(environment)
         self._rows = rows
 
     async def carry(self, context: RunContext, intake: Intake) -> None:
@@ -50,7 +47,7 @@ class SpooledBatches:
         spool = Spool(context.run_id, context.journal, context.stats)
         spooling = replace(context, accounting=replace(context.accounting, deliver=spool.deliver))
         plan = replace(intake.plan, rows=self._rows.again())
-        await self._batches.carry(spooling, Intake(plan, spool, context.journal, spooling.accounting, intake.claims))
+        await super().carry(spooling, Intake(plan, spool, context.journal, spooling.accounting, intake.claims))
         spool.flush()
         if not context.control.is_stopping:
             await _read_back(context, intake, spool)

@@ -12,7 +12,7 @@ from .manifest import Tally, read_manifest, write_manifest
 from .places import Place
 from .target_lock import TargetLock
 
-_MANIFEST = "_claude_parallel.json"
+MANIFEST = "_claude_parallel.json"
 """Readers of folders leave names alone that begin with an underscore."""
 
 WritePart = Callable[[Place, Any, Any], None]
@@ -64,7 +64,7 @@ class FolderTarget:
         self._write_part = write_part
         self._digest = digest
         self._seen: set[str] = set()
-        self._manifest = place / _MANIFEST
+        self._manifest = place / MANIFEST
         _make_folder(place)
         self._lock = TargetLock(place, place)
         try:

@@ -25,11 +25,14 @@ class Tally:
         Answers by kind of error.
     digest : str
         Tells these rows from others, where the name of the input does not.
+    runs : str
+        The ids of the runs that gave these answers, with a blank between two.
     """
 
     rows: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     digest: str = ""
+    runs: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -38,7 +41,8 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         kinds = Counter(self.kinds) + Counter(other.kinds)
-        return Tally(self.rows + other.rows, dict(kinds))
+        runs = dict.fromkeys([*self.runs.split(), *other.runs.split()])
+        return Tally(self.rows + other.rows, dict(kinds), runs=" ".join(runs))
 
 
 def open_output(place: Place, form: Format) -> Any:

@@ -12,6 +12,7 @@ from ..errors import InputError, nearest
 from ..frames.tasks import classification
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
+from .held_map import HeldMap
 from .places import Paths, common_format, find_files
 from .result import TableResult
 from .source import open_source
@@ -21,7 +22,7 @@ from .target import Output, Target, open_target
 from .writers import Layout
 
 
-class FileMap:
+class FileMap(HeldMap):
     """A map from files to files, checked and ready; see :func:`map_file`."""
 
     def __init__(
@@ -53,27 +54,28 @@ class FileMap:
         for name in columns or ():
             if name not in opened.names:
                 raise InputError(f"columns: there is no column {name!r}; {nearest(name, opened.names)}")
-        self.table_map = TableMap(
-            opened, prompt, out, options, chunk_rows=chunk_rows, limit=limit, environment=environment
-        )
+        table_map = TableMap(opened, prompt, out, options, chunk_rows=chunk_rows, limit=limit, environment=environment)
+        super().__init__(table_map, source, str(target))
 
     def __repr__(self) -> str:
         return f"<FileMap of {self._source} to {self._target}>"
 
-    def run(self) -> TableResult:
-        """Run the map, blocking."""
-        return self.table_map.run(self._open_target, str(self._target))
-
-    async def arun(self) -> TableResult:
-        """Run the map on the caller's event loop."""
-        return await self.table_map.arun(self._open_target, str(self._target))
-
-    def _open_target(self, job: str) -> Target:
+    def open_target(self, job: str) -> Target:
+        """Return the file or folder that is written."""
         assert self._target is not None
         output = Output(
             Layout(self.table_map.source, self.table_map.answers.schema, self._columns), f"{job} {self._columns}"
         )
         return open_target(self._target, output, self._format, source=self._source, overwrite=self._overwrite)
+
+    def made(self) -> TableResult:
+        """Return what the map came to."""
+        assert self.result is not None
+        return self.result
+
+    def made_so_far(self) -> TableResult:
+        """Return what the map came to."""
+        return self.made()
 
 
 @shows_options
@@ -155,4 +157,5 @@ def map_file(
         overwrite=overwrite,
         **options,
     )
-    return prepared.run()
+    prepared.run()
+    return prepared.made()

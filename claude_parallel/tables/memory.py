@@ -12,8 +12,9 @@ from ..prompt.template import PromptFunction
 from .arrow_source import table_source
 from .chunk import Chunk
 from .formats import PARQUET
+from .held_map import HeldMap
 from .manifest import Tally
-from .result import TableResult
+from .places import place_of
 from .stream import Loaded
 from .table_map import TableMap
 from .target import Output, Target, check_into, open_target
@@ -58,48 +59,43 @@ class MemoryTarget:
         """Keep what there is: a frame is returned also after an interrupt."""
 
 
-class MemoryMap:
-    """A map whose result stays in memory.
+class MemoryMap(HeldMap):
+    """A map whose result stays in memory: its new columns as an Arrow table.
 
     Parameters
     ----------
     table_map : TableMap
         The map over a table or a query.
+    given : object
+        What is mapped, as the user has it.
     keeps_rows : bool
         Keep the rows as well: they cannot be had once more in the same order.
     """
 
-    def __init__(self, table_map: TableMap, *, keeps_rows: bool = False) -> None:
-        self.table_map = table_map
+    def __init__(self, table_map: TableMap, given: Any = None, *, keeps_rows: bool = False) -> None:
+        super().__init__(table_map, given)
         self.target = MemoryTarget(keeps_rows=keeps_rows)
-        self.result: TableResult | None = None
+        self._made: Any = None
 
-    def __repr__(self) -> str:
-        return f"<MemoryMap: {self.table_map!r}>"
+    def open_target(self, job: str) -> MemoryTarget:
+        """Return what keeps the result."""
+        return self.target
 
-    @property
-    def run_ids(self) -> tuple[str, ...]:
-        """The run; none where there was nothing to ask."""
-        return self.result.run_ids if self.result is not None else ()
-
-    def run(self) -> Any:
-        """Run the map, and return its new columns as an Arrow table."""
-        self.result = self.table_map.run(lambda _job: self.target)
-        return self._columns()
-
-    async def arun(self) -> Any:
-        """Run the map on the caller's event loop, and return its new columns."""
-        self.result = await self.table_map.arun(lambda _job: self.target)
-        return self._columns()
-
-    def _columns(self) -> Any:
+    def made(self) -> Any:
         """Return the new columns of all rows; those that a stopped run did not come to are cancelled."""
-        answers, session = self.table_map.answers, self.table_map.last_session
+        if self._made is None:
+            session = self.table_map.last_session
+            self._made = self.made_so_far()
+            if session is not None and not session.is_whole:
+                self.target.keep(self.table_map.waiting())
+                outcomes = [outcome for outcome in session.results.outcomes if outcome is not None]
+                self._made = pa.concat_tables([self._made, self.table_map.answers.table(outcomes)])
+        return self._made
+
+    def made_so_far(self) -> Any:
+        """Return the new columns of the rows whose chunks are complete."""
         tables = list(self.target.new)
-        if session is not None and not session.is_whole:
-            self.target.keep(self.table_map.waiting())
-            tables.append(answers.table([outcome for outcome in session.results.outcomes if outcome is not None]))
-        return pa.concat_tables(tables) if tables else answers.schema.empty_table()
+        return pa.concat_tables(tables) if tables else self.table_map.answers.schema.empty_table()
 
 
 def map_arrow(table: Any, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> Any:
@@ -117,41 +113,42 @@ def joined(table: Any, new: Any) -> Any:
     return pa.table(columns, schema=schema)
 
 
-class IntoFolder:
+class IntoFolder(HeldMap):
     """A map whose result is a folder of Parquet files, a part per chunk; a finished part is left as it is.
 
     Parameters
     ----------
     table_map : TableMap
         The map over a table or a query.
+    given : object
+        What is mapped, as the user has it.
     into : path
-        The folder.
+        The folder, also an attribute.
     overwrite : bool
         Replace what another job has left there.
     """
 
-    def __init__(self, table_map: TableMap, into: str | Path, *, overwrite: bool = False) -> None:
+    def __init__(self, table_map: TableMap, given: Any, into: str | Path, *, overwrite: bool = False) -> None:
         check_into(into)
-        self.table_map = table_map
-        self._into = str(into)
+        super().__init__(table_map, given, str(into))
+        self.into = str(into)
         self._overwrite = overwrite
 
-    def __repr__(self) -> str:
-        return f"<IntoFolder {self._into}: {self.table_map!r}>"
-
-    @property
-    def pattern(self) -> str:
-        """What its parts are read by."""
-        return f"{self._into.rstrip('/')}/part-*.parquet"
-
-    def run(self) -> TableResult:
-        """Run the map, blocking."""
-        return self.table_map.run(self._open_target, self._into)
-
-    async def arun(self) -> TableResult:
-        """Run the map on the caller's event loop."""
-        return await self.table_map.arun(self._open_target, self._into)
-
-    def _open_target(self, job: str) -> Target:
+    def open_target(self, job: str) -> Target:
+        """Return the folder."""
         output = Output(Layout(self.table_map.source, self.table_map.answers.schema), job)
-        return open_target(f"{self._into.rstrip('/')}/", output, PARQUET, overwrite=self._overwrite)
+        return open_target(f"{self.into.rstrip('/')}/", output, PARQUET, overwrite=self._overwrite)
+
+    def made(self) -> str | None:
+        """Return what the parts are read by; None where there is none yet."""
+        has_parts = (place_of(self.into) / f"part-000000{PARQUET.ending}").kind == "file"
+        return pattern_of(self.into) if has_parts else None
+
+    def made_so_far(self) -> str | None:
+        """Return what the complete parts are read by; None where there is none yet."""
+        return self.made()
+
+
+def pattern_of(folder: str | Path) -> str:
+    """Return what the parts of a folder are read by."""
+    return f"{str(folder).rstrip('/')}/part-*.parquet"

@@ -42,6 +42,8 @@ class Outlet:
         (first position, fingerprints, outcomes): keeps them in the run's record.
     state : RunState
         Says whether the run goes on.
+    run_id : str
+        The run.
     unread : callable
         As in ``TableKind``.
     """
@@ -55,9 +57,11 @@ class Outlet:
         *,
         record: Record,
         state: RunState,
+        run_id: str = "",
         unread: Callable[[], int] = lambda: 0,
     ) -> None:
         self.unread = unread
+        self._run_id = run_id
         self.tally = Tally()
         self._rows = rows
         self._results = results
@@ -124,7 +128,7 @@ class Outlet:
 
     def _write(self, loaded: Loaded, outcomes: Sequence[Outcome]) -> None:
         kinds = Counter(str(outcome.kind) for outcome in outcomes if outcome.kind is not None)
-        tally = Tally(len(loaded.chunk), dict(kinds))
+        tally = Tally(len(loaded.chunk), dict(kinds), runs=self._run_id)
         self.tally += tally
         self._wait()
         self._writing = self._writer.submit(self._send, loaded, outcomes, tally)

@@ -31,6 +31,8 @@ class TableResult:
         Where the result is.
     is_simulated : bool
         True where a simulator answered, so that the dollars are not real.
+    written_by : tuple of str
+        The runs that gave the answers in the target, those of an earlier run of the same job first.
     """
 
     rows: int
@@ -40,11 +42,13 @@ class TableResult:
     is_complete: bool = True
     target: str = ""
     is_simulated: bool = False
+    written_by: tuple[str, ...] = ()
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """The run; none where nothing was left to do."""
-        return (self.run_id,) if self.run_id is not None else ()
+        """All runs that there were, this one last; none where there was nothing to ask."""
+        last = (self.run_id,) if self.run_id is not None else ()
+        return (*(run_id for run_id in self.written_by if run_id not in last), *last)
 
     @property
     def fates(self) -> FateCounts:

@@ -161,15 +161,15 @@ class TableMap:
         )
 
     def run(self, open_target: Callable[[str], Target], name: str = "") -> TableResult:
-        """Run the map, blocking; see :meth:`_opened` for what `open_target` is."""
-        with self._opened(open_target, name) as run:
+        """Run the map, blocking; see :meth:`opened` for what `open_target` is."""
+        with self.opened(open_target, name) as run:
             if run.session is not None:
                 run.session.run()
         return run.result
 
     async def arun(self, open_target: Callable[[str], Target], name: str = "") -> TableResult:
         """Run the map on the caller's event loop."""
-        with self._opened(open_target, name) as run:
+        with self.opened(open_target, name) as run:
             if run.session is not None:
                 await run.session.arun()
         return run.result
@@ -177,7 +177,7 @@ class TableMap:
     # -- one run -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _opened(self, open_target: Callable[[str], Target], name: str) -> Iterator[_Run]:
+    def opened(self, open_target: Callable[[str], Target], name: str = "") -> Iterator[TableRun]:
         """Open everything that a run needs, and close it again.
 
         Parameters
@@ -191,7 +191,7 @@ class TableMap:
             carrier = choose_carrier(self.settings, self.environment)
             plan = self.plan(carrier.environment.host)
             target = open_target(self._identify(plan.host))
-            run = _Run(target, name, is_simulated=self._is_simulated)
+            run = TableRun(target, name, is_simulated=self._is_simulated)
             if target.tally_before is not None:
                 run.tally = target.tally_before
                 yield run
@@ -202,7 +202,7 @@ class TableMap:
             finally:
                 run.close()
 
-    def _prepare(self, run: _Run, plan: Plan, carrier: Carrier, stack: ExitStack) -> None:
+    def _prepare(self, run: TableRun, plan: Plan, carrier: Carrier, stack: ExitStack) -> None:
         rows = self._last_rows = self._stream(run.is_finished)
         if not rows.reach(0):  # nothing to ask, not even for a key
             run.is_complete = True
@@ -211,7 +211,7 @@ class TableMap:
         if not carrier.is_batch:
             check_open_batches(replace(plan, rows=rows.again()), journal)
         if isinstance(carrier, BatchCarrier):
-            carrier = SpooledBatches(carrier, rows)
+            carrier = SpooledBatches(carrier.batch_environment, rows)
         run.session = session = Session(replace(plan, rows=rows), carrier, journal, out=self.out)
         remember(session.run_id, journal)
         remember_call(session.run_id, self.call)
@@ -223,6 +223,7 @@ class TableMap:
             run.target,
             record=session.record,
             state=session.state,
+            run_id=session.run_id,
             unread=self._unread,
         )
 
@@ -277,7 +278,7 @@ class TableMap:
         return identify(plan, self.prompt, self.source.identity(), cut, str(self.answers.schema))
 
 
-class _Run:
+class TableRun:
     """One run under way: its target, and what it comes to."""
 
     def __init__(self, target: Target, name: str, *, is_simulated: bool) -> None:
@@ -321,7 +322,8 @@ class _Run:
         cost = session.stats.cost if session is not None else ZERO
         run_id = session.run_id if session is not None else None
         kinds = dict(self.tally.kinds)
-        return TableResult(self.tally.rows, kinds, cost, run_id, self.is_complete, self._name, self.is_simulated)
+        runs = tuple(self.tally.runs.split())
+        return TableResult(self.tally.rows, kinds, cost, run_id, self.is_complete, self._name, self.is_simulated, runs)
 
 
 def _folder_of_this_process() -> Path:

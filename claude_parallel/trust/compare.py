@@ -36,6 +36,8 @@ class Comparing:
         As in ``ClaudeFrame.compare``.
     take : callable, optional
         Gives the rows that were drawn, where `frame` has no more than the columns to draw by.
+    whole : object, optional
+        What the comparison's ``run(name)`` maps, where it is not `frame`.
 
     Raises
     ------
@@ -59,10 +61,12 @@ class Comparing:
         seed: int = 0,
         out: str = "response",
         take: Take | None = None,
+        whole: Any = None,
         **options: Any,
     ) -> None:
         take = take or (lambda positions: frame.iloc[positions])
-        self._frame, self._column, self._seed, self._out = frame, column, seed, out
+        self._frame = frame if whole is None else whole
+        self._column, self._seed, self._out = column, seed, out
         every = make_variants(prompt, variants, options, labels)
         self._by = by
         drawn, truth, doubts = _sample(frame, rows, by, gold, seed)

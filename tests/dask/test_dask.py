@@ -198,8 +198,6 @@ def test_a_sample_is_that_of_pandas(cluster: Any, account: Any) -> None:
     assert frames.claude.preview("Say {t}", rows=3, estimate=True).workload.rows == 3
     values = frames["t"].claude.preview("Say {}", rows=12, progress=False)
     assert values.index.tolist() == few.index.tolist()
-    with pytest.raises(cp.InputError, match=r"asyncio\.create_task"):
-        frames.claude.submit("Say {t}")
 
 
 def test_what_the_answers_are_worth(cluster: Any, account: Any) -> None:
@@ -287,8 +285,33 @@ def test_another_model_is_asked_about_what_failed_and_about_nothing_else(cluster
         made.claude.retry(where=[True])
 
 
+def test_a_map_in_the_background(cluster: Any, tmp_path: Path) -> None:
+    """Live or in a batch, beside other cells: complete partitions first, then what map would have returned."""
+    frame = frame_of(40)
+    frames = dd.from_pandas(frame, npartitions=5)
+    with cp.simulator(None, latency_seconds=0.02, batch_seconds=0.5) as simulator:
+        job = frames.claude.submit("Say {t}", progress=False, panel=False, max_concurrency=2)
+        early = job.wait(timeout=0.3)
+        partial = job.partial().compute() if early.done >= 16 else None
+        made = job.result()
+        assert job.status().fates.answered == 39
+        expected = frame.claude.map("Say {t}", progress=False)
+        assert made.compute()["response"].equals(expected["response"])
+        assert partial is None or partial["response"].equals(expected["response"][: len(partial)])
+        assert made.divisions == frames.divisions
+        assert made.claude.run.id == job.id
+
+        batched = frames["t"].claude.submit("Tell {}", batch=True, panel=False, progress=False)
+        assert simulator.ledger.batch_rows == 39
+        assert batched.result().compute().notna().sum() == 39
+        into = frames.claude.submit("Say {t}", into=tmp_path / "out", panel=False, progress=False).result()
+        again = frames.claude.submit("Say {t}", into=tmp_path / "out", panel=False, progress=False)
+        assert again.status().state == "done"
+        assert again.result().compute()["response"].equals(into.compute()["response"])
+
+
 def test_a_map_runs_beside_other_work(cluster: Any, account: Any) -> None:
-    """What submit() names: a task on the caller's loop, which goes on meanwhile."""
+    """A task on the caller's loop, which goes on meanwhile."""
     frames = dd.from_pandas(frame_of(40), npartitions=5)
 
     async def beside() -> tuple[Any, int]:
