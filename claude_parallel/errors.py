@@ -166,10 +166,12 @@ class RunStopped(ClaudeParallelError):
         One of :data:`Kind`, such as ``"auth"`` or ``"spend_limit"``.
     what : str
         The API's own words.
+    hint : str, optional
+        What to do, in place of what the kind advises.
     """
 
-    def __init__(self, kind: Kind, what: str) -> None:
-        super().__init__(row_error(kind, what))
+    def __init__(self, kind: Kind, what: str, hint: str | None = None) -> None:
+        super().__init__(row_error(kind, what, hint))
         self.kind: Kind = kind
 
 

@@ -171,6 +171,8 @@ class Failure:
         The limits as the headers tell them.
     perhaps_billed : bool
         True where the API may have worked, and billed, without us seeing the answer.
+    hint : str or None
+        What to do about it, where the hint of its kind would mislead.
     """
 
     kind: Kind
@@ -182,6 +184,7 @@ class Failure:
     request_id: str | None = None
     rate_limits: RateLimitStatuses | None = None
     perhaps_billed: bool = False
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +263,9 @@ class Outcome:
     request_id: str | None = None
 
     @classmethod
-    def not_asked(cls, kind: Kind, why: str) -> Outcome:
+    def not_asked(cls, kind: Kind, why: str, hint: str | None = None) -> Outcome:
         """Return the fate of a row that was not sent: no answer, no cost, and the reason."""
-        return cls(kind=kind, error=row_error(kind, why))
+        return cls(kind=kind, error=row_error(kind, why, hint))
 
 
 @runtime_checkable

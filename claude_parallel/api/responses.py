@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,10 +42,19 @@ _KIND_OF_STATUS: dict[int, Kind] = {
 """Statuses with a kind of their own. Any other from 500 on is a server error, any other from 400 on an invalid
 request."""
 
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 
-PROXY_SIGN_IN = (
-    "the proxy asks for a name and a password (HTTP status 407); write them into HTTPS_PROXY, as in "
-    "http://name:password@proxy.example:8080"
+PROXY_SIGN_IN = Failure(
+    kind="connection",
+    message="the proxy asks for a name and a password (HTTP status 407)",
+    status=407,
+    should_retry=False,
+    hint="write them into HTTPS_PROXY, as in http://name:password@proxy.example:8080, then run the cell again",
+)
+
+_LOST_HINT = "it was probably paid, and so is the next: retry() asks again"
+_FOREIGN_HINT = (
+    "sign in to the network or the proxy in a browser, or mend base_url or HTTPS_PROXY, then run the cell again"
 )
 
 
@@ -62,8 +73,9 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     Returns
     -------
     Reply or Failure
-        A Message of an unforeseen form is a reply: it was paid. A 200 whose body is no Message at all (cut off, a page
-        or JSON of a proxy) is a failure that may have been billed.
+        A Message of an unforeseen form is a reply: it was paid. A 200 without any Message is a failure that may have
+        been billed: an error of the ``server`` where it was cut off, of the ``connection`` where something on the way
+        has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in).
     """
     if status == 200:
         return _read_success(headers, body)
@@ -81,13 +93,33 @@ def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, A
         data = _mended(body)
     if is_message(data):
         return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
-    return Failure(
-        kind="server",
-        message="the answer was cut off or is not a Message",
-        status=200,
-        request_id=headers.get("request-id"),
-        perhaps_billed=True,
-    )
+    if isinstance(data, Mapping) and data.get("type") == "error":
+        failure = replace(read_batch_error(data), status=200, perhaps_billed=True)
+    elif data is None:
+        failure = without_json(headers, body)
+    else:
+        failure = _foreign(headers, "JSON that is not a Message")
+    return replace(failure, request_id=headers.get("request-id"))
+
+
+def without_json(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Failure:
+    """Return what a 200 without JSON comes to: the answer was cut off, or it is not the API's."""
+    if isinstance(body, bytes | str) and body.strip()[:1] in (b"", b"{", "", "{"):
+        message = "the answer was cut off on its way (HTTP status 200)"
+        return Failure(kind="server", message=message, status=200, perhaps_billed=True, hint=_LOST_HINT)
+    return _foreign(headers, "a page")
+
+
+def _foreign(headers: Mapping[str, str], what: str) -> Failure:
+    named = headers.get("content-type", "").partition(";")[0].strip()
+    kind = f", {named}" if _MEDIA_TYPE.fullmatch(named) else ""
+    message = f"{what} came instead of an answer (HTTP status 200{kind}): something on the way answers for the API"
+    return Failure(kind="connection", message=message, status=200, perhaps_billed=True, hint=_FOREIGN_HINT)
+
+
+def is_foreign(failure: Failure) -> bool:
+    """Say whether something on the way has answered in the API's place."""
+    return failure.kind == "connection" and failure.status == 200
 
 
 def _mended(body: bytes | str | Mapping[str, Any]) -> Any:
@@ -178,7 +210,7 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
         _redirect(status, headers) if is_redirect(status) else str(error.get("message") or f"HTTP status {status}")
     )
     if status == 407:
-        return Failure(kind="connection", message=PROXY_SIGN_IN, status=status, should_retry=False)
+        return PROXY_SIGN_IN
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     return Failure(
         kind=_kind(status, code, message),

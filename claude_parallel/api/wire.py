@@ -7,6 +7,7 @@ add for each call (a request object, three layers of headers, copies of the body
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..records import Failure
@@ -18,7 +19,14 @@ OnChunk = Callable[[bytes], bool]
 """Gets the bytes of a stream as they come; True = the last that matter: what follows must not cost the answer."""
 
 
-_TRUST = "where a company's proxy reads along, name its certificates in SSL_CERT_FILE"
+_TRUST_HINT = "where a company's proxy reads along, name the file of its certificates in SSL_CERT_FILE"
+_CLOCK_HINT = "check the clock of this machine, else tell whoever runs the server; then run the cell again"
+_NAME_HINT = "mend base_url: what answers there, perhaps a network that wants a sign-in, is not the host of that name"
+_HINT_OF_CODE = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _NAME_HINT, 64: _NAME_HINT}
+"""By the code of what is wrong with a certificate: not yet or no longer valid, of another name or address. Source:
+OpenSSL, ``x509_vfy.h``. Every other one is a matter of trust."""
+_PROXY_HINT = "start it, or mend or unset HTTPS_PROXY, then run the cell again"
+_REFUSED_HINT = "ask whoever runs it to let the API's host through, or unset HTTPS_PROXY, then run the cell again"
 
 
 class WireResponse(NamedTuple):
@@ -126,13 +134,15 @@ def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
     found = next((cause for cause in causes if isinstance(cause, aiohttp.ClientError)), error)
     if isinstance(found, aiohttp.ClientConnectorCertificateError):
         reason = getattr(found.certificate_error, "verify_message", "") or type(found).__name__
-        message = f"the server's certificate is not trusted ({reason.rstrip('.')}); {_TRUST}"
-        return Failure(kind="connection", message=message, should_retry=False)
+        message = f"the server's certificate is not trusted ({reason.rstrip('.')})"
+        hint = _HINT_OF_CODE.get(getattr(found.certificate_error, "verify_code", 0), _TRUST_HINT)
+        return Failure(kind="connection", message=message, should_retry=False, hint=hint)
     if isinstance(found, aiohttp.ClientHttpProxyError):
-        wants_sign_in = found.status == 407
-        message = PROXY_SIGN_IN if wants_sign_in else f"the proxy refused the connection (HTTP status {found.status})"
-        return Failure(kind="connection", message=message, should_retry=False if wants_sign_in else None)
+        if found.status == 407:
+            return replace(PROXY_SIGN_IN, status=None)
+        message = f"the proxy refused the connection (HTTP status {found.status})"
+        return Failure(kind="connection", message=message, hint=_REFUSED_HINT)
     if isinstance(found, aiohttp.ClientProxyConnectionError):
-        return Failure(kind="connection", message="the proxy cannot be reached")
+        return Failure(kind="connection", message="the proxy cannot be reached", hint=_PROXY_HINT)
     message = f"the connection failed ({type(found).__name__})"
     return Failure(kind="connection", message=message, perhaps_billed=perhaps_billed)

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from ..api.account import Account
 from ..api.connections import CONNECT_SECONDS, sdk_http_client
 from ..api.messages import read_exception
+from ..api.responses import UnreadableJson, parse_json, without_json
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
@@ -174,12 +175,14 @@ class SdkBatchApi:
         try:
             async with asyncio.timeout(seconds):
                 response = cast("httpx2.Response", await send())
-            return read(response.json())
-        except ValueError as error:
-            # A 200 whose body is no JSON: a proxy's page, or an answer that was cut off after the work was done.
-            return Failure(kind="server", message=f"the answer is not JSON: {error}", perhaps_billed=True)
         except Exception as error:
             return _failure(error)
+        try:
+            return read(parse_json(response.content))
+        except UnreadableJson as error:
+            return Failure(kind="server", message=f"the answer cannot be read: {error}", perhaps_billed=True)
+        except ValueError:  # a proxy's page, or an answer that was cut off after the work was done
+            return without_json(response.headers, response.content)
 
 
 async def _upload(envelope: Envelope) -> AsyncGenerator[bytes, None]:

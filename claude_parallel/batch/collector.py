@@ -141,8 +141,8 @@ class Collector:
             batch.again.append(item)
             return
         if verdict == "stop":
-            self.run.state.halt(failure.kind, failure.message)
-        accounting.give_up(item, failure.kind, failure.message, failure.request_id)
+            self.run.state.halt(failure.kind, failure.message, failure.hint)
+        accounting.give_up(item, failure.kind, failure.message, failure.hint, failure.request_id)
 
     def _attempt(self, batch: InFlightBatch, item: Pending, result: Reply | Failure) -> Attempt:
         return Attempt(item.attempts, batch.record.created, self.run.wall_clock(), result)

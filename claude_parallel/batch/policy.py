@@ -6,11 +6,13 @@ Functions of values, without any door. The runner, the submitter and the collect
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from ..api.responses import is_foreign
+from ..errors import Kind
 from ..records import Failure
-from ..retry import Again, RetryPolicy, Stop, judge_failure
+from ..retry import Again, RetryPolicy, Stop, Verdict, judge_failure
 from .records import EnvelopeRecord
 from .responses import BatchState
 
@@ -26,8 +28,12 @@ READINGS = 3
 READ_AGAIN_SECONDS = 60.0
 """How long to wait between two readings, for an API that has not written all of its lines yet."""
 
-PATIENCE = RetryPolicy(max_retries=100_000, max_rate_limit_retries=100_000)
+PATIENCE = RetryPolicy(max_retries=100_000, max_rate_limit_retries=100_000, max_broken_retries=100_000)
 """For calls that cost nothing and only ask after a batch: an outage of the network must not end a day's waiting."""
+
+FOREIGN_IN_A_ROW = 5
+"""So many answers that are not the API's, before its first one, end the run: about ten seconds of a portal or a proxy
+that lets nobody through. Later ones are waited for as an outage is: the batch goes on meanwhile."""
 
 _CLOCK_ERROR_SECONDS = 24 * 3_600.0
 """How far the server's clock and ours may differ; a whole day costs nothing, a batch taken for a stranger costs all."""
@@ -69,6 +75,25 @@ def may_be_ours(batch: BatchState, record: EnvelopeRecord, known: Iterable[str])
 def is_before(batch: BatchState, record: EnvelopeRecord) -> bool:
     """Say whether a listed batch, and all that come after it in the list, is older than an envelope."""
     return batch.created < record.created - _CLOCK_ERROR_SECONDS
+
+
+def judge_call(failure: Failure, earlier: Sequence[Kind], rng: random.Random, *, is_first: bool) -> Verdict:
+    """Return what a call that only asks after a batch, and failed, means.
+
+    Parameters
+    ----------
+    failure : Failure
+        What came back.
+    earlier : sequence of str
+        Kinds of the failures since the last good answer.
+    rng : random.Random
+        The source of jitter.
+    is_first : bool
+        True where the API has not shown the batch yet, to this run.
+    """
+    if is_first and is_foreign(failure) and len(earlier) + 1 >= FOREIGN_IN_A_ROW:
+        return Stop()
+    return judge_failure(failure, earlier, PATIENCE, rng)
 
 
 def judge_result(failure: Failure | Literal["expired"], attempts: int, policy: RetryPolicy) -> ResultVerdict:

@@ -25,13 +25,13 @@ from ..engine.pending import Pending
 from ..errors import Kind
 from ..progress.waits import WaitReason
 from ..records import Failure
-from ..retry import Again, Stop, judge_failure
+from ..retry import Again, Stop
 from ..text import local_time
 from .calls import BatchCalls
 from .collector import Collector
 from .in_flight import InFlight, InFlightBatch, describe
 from .packer import Packer
-from .policy import PATIENCE, READ_AGAIN_SECONDS, READINGS, judge_result, poll_after
+from .policy import READ_AGAIN_SECONDS, READINGS, judge_call, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import RESULTS_SECONDS, BatchState
 from .submitter import Submitter, became
@@ -180,7 +180,7 @@ class BatchRunner:
             item.attempts += 1
             if judge_result(failure, item.attempts, self._run.policy) != "again":
                 del batch.items[key]
-                self._run.accounting.give_up(item, failure.kind, failure.message, failure.request_id)
+                self._run.accounting.give_up(item, failure.kind, failure.message, failure.hint, failure.request_id)
 
     async def _poll(self, batch: InFlightBatch) -> None:
         run = self._run
@@ -258,7 +258,7 @@ class BatchRunner:
     def _failed(self, batch: InFlightBatch, failure: Failure) -> None:
         """Act on a call about a batch that failed: it costs nothing to ask again, and the batch goes on meanwhile."""
         run = self._run
-        verdict = judge_failure(failure, batch.failures, PATIENCE, run.rng)
+        verdict = judge_call(failure, batch.failures, run.rng, is_first=batch.state is None)
         batch.failures = (*batch.failures, failure.kind)
         if isinstance(verdict, Again):
             batch.due = run.clock() + max(1.0, verdict.wait_seconds)
@@ -267,8 +267,8 @@ class BatchRunner:
             self._deleted(batch, failure)
             return
         if isinstance(verdict, Stop):
-            run.state.halt(failure.kind, failure.message)
-        self._give_up(batch, failure.kind, failure.message, failure.request_id)
+            run.state.halt(failure.kind, failure.message, failure.hint)
+        self._give_up(batch, failure.kind, failure.message, failure.hint, failure.request_id)
 
     def _deleted(self, batch: InFlightBatch, failure: Failure) -> None:
         """The API knows no such batch: close its envelope, unless it belongs to another key, which may still see it."""
@@ -283,11 +283,11 @@ class BatchRunner:
             self._give_up(batch, "expired", message, hint="run the cell again: it asks these rows anew")
 
     def _give_up(
-        self, batch: InFlightBatch, kind: Kind, message: str, request_id: str | None = None, *, hint: str | None = None
+        self, batch: InFlightBatch, kind: Kind, message: str, hint: str | None = None, request_id: str | None = None
     ) -> None:
         self._in_flight.let_go(batch)
         for item in batch.items.values():
-            self._run.accounting.give_up(item, kind, message, request_id, hint=hint)
+            self._run.accounting.give_up(item, kind, message, hint, request_id)
 
     async def _cancel_all(self) -> None:
         """Ask the API to cancel what is under way, where the user wants that."""

@@ -102,9 +102,9 @@ class Submitter:
             return
         self.calls.book.close(batch.record.id, "failed")
         if isinstance(verdict, Stop):
-            run.state.halt(failure.kind, failure.message)
+            run.state.halt(failure.kind, failure.message, failure.hint)
         for item in batch.items.values():
-            run.accounting.give_up(item, failure.kind, failure.message, failure.request_id)
+            run.accounting.give_up(item, failure.kind, failure.message, failure.hint, failure.request_id)
 
 
 def became(run: RunContext, calls: BatchCalls, batch: InFlightBatch, state: BatchState) -> None:

@@ -208,7 +208,7 @@ class ClusterMap(HeldMap):
     def _unreached(self) -> list[Any]:
         """Return all partitions, lazily and without a call, as those that have no rows or were never asked."""
         session = self.table_map.last_session
-        reason = session.state.reason_for_the_rest if session is not None else ("cancelled", "not sent")
+        reason = session.state.reason_for_the_rest if session is not None else ("cancelled", "not sent", None)
         answers = self.table_map.columns.answers
         names = [answer.error for answer in answers], [answer.cost for answer in answers]
         fill = dask.delayed(on_workers.unreached, pure=True)

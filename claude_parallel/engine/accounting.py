@@ -148,9 +148,9 @@ class Accounting:
         pending: Pending,
         kind: Kind,
         message: str,
+        hint: str | None = None,
         request_id: str | None = None,
         *,
-        hint: str | None = None,
         perhaps_billed: bool = False,
     ) -> None:
         """Deliver a row's final error, with what its paid answers said; `hint` replaces what the kind advises."""

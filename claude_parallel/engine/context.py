@@ -21,10 +21,11 @@ from .accounting import Accounting
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """Why a run sends nothing more, as an error kind and in words."""
+    """Why a run sends nothing more: an error kind, words, and what to do where the kind's own hint would mislead."""
 
     kind: Kind
     message: str
+    hint: str | None = None
 
 
 @dataclass(slots=True)
@@ -42,16 +43,16 @@ class RunState:
     stop: StopReason | None = None
     waited: dict[WaitReason, float] = field(default_factory=dict)
 
-    def halt(self, kind: Kind, message: str) -> None:
+    def halt(self, kind: Kind, message: str, hint: str | None = None) -> None:
         """Send nothing more; the first reason stays."""
         if self.stop is None:
-            self.stop = StopReason(kind, message)
+            self.stop = StopReason(kind, message, hint)
 
     @property
-    def reason_for_the_rest(self) -> tuple[Kind, str]:
-        """Kind of error and message of rows that were never sent."""
+    def reason_for_the_rest(self) -> tuple[Kind, str, str | None]:
+        """Kind of error, message and hint of rows that were never sent; None = the kind's own hint."""
         stop = self.stop or StopReason("cancelled", "the run was stopped")
-        return stop.kind, f"not sent: {stop.message}"
+        return stop.kind, f"not sent: {stop.message}", stop.hint
 
     def note_wait(self, reason: WaitReason, seconds: float) -> None:
         """Add to the time waited for a reason."""

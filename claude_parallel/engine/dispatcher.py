@@ -24,6 +24,7 @@ from ..text import clock_time, elapsed
 from .cache_warmup import Turn
 from .context import RunContext
 from .holds import Holds
+from .interception import Interception
 from .live_calls import LiveCalls
 from .pending import Pending
 from .queue import RequestQueue, Source
@@ -64,6 +65,7 @@ class Dispatcher:
         self._sending: set[asyncio.Task[None]] = set()
         self._stopped_at: float | None = None
         self._refused_since: float | None = None
+        self._interception = Interception()
         self._bug: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -285,6 +287,7 @@ class Dispatcher:
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls
         self._refused_since = None
+        self._interception.answered()
         real = calls.estimator.learn(pending.asked.load, usage_of(reply.message))
         calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
         instead = run.accounting.answered(pending, attempt, reply)
@@ -295,13 +298,15 @@ class Dispatcher:
     def _failed(self, pending: Pending, attempt: Attempt, failure: Failure, ticket: Ticket) -> None:
         run = self._run
         now = run.clock()
+        if self._interception.is_certain(failure, self._sending):
+            failure = replace(failure, should_retry=False)
         verdict = judge_failure(failure, pending.failures, run.policy, run.rng)
         message = failure.message
         if isinstance(verdict, Stop) and verdict.wait_seconds is not None:
             message = self._come_back(failure.message, verdict.wait_seconds)
             failure = replace(failure, retry_after=None)  # the next run may ask again: the gate waits for no quota
         self._calls.gate.fail(ticket, failure, now)
-        is_outage = self._calls.gate.is_outage(ticket.sent_at)
+        is_outage = failure.status != 200 and self._calls.gate.is_outage(ticket.sent_at)
         if is_outage and not isinstance(verdict, Stop):
             verdict = judge_failure(failure, (), run.policy, run.rng)  # not the row's fault, so not one of its tries
         if isinstance(verdict, Again) and (
@@ -315,8 +320,8 @@ class Dispatcher:
             self._queue.retry_at(now + verdict.wait_seconds, pending)
             return
         if isinstance(verdict, Stop):
-            run.state.halt(failure.kind, message)
-        run.accounting.give_up(pending, failure.kind, message, failure.request_id)
+            run.state.halt(failure.kind, message, failure.hint)
+        run.accounting.give_up(pending, failure.kind, message, failure.hint, failure.request_id)
 
     def _has_lost_patience(self, now: float) -> bool:
         seconds = self._calls.gate.status(now).outage_seconds

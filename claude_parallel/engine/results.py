@@ -85,9 +85,9 @@ class Results:
             self._put(copy, outcome, is_copy=True)
         self._tell()
 
-    def complete(self, kind: Kind, what: str) -> None:
+    def complete(self, kind: Kind, what: str, hint: str | None = None) -> None:
         """Give every position that was never reached an outcome of this kind."""
-        unreached = Outcome.not_asked(kind, what)
+        unreached = Outcome.not_asked(kind, what, hint)
         for place, outcome in enumerate(self.outcomes):
             if outcome is None:
                 self._put(self.base + place, unreached)

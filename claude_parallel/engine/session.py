@@ -291,7 +291,7 @@ class Session:
         """Return the results, or raise what the caller asked to be told by an exception."""
         stop = self.state.stop
         if stop is not None and stop.kind != "budget" and not self.results.has_answers:
-            raise RunStopped(stop.kind, stop.message)
+            raise RunStopped(stop.kind, stop.message, stop.hint)
         for message in self.warnings():
             warnings.warn(message, UserWarning, stacklevel=5)
         if self.control.interrupts and not bridge.is_interactive():
@@ -324,7 +324,7 @@ def _stopped_early(stop: StopReason, stats: RunStats) -> str:
     spent = f", {format_usd(stats.cost)} spent" if stop.kind == "budget" else ""
     return (
         f"the run stopped early ({stop.kind}: {stop.message}{spent}): {stats.kinds[stop.kind]:,} rows are marked "
-        f"{stop.kind!r}; what was answered is kept; run it again to go on"
+        f"{stop.kind!r}; what was answered is kept; {stop.hint or 'run it again to go on'}"
     )
 
 

@@ -145,8 +145,7 @@ async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
     def give_up(item: Pending) -> None:
         outcome = spool.restored(item.position, None) or failed.get(item.fingerprint)
         if outcome is None:
-            kind, what = context.state.reason_for_the_rest
-            outcome = Outcome.not_asked(kind, what)
+            outcome = Outcome.not_asked(*context.state.reason_for_the_rest)
         failed[item.fingerprint] = outcome
         results.deliver(item.position, outcome)
 

@@ -218,15 +218,29 @@ def test_the_page_of_a_proxy_is_a_failure_too(api: Script, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b"<html>sign in</html>", b"", b"[]", b'"text"', b"null", b'{"content": []', b'{"type": "error"}', b"\xff\xfe"],
+    ("body", "kind", "what"),
+    [
+        (b"<html>sign in</html>", "connection", "a page came instead of an answer"),
+        (b"\xff\xfe", "connection", "a page came instead of an answer"),
+        (b"[]", "connection", "JSON that is not a Message"),
+        (b'"text"', "connection", "JSON that is not a Message"),
+        (b'{"status": "ok"}', "connection", "JSON that is not a Message"),
+        (b"", "server", "cut off"),
+        (b'{"content": []', "server", "cut off"),
+        (b'{"type": "error"}', "server", "HTTP status 500"),
+        (b'{"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}', "overloaded", "busy"),
+    ],
 )
-@pytest.mark.parametrize("content_type", ["application/json", "text/html"])
-def test_a_200_that_is_no_message_may_have_been_billed(api: Script, body: bytes, content_type: str) -> None:
-    """It is tried again, and the budget counts it."""
+@pytest.mark.parametrize("content_type", ["application/json", "text/html; charset=utf-8"])
+def test_a_200_that_is_no_message_may_have_been_billed(
+    api: Script, body: bytes, kind: str, what: str, content_type: str
+) -> None:
+    """The budget counts it; cut off is told from what something on the way says in the API's place."""
     api.body, api.headers = body, {"content-type": content_type}
     failure = failure_of(api)
-    assert failure.kind == "server"
+    assert (failure.kind, failure.status) == (kind, 200)
+    assert what in failure.message
+    assert ("text/html)" in failure.message) == (kind == "connection" and "html" in content_type)
     assert failure.perhaps_billed
 
 

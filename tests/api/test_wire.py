@@ -26,6 +26,7 @@ from claude_parallel.api import connections
 from claude_parallel.api.account import Account, open_account
 from claude_parallel.api.messages import MessagesTransport
 from claude_parallel.api.template import encode, is_direct, record
+from claude_parallel.errors import RunStopped
 from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.retry import Again, RetryPolicy, Stop, judge_failure
 
@@ -558,7 +559,7 @@ def test_certificates_are_checked(authority: Any, way: Way, tmp_path: Any, monke
         assert isinstance(refused, Failure)
         assert (refused.kind, refused.perhaps_billed) == ("connection", False)
         assert "certificate is not trusted" in refused.message
-        assert "SSL_CERT_FILE" in refused.message
+        assert "SSL_CERT_FILE" in str(RunStopped(refused.kind, refused.message, refused.hint))
         assert isinstance(judge_failure(refused, (), RetryPolicy(), Random(0)), Stop)
         assert server.requests == []
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -580,6 +581,7 @@ def test_certificates_of_another_host_are_refused(
     assert results[0] == results[1]
     assert isinstance(results[0], Failure)
     assert "not valid for" in results[0].message
+    assert str(results[0].hint).startswith("mend base_url")
 
 
 @pytest.mark.parametrize(
@@ -605,6 +607,9 @@ def test_a_proxy_that_refuses_is_named(
         (refused,) = send(account, "auto")
     assert isinstance(refused, Failure)
     assert words in refused.message
+    told = str(RunStopped(refused.kind, refused.message, refused.hint))
+    assert told.endswith("HTTPS_PROXY, as in http://name:password@proxy.example:8080, then run the cell again") == stops
+    assert "check it, then retry" not in told
     assert "pa55word" not in repr(refused)
     assert isinstance(judge_failure(refused, (), RetryPolicy(), Random(0)), Stop) == stops
 

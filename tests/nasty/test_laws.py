@@ -163,6 +163,6 @@ def test_broken_200s_are_no_outage(tmp_path: Path) -> None:
     """Each came through, and may be on the bill: the tries of a row bound how often it is asked."""
     transport = Scripted({str(row): Saying("<html>not an answer</html>") for row in range(8)})
     out = ask(world(), transport, tmp_path / "j.sqlite3", 9, retries=1)
-    assert out["response_error"].str.startswith("server: ").sum() == 8
+    assert out["response_error"].str.startswith("connection: ").sum() == 8
     assert out["response"][8] == "fine"
     assert sorted(transport.asked) == sorted([*map(str, range(8)), *map(str, range(8)), "8"])

@@ -1,0 +1,140 @@
+"""A 200 without a Message: cut off on its way, or said by something that stands between here and the API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import claude_parallel as cp
+from claude_parallel.api.responses import read_response
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.envelope import Envelope
+from claude_parallel.batch.responses import BatchPage, BatchState
+from claude_parallel.engine.interception import FOREIGN_IN_A_ROW, Interception
+from claude_parallel.records import Failure
+from claude_parallel.simulation.batch_transport import MemoryBatchApi
+
+from ..batch_worlds import batch_world, frame_of
+from .server import NastyServer, Saying, good, message, nasty_server
+
+PAGE = Saying("<html><body>Welcome to the hotel: please sign in</body></html>", headers={"content-type": "text/html"})
+CUT = Saying(json.dumps(message())[:60])
+GATEWAY = Saying('{"status": "ok"}')
+QUICK = cp.RetryPolicy(base_seconds=0.001, cap_seconds=0.001)
+
+
+def ask(server: NastyServer, journal: Path, rows: list[str], **options: object) -> pd.DataFrame:
+    """Map rows, retrying at once."""
+    cp.configure(base_url=server.url, api_key="any", progress=False, retries=QUICK)
+    return pd.DataFrame({"t": rows}, index=rows).claude.map("{t}", journal=journal, **options)
+
+
+@pytest.mark.parametrize(("said", "kind"), [(PAGE, "connection"), (CUT, "server"), (GATEWAY, "connection")])
+def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str, tmp_path: Path) -> None:
+    """Each of them may have been paid; seven times is no patience but waste. Neighbours are right."""
+    with nasty_server({"odd": said}) as server:
+        out = ask(server, tmp_path / "j.sqlite3", ["odd", "good"])
+    assert server.asked == {"odd": 3, "good": 1}
+    assert out["response"]["good"] == "fine"
+    assert out["response_error"]["odd"].startswith(f"{kind}: ")
+
+
+@pytest.mark.parametrize("said", [PAGE, CUT, GATEWAY])
+def test_one_broken_answer_costs_a_row_nothing(said: Saying, tmp_path: Path) -> None:
+    """It asks again."""
+    with nasty_server({"odd": [said, good()]}) as server:
+        out = ask(server, tmp_path / "j.sqlite3", ["odd", "good"])
+    assert out["response"].tolist() == ["fine", "fine"]
+    assert server.asked["odd"] == 2
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 20])
+def test_a_run_that_nobody_but_a_portal_answers_stops_and_says_what_to_do(max_concurrency: int, tmp_path: Path) -> None:
+    """One line for all rows, after a few calls and not seven of each."""
+    rows = [f"row {number}" for number in range(200)]
+    with nasty_server(dict.fromkeys(rows, PAGE)) as server:
+        with pytest.raises(cp.RunStopped) as stopped:
+            ask(server, tmp_path / "j.sqlite3", rows, max_concurrency=max_concurrency)
+        assert sum(server.asked.values()) <= FOREIGN_IN_A_ROW + 2 * max_concurrency
+    text = str(stopped.value)
+    assert text.startswith("connection: a page came instead of an answer (HTTP status 200, text/html)")
+    assert text.endswith("mend base_url or HTTPS_PROXY, then run the cell again")
+    assert "check it, then retry" not in text
+
+
+def test_a_portal_in_the_middle_of_a_run_keeps_what_was_answered(tmp_path: Path) -> None:
+    """The rest is marked with the reason and with what to do; a later run asks only that."""
+    rows = [f"row {number:03}" for number in range(60)]
+    with nasty_server(dict.fromkeys(rows[20:], PAGE)) as server:
+        with pytest.warns(UserWarning, match="the run stopped early .connection: a page came.*run the cell again"):
+            out = ask(server, tmp_path / "j.sqlite3", rows, max_concurrency=1)
+        errors = out["response_error"].dropna()
+        assert out["response"].notna().sum() == 20
+        assert (len(errors), errors.str.startswith("connection: ").sum()) == (40, 40)
+        assert errors.iloc[-1].endswith("mend base_url or HTTPS_PROXY, then run the cell again")
+        server.table = {}
+        again = ask(server, tmp_path / "j.sqlite3", rows)
+    assert again["response"].tolist() == ["fine"] * 60
+    assert server.asked["row 000"] == 1
+
+
+def page() -> Failure:
+    """Return what a portal says."""
+    failure = read_response(200, PAGE.headers, PAGE.raw)
+    assert isinstance(failure, Failure)
+    return failure
+
+
+def test_pages_that_come_sooner_than_answers_stop_nothing() -> None:
+    """Calls that were under way before the first of them may still be answered."""
+    seen = Interception()
+    for number in range(3 * FOREIGN_IN_A_ROW):
+        assert not seen.is_certain(page(), {"slow call", number})
+    assert seen.is_certain(page(), {99})
+
+
+def test_an_answer_of_the_api_between_them_begins_the_count_anew() -> None:
+    """So does an error of its own; a connection that failed says nothing either way."""
+    other = Failure("overloaded", "busy", 529)
+    for between in (lambda seen: seen.answered(), lambda seen: seen.is_certain(other, ())):
+        seen = Interception()
+        found = [seen.is_certain(page(), ()) for _ in range(FOREIGN_IN_A_ROW - 1)]
+        between(seen)
+        found += [seen.is_certain(page(), ()) for _ in range(FOREIGN_IN_A_ROW - 1)]
+        assert not any(found)
+        assert not seen.is_certain(Failure("connection", "reset"), ())
+        assert seen.is_certain(page(), ())
+
+
+class Portal(MemoryBatchApi):
+    """Something that answers in the API's place, whatever is asked."""
+
+    async def create(self, _envelope: Envelope) -> BatchState | Failure:
+        """Show the page."""
+        return page()
+
+    async def list(self, limit: int = 1_000, after_id: str | None = None) -> BatchPage | Failure:
+        """Show the page."""
+        return page()
+
+
+def portal(api: BatchApi) -> BatchApi:
+    """Put a portal before an API."""
+    assert isinstance(api, MemoryBatchApi)
+    api.__class__ = Portal
+    return api
+
+
+def test_a_portal_before_a_batch_ends_the_run_and_says_so(tmp_path: Path) -> None:
+    """It is not known whether a batch was created, so the next run finds out before it sends one."""
+    world, path = batch_world(), tmp_path / "j.sqlite3"
+    world.wrap = portal
+    with pytest.raises(cp.RunStopped, match=r"connection: a page came instead of an answer.*HTTPS_PROXY"):
+        world.map(frame_of(5), journal=path)
+    assert world.clock() < 60
+    world.wrap = lambda api: api
+    assert world.map(frame_of(5), journal=path)["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
