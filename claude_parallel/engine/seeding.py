@@ -18,9 +18,13 @@ from ..records import Usage
 FEWEST_HITS = Decimal("0.3")
 """Share of a batch's requests that read the cache, the fewest that the API promises."""
 
-LEAST_CACHED = 4
-"""Requests of an envelope that make the prompt cache worth its writes. At the fewest hits, the first written for 1.25
-and each other one paid 0.905 on average add up to less than plain input from four on."""
+SURE_HITS = Decimal("0.25")
+"""Share by which is decided. At the fewest hits promised, a call and its marks would pay by a hair, and chance makes
+that a loss as often as a gain. Decided by five hits in a hundred less, they then save a twentieth of the prefix."""
+
+LEAST_CACHED = 8
+"""Requests of an envelope that make the prompt cache worth its writes. With a quarter of hits, the first written for
+1.25 and each other one paid 0.9625 on average add up to less than plain input from eight on."""
 
 SEED_TTL: TimeToLive = "1h"
 """Lifetime of the entry that a seeding call writes: a batch may take longer than five minutes to begin. The requests of
@@ -40,8 +44,8 @@ def least_seeded(
     """Return from how many requests on a seeding call is certain to be no dearer than no cache; None = it never is.
 
     Made live, the call costs twice as much as in the batch, and its entry twice the input price; at worst it uses all
-    its `max_tokens`. The others pay that back at the fewest hits, which the API promises without any such call. More
-    hits, which are likely, are the gain.
+    its `max_tokens`. The others pay that back with fewer hits than the API promises without any such call. More hits,
+    which are likely, are the gain.
 
     Parameters
     ----------
@@ -69,5 +73,5 @@ def least_seeded(
         rest, 0, cache_write_5m_tokens=prefix if is_short else 0, cache_write_1h_tokens=0 if is_short else prefix
     )
     hit, miss = batch.cost(Usage(rest, 0, cache_read_tokens=prefix)), batch.cost(written)
-    saved = batch.cost(Usage(rest + prefix, 0)) - FEWEST_HITS * hit - (1 - FEWEST_HITS) * miss
+    saved = batch.cost(Usage(rest + prefix, 0)) - SURE_HITS * hit - (1 - SURE_HITS) * miss
     return 1 + math.ceil((seed - plain) / saved) if saved > 0 else None

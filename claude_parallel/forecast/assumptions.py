@@ -14,8 +14,10 @@ from ..errors import CredentialsError
 from ..limits.gate import TIERS, Limits
 from ..options import Settings
 from ..store.journal import Journal
+from .hits import batch_hits
 from .latency import ASSUMED, Latency, measured_latency
 from .scenario import Conditions, Knowledge
+from .token_counts import Interval
 
 PUBLIC_HOST = "https://api.anthropic.com"
 """Whose answers the journal is asked for where there are no credentials. Source: the SDK's default base URL."""
@@ -65,6 +67,12 @@ def latency_of(settings: Settings, environment: Environment | None) -> Latency:
     """Return the latency of earlier runs in the journal, else the assumed one; no journal is made for it."""
     with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         return measured_latency(journal, environment.host if environment else PUBLIC_HOST, settings.model) or ASSUMED
+
+
+def hits_of(settings: Settings, environment: Environment | None) -> Interval:
+    """Return the cache hits of earlier batches in the journal, else those promised; no journal is made for it."""
+    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
+        return batch_hits(journal, host_of(environment), settings.model)
 
 
 def _learnt(environment: Environment | None) -> Limits | None:

@@ -24,7 +24,8 @@ from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
 from ..store.journal import Journal
-from .assumptions import conditions_of, host_of, latency_of, look
+from .assumptions import conditions_of, hits_of, host_of, latency_of, look
+from .hits import batch_hits
 from .latency import ASSUMED, given_latency, measured_latency
 from .notes import caching_note, estimate_notes, quotes_note, why_not_cached
 from .scenario import Conditions, Script
@@ -172,11 +173,13 @@ def estimate_frame(
     with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
         workload = survey(frame_map.plan(host), journal)
         measured = measured_latency(journal, host, settings.model) or ASSUMED
+        hits = batch_hits(journal, host, settings.model)
     latency = measured if latency_seconds is None else given_latency(latency_seconds)
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
     output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)
-    found = _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency), environment)
+    conditions = conditions_of(settings, environment, latency)
+    found = _conclude(workload, counted, output, settings, conditions, environment, hits)
     if frame_map.schema is None or not frame_map.schema.quoted:
         return found
     return replace(found, notes=(*found.notes, quotes_note(found.tokens, workload.fields, frame_map.schema)))
@@ -241,7 +244,8 @@ def estimate(
     latency = latency_of(settings, environment) if latency_seconds is None else given_latency(latency_seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")
     counted = exact_input(workload)
-    return _conclude(workload, counted, output, settings, conditions_of(settings, environment, latency), environment)
+    conditions, hits = conditions_of(settings, environment, latency), hits_of(settings, environment)
+    return _conclude(workload, counted, output, settings, conditions, environment, hits)
 
 
 def _conclude(
@@ -251,6 +255,7 @@ def _conclude(
     settings: Settings,
     conditions: Conditions,
     environment: Environment | None,
+    hits: Interval,
 ) -> Estimate:
     """Return the estimate from what is known of the workload, the account and its speed."""
     model = str(workload.fields["model"])
@@ -266,6 +271,7 @@ def _conclude(
             workload.fields,
             prices,
             None if name.startswith("batch") and workload.calls < LEAST_CACHED else ttl,
+            hits=hits,
             is_seeded=is_seeded,
         )
         for name in NAMES
@@ -287,7 +293,7 @@ def _conclude(
     if is_simulating(settings.client):
         notes.append("Simulated: counts, limits and times are those of the simulator, not of an account.")
     if is_cacheable:
-        notes.append(caching_note(tokens.prefix, is_seeded=is_seeded))
+        notes.append(caching_note(tokens.prefix, hits, is_seeded=is_seeded))
     if usd["live"] is None:
         notes.append(f"No price is known for {model!r}.")
     elif settings.budget is not None and usd["live"][1] > settings.budget:

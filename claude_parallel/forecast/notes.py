@@ -18,7 +18,7 @@ from ..text import format_usd
 from .assumptions import ASSUMED_TIER
 from .scenario import Conditions, Knowledge
 from .simulate import Rehearsal
-from .strategies import BATCH_HITS, SEEDED_HITS, Tokens, price_strategy
+from .strategies import Tokens, price_strategy
 from .token_counts import InputCount, Interval, schema_tokens
 from .workload import Workload
 
@@ -53,10 +53,10 @@ def estimate_notes(
     return notes
 
 
-def caching_note(prefix_tokens: float, *, is_seeded: bool) -> str:
+def caching_note(prefix_tokens: float, hits: Interval, *, is_seeded: bool) -> str:
     """Return what the caching strategies rest on."""
-    in_batches = (SEEDED_HITS if is_seeded else BATCH_HITS).source
-    return f"Caching: {prefix_tokens:,.0f} shared tokens, written once, then read; in batches {in_batches}."
+    seeded = "one row goes live first and fills the cache, then " if is_seeded else ""
+    return f"Caching: {prefix_tokens:,.0f} shared tokens, written once, then read; in batches {seeded}{hits.source}."
 
 
 def why_not_cached(prefix_tokens: float, model: str) -> str:

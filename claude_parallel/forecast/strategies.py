@@ -14,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.seeding import FEWEST_HITS, SEED_TTL
+from ..engine.seeding import SEED_TTL
 from ..pricing import PriceList, RateCard
 from ..prompt.cache_breakpoints import TimeToLive, minimum_tokens
 from ..records import Usage
+from .hits import PROMISED_HITS
 from .token_counts import Interval
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,17 +30,6 @@ BATCH_SECONDS = 3_600.0
 
 BATCH_QUEUE = 200_000
 """Requests that may wait in batches at once on the lowest tier. Source: rate limits, read 2026-11-22."""
-
-BATCH_HITS = Interval(
-    float(FEWEST_HITS), 0.65, 0.98, "best effort: 30 to 98 % of a batch's rows read the cache, 65 % taken as likely"
-)
-"""Source: Message Batches docs, prompt caching, read 2026-11-22; the middle is our assumption."""
-
-SEEDED_HITS = Interval(
-    float(FEWEST_HITS), 0.8, 0.98, "one row goes live first and fills the cache: 80 % taken as likely"
-)
-"""The docs name a request that writes before the others as the cheapest way, and no figure; the middle is assumed,
-half-way from what is likely without it to the best."""
 
 _WORTH_USD = Decimal(5)
 """A saving for which one waits up to a day; less is not worth a second look."""
@@ -111,6 +101,7 @@ def price_strategy(
     prices: PriceList,
     ttl: TimeToLive | None,
     *,
+    hits: Interval = PROMISED_HITS,
     is_seeded: bool = False,
 ) -> tuple[Decimal, Decimal, Decimal] | None:
     """Return what all requests cost in one strategy, US dollars low, likely, high; None without a known price.
@@ -127,11 +118,13 @@ def price_strategy(
         The only source of prices.
     ttl : "5m", "1h" or None
         Lifetime of the cache's entries; None = the prefix is not cached, whatever the strategy's name.
+    hits : Interval
+        Share of a batch's requests that read the cache.
     is_seeded : bool
         True where the first request of a batch goes live, to fill the cache for the others.
     """
     if is_seeded and name == "batch + caching":
-        return _price_seeded(tokens, fields, prices, ttl)
+        return _price_seeded(tokens, fields, prices, ttl, hits)
     is_batch = name.startswith("batch")
     card = prices.card(fields["model"], is_batch=is_batch, is_fast=not is_batch and fields.get("speed") == "fast")
     if card is None:
@@ -146,16 +139,16 @@ def price_strategy(
             Decimal(0),
         )
         for scale, outputs, share in (
-            (1 - error, output.low, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.high)),
-            (1.0, output.likely, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.likely)),
-            (1 + error, output.high, _hit_share(is_batch, len(tokens.inputs), BATCH_HITS.low)),
+            (1 - error, output.low, _hit_share(is_batch, len(tokens.inputs), hits.high)),
+            (1.0, output.likely, _hit_share(is_batch, len(tokens.inputs), hits.likely)),
+            (1 + error, output.high, _hit_share(is_batch, len(tokens.inputs), hits.low)),
         )
     )
     return low * prices.factor, likely * prices.factor, high * prices.factor
 
 
 def _price_seeded(
-    tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None
+    tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None, hits: Interval
 ) -> tuple[Decimal, Decimal, Decimal] | None:
     """Return what the first request costs live, where it writes for an hour, and all others in a batch."""
     live, batch = prices.card(fields["model"]), prices.card(fields["model"], is_batch=True)
@@ -170,16 +163,16 @@ def _price_seeded(
                     for band, inputs in _bands(live, tokens.inputs[:1] * scale)
                 ),
                 *(
-                    _band_cost(band, inputs, tokens, outputs, hits, fields, ttl)
+                    _band_cost(band, inputs, tokens, outputs, share, fields, ttl)
                     for band, inputs in _bands(batch, tokens.inputs[1:] * scale)
                 ),
             ),
             Decimal(0),
         )
-        for scale, outputs, hits in (
-            (1 - error, output.low, SEEDED_HITS.high),
-            (1.0, output.likely, SEEDED_HITS.likely),
-            (1 + error, output.high, SEEDED_HITS.low),
+        for scale, outputs, share in (
+            (1 - error, output.low, hits.high),
+            (1.0, output.likely, hits.likely),
+            (1 + error, output.high, hits.low),
         )
     )
     return low * prices.factor, likely * prices.factor, high * prices.factor
