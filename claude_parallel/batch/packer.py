@@ -20,7 +20,7 @@ from ..engine.pending import Pending
 from ..engine.seeding import LEAST_CACHED
 from ..errors import Kind
 from ..records import ZERO
-from ..text import format_usd
+from .allowance import Waiting, allowed, is_used_up, what_fits
 from .calls import BatchCalls
 from .envelope import Envelope, encode
 from .in_flight import InFlight, InFlightBatch
@@ -29,13 +29,6 @@ from .records import EnvelopeRecord
 
 _MOST_HELD_TOKENS = 50_000_000
 """Bound of the tokens, about as many bytes, of requests that wait in memory while a budget is planned."""
-
-_CRUMBS = Decimal("0.04")
-"""The last part of a budget, as what is below one worst case, would go in ever smaller batches of an hour each."""
-
-_LITTLE, _LEAST_PROGRESS = Decimal("0.1"), Decimal("0.005")
-"""Nor is the last tenth of a budget worth its time, where another batch of up to an hour is likely to spend less than a
-two-hundredth of it: that happens where a few answers are far dearer than the rest, since each may be one of them."""
 
 
 @dataclass(slots=True)
@@ -197,36 +190,33 @@ class Packer:
             self._say_what_fits(worst)
 
     def _say_what_fits(self, worst: Decimal) -> None:
-        budget, rows = self.run.accounting.budget, len(self.fresh)
-        fits, share = budget.afford(rows, worst / rows)
-        if fits * share * worst / rows > budget.room:
-            words = (
-                f"not even one row is sent, since it could cost {format_usd(worst / rows)} with all its max_tokens; "
-                "pass a lower max_tokens= or a higher budget="
-            )
-        else:
-            words = (
-                f"{fits:,} of {rows:,} rows can go at once, since each may use all its max_tokens (the worst case of "
-                f"all is {format_usd(worst)}); the rest goes as soon as their real cost is known. A lower max_tokens= "
-                "lets more go at once"
-            )
-        warnings.warn(f"budget={budget.cap:f}: {words}", UserWarning, stacklevel=2)
+        accounting, rows = self.run.accounting, len(self.fresh)
+        fields = self.intake.plan.shared.fields
+        output_price = accounting.tariff.output_price(fields)
+        words = what_fits(accounting.budget, Waiting(rows, worst / rows), fields["max_tokens"], output_price)
+        warnings.warn(words, UserWarning, stacklevel=2)
 
     def _afford(self) -> int:
         """Return how many requests the budget covers at once, and set what is reserved of each."""
-        budget, waiting = self.run.accounting.budget, len(self.fresh)
+        budget, rows = self.run.accounting.budget, len(self.fresh)
         self.share = Decimal(1)
-        if budget.cap is None or not self.is_planned or not waiting:
+        if budget.cap is None or not self.is_planned or not rows:
             return self.calls.max_requests
-        mean_worst = sum((item.worst for item in self.fresh), ZERO) / waiting
-        most, self.share = budget.afford(waiting, mean_worst)
-        self.is_out_of_budget = most < waiting
-        likely = most * mean_worst * budget.mean_share
-        is_little = budget.room < budget.cap * _LITTLE and likely < budget.cap * _LEAST_PROGRESS
-        is_crumbs = budget.room < max(budget.cap * _CRUMBS, mean_worst)
-        if self.is_out_of_budget and budget.shares and (is_crumbs or is_little):
+        mean_worst = sum((item.worst for item in self.fresh), ZERO) / rows
+        waiting = Waiting(rows, mean_worst, self._ceiling(mean_worst))
+        most, self.share = allowed(budget, waiting)
+        self.is_out_of_budget = most < rows
+        if is_used_up(budget, waiting, most):
             self.run.state.halt("budget", "what is left of the budget is too little for another batch")
         return most
+
+    def _ceiling(self, mean_worst: Decimal) -> Decimal:
+        """Return what of its worst case a row can cost, since the tokens of the shared prefix have been counted."""
+        first = self.fresh[0]
+        first.request = first.request or self.intake.plan.request_of(first.position)
+        if not mean_worst or first.request is None:
+            return Decimal(1)
+        return max(ZERO, 1 - self.run.accounting.overrated(first) / mean_worst)
 
     # -- what waits to be packed -------------------------------------------------------------------------------------
 

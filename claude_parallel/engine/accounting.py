@@ -104,6 +104,11 @@ class Accounting:
             return request
         return replace(request, max_input_tokens=request.max_input_tokens - self.prefix_bytes + known)
 
+    def overrated(self, pending: Pending) -> Decimal:
+        """Return by how many US dollars its worst case is too high, now that the shared prefix has been counted."""
+        request = pending.asked
+        return self.tariff.worst_cost(request) - self.tariff.worst_cost(self._bounded(request))
+
     def release(self, pending: Pending, *, perhaps_billed: bool = False) -> None:
         """Give a reservation back, unless the call may have been billed all the same."""
         self.budget.release(pending.reserved, perhaps_billed=perhaps_billed)

@@ -6,10 +6,13 @@ what others like them have cost, as :meth:`Budget.afford` says.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
 
 from ..records import ZERO
 
@@ -76,7 +79,7 @@ class Budget:
         if worst > 0 and len(self.shares) < _MOST_SHARES:
             self.shares.append(min(1.0, float(cost / worst)))
 
-    def afford(self, calls: int, mean_worst: Decimal) -> tuple[int, Decimal]:
+    def afford(self, calls: int, mean_worst: Decimal, ceiling: Decimal = Decimal(1)) -> tuple[int, Decimal]:
         """Return how many of `calls` may go at once, and what to reserve of each, as a share of its worst case.
 
         Nothing can stop a batch, so what is sent at once has to fit whatever it costs. With no answer yet, the worst
@@ -89,16 +92,21 @@ class Budget:
             Calls that wait, at least 1, in an order that says nothing about their price.
         mean_worst : Decimal
             Mean of their worst cases, US dollars.
+        ceiling : Decimal
+            What of it a call can really cost, as a share, where more is known now than when worst cases were computed.
         """
-        dearest = sorted(self.shares, reverse=True)
-        low, high = 1, calls
+        dearest, most = sorted(self.shares, reverse=True), float(ceiling)
+        low, high = 1, 2
+        while high < calls and high * _share(dearest, high, most) * mean_worst <= self.room:
+            low, high = high, 2 * high
+        high = min(high, calls)
         while low < high:
             middle = (low + high + 1) // 2
-            if middle * _share(dearest, middle) * mean_worst <= self.room:
+            if middle * _share(dearest, middle, most) * mean_worst <= self.room:
                 low = middle
             else:
                 high = middle - 1
-        return low, _share(dearest, low)
+        return low, _share(dearest, low, most)
 
     def reserve(self, worst: Decimal) -> bool:
         """Set `worst` aside for a call about to be sent; False when the cap could be passed."""
@@ -121,15 +129,15 @@ class Budget:
             money.perhaps += worst
 
 
-def _share(dearest: Sequence[float], calls: int) -> Decimal:
+def _share(dearest: Sequence[float], calls: int, ceiling: float) -> Decimal:
     """Return what to reserve of each of `calls`, by the rank among the shares so far that makes it least.
 
     The dearest of all is not always the best: one answer cut at ``max_tokens`` would make every call a worst case.
     """
-    least, rank = 1.0, 1
+    least, rank = ceiling, 1
     while rank <= len(dearest):
         in_full = dear_calls(len(dearest), calls, rank) / calls
-        least = min(least, in_full + (1 - in_full) * dearest[rank - 1])
+        least = min(least, in_full * ceiling + (1 - in_full) * dearest[rank - 1])
         rank *= 2
     return Decimal(repr(least))
 
@@ -138,33 +146,32 @@ def dear_calls(seen: int, calls: int, rank: int = 1) -> int:
     """Return how many of `calls` may be dearer than the `rank`-th dearest of `seen`, but for one time in a thousand.
 
     In an order that says nothing about prices, more than j of the new ones are that dear only where, of the
-    ``j + rank`` dearest of all, fewer than `rank` are old ones. Each is an old one with the chance
-    ``seen / (seen + calls)``, however prices are distributed (they are drawn without replacement, so the binomial used
-    here is on the safe side).
+    ``j + rank`` dearest of all, fewer than `rank` are old ones. These are drawn without replacement from old and new,
+    however prices are distributed, so the chance is hypergeometric.
     """
     if seen < rank:
         return calls
-    old = seen / (seen + calls)
     low, high = 0, calls
     while low < high:
         middle = (low + high) // 2
-        if _chance_of_fewer(rank, middle + rank, old) <= _RISK:
+        if _chance_of_fewer(rank, middle + rank, seen, calls) <= _RISK:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _chance_of_fewer(most: int, draws: int, chance: float) -> float:
-    """Return the chance of fewer than `most` hits in so many draws."""
-    ways = math.lgamma(draws + 1)
-    return math.fsum(
-        math.exp(
-            ways
-            - math.lgamma(hits + 1)
-            - math.lgamma(draws - hits + 1)
-            + hits * math.log(chance)
-            + (draws - hits) * math.log1p(-chance)
-        )
-        for hits in range(most)
-    )
+def _chance_of_fewer(most: int, draws: int, old: int, new: int) -> float:
+    """Return the chance of fewer than `most` old ones among so many, drawn from `old` and `new` ones."""
+    ways = _log_factorials(1 << (old + new).bit_length())
+    hits = np.arange(max(0, draws - new), min(most, old + 1, draws + 1))
+    misses = draws - hits
+    picked = ways[old] - ways[hits] - ways[old - hits] + ways[new] - ways[misses] - ways[new - misses]
+    every = ways[old + new] - ways[draws] - ways[old + new - draws]
+    return float(np.exp(picked - every).sum())
+
+
+@lru_cache(maxsize=4)
+def _log_factorials(count: int) -> npt.NDArray[np.float64]:
+    """Return the logarithms of the factorials from 0 to `count`."""
+    return np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, count + 1)))))

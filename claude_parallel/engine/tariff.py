@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
@@ -24,6 +25,10 @@ class Tariff(Protocol):
 
     def worst_cost(self, request: Request) -> Decimal:
         """Return the most that a call can cost; 0 where no budget asks."""
+        ...
+
+    def output_price(self, fields: Mapping[str, Any]) -> Decimal:
+        """Return what one output token costs at most; 0 where no budget asks."""
         ...
 
 
@@ -63,6 +68,12 @@ class ListedTariff:
         worst = self.prices.worst_cost(request.body, request.max_input_tokens, self.ttl, is_batch=self.is_batch)
         return worst or ZERO
 
+    def output_price(self, fields: Mapping[str, Any]) -> Decimal:
+        """Return what one output token costs at most; 0 where no budget asks."""
+        one = {**fields, "max_tokens": 1}
+        price = self.prices.worst_cost(one, 0, None, is_batch=self.is_batch) if self.has_budget else None
+        return price or ZERO
+
 
 MOST_USAGES = 100_000
 """The mean of so many answers is as good as the mean of all."""
@@ -92,4 +103,8 @@ class FreeTariff:
 
     def worst_cost(self, _request: Request) -> Decimal:
         """Return nothing to set aside."""
+        return ZERO
+
+    def output_price(self, _fields: Mapping[str, Any]) -> Decimal:
+        """Return nothing to pay."""
         return ZERO

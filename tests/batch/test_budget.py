@@ -155,7 +155,11 @@ def test_answers_that_use_all_their_tokens_make_no_worst_case_of_the_others() ->
 def test_what_fits_is_said_before_the_first_call() -> None:
     """How many rows, why, and what to do."""
     world = batch_world(CHEAP)
-    match = r"budget=0\.01: 13 of 1,000 rows can go at once.*worst case of all is \$0\.72.*A lower max_tokens="
+    match = (
+        r"budget=0\.01: 13 of 1,000 rows can go at once.*worst case of all is \$0\.72.*: \d+ batches or so if a row "
+        r"costs a hundredth of its worst case, \d+ if a tenth, one after the other.*about 7\.\d % of the budget stays "
+        r"unused, since one row could cost that \(\$0\.00072\)\. A lower max_tokens="
+    )
     with pytest.warns(UserWarning, match=match):
         world.map(frame_of(1_000), max_tokens=2_500, budget=0.01)
 
