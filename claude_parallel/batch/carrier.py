@@ -18,6 +18,7 @@ from ..options import Settings
 from .api import BatchApi, SdkBatchApi
 from .calls import BatchCalls
 from .envelope import MAX_BYTES, MAX_REQUESTS
+from .open_rows import NotInBatches
 from .records import EnvelopeBook
 from .responses import BatchState
 from .runner import BatchRunner
@@ -146,7 +147,7 @@ def choose_carrier(settings: Settings, environment: Environment | BatchEnvironme
         When there is nothing to sign in with.
     """
     if isinstance(environment, Environment):
-        return LiveCarrier(environment)
+        return LiveCarrier(environment, NotInBatches)
     if settings.batch:
         return BatchCarrier(environment or batch_environment(settings))
-    return LiveCarrier(environment.live if environment else live_environment(settings))
+    return LiveCarrier(environment.live if environment else live_environment(settings), NotInBatches)

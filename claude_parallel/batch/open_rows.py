@@ -1,14 +1,24 @@
-"""Rows that stand in an open batch are never asked live silently: they would be paid twice."""
+"""Rows that stand in an open batch are never asked live silently: they would be paid twice.
+
+Before the first call the whole map is refused. A batch that begins after that has claimed its rows until it is on
+record, so a live run finds it where it is granted what it waited for.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
+from ..bridge import off_loop
+from ..engine.context import RunContext
+from ..engine.intake import Intake
+from ..engine.pending import Pending
 from ..engine.plan import Plan
 from ..engine.tariff import ListedTariff
 from ..errors import InputError
 from ..pricing import PriceList
+from ..progress.waits import WaitReason
 from ..records import ZERO, Request, Usage
 from ..store.journal import Journal
 from ..text import format_usd
@@ -38,6 +48,76 @@ def check_open_batches(plan: Plan, journal: Journal) -> None:
         asked |= {key: requests[key] for key in here}
     if waiting:
         raise InputError(_refusal(plan, book, waiting, list(asked.values())))
+
+
+class NotInBatches:
+    """The requests of an intake that stand in no open batch; the rows of the others say where their answer will be.
+
+    Parameters
+    ----------
+    context : RunContext
+        Gets the outcomes of those that are not sent.
+    intake : Intake
+        Claims what it gives, so no batch takes it from now on.
+    """
+
+    def __init__(self, context: RunContext, intake: Intake) -> None:
+        self._context = context
+        self._intake = intake
+        self._book = EnvelopeBook(context.journal)
+
+    @property
+    def waiting_for(self) -> WaitReason:
+        """What the next chunk takes its time for."""
+        return self._intake.waiting_for
+
+    async def next_chunk(self) -> list[Pending] | None:
+        """Return the next requests, perhaps none; None when there are no more."""
+        chunk = await self._intake.next_chunk()
+        if not chunk:
+            return chunk
+        held, rest = await standing(self._book, self._intake, chunk)
+        batches = {envelope: self._book.get(envelope) for envelope in set(held.values())}
+        free: list[Pending] = []
+        for item in rest:
+            envelope = held.get(item.fingerprint)
+            if envelope is None or item.fingerprint in self._intake.plan.bypass_cache:
+                free.append(item)
+                continue
+            record = batches[envelope]
+            name = (record.batch_id if record else None) or envelope
+            self._context.accounting.give_up(
+                item,
+                "cancelled",
+                f"not sent: it stands in the open batch {name}, which another run has begun meanwhile",
+                hint="run the cell with batch=True to collect it",
+            )
+        return free
+
+
+async def standing(book: EnvelopeBook, intake: Intake, items: list[Pending]) -> tuple[dict[bytes, str], list[Pending]]:
+    """Return which requests stand in open envelopes, and all of them less those that the journal answers.
+
+    The journal is asked last: a batch is closed after its answers are kept, so what stands in no open envelope is
+    either answered by then or was never sent.
+
+    Parameters
+    ----------
+    book : EnvelopeBook
+        The record of envelopes.
+    intake : Intake
+        Has claimed the requests.
+    items : list of Pending
+        The requests.
+    """
+    host, keys = intake.plan.host, [item.fingerprint for item in items]
+    try:
+        if not book.has_any(host):
+            return {}, items
+        held = await off_loop(lambda: book.holding(keys, host))
+    except sqlite3.Error:  # the journal has said so by itself; a bad disk must not stop a run
+        return {}, items
+    return held, await intake.unanswered(items)
 
 
 def _requests(plan: Plan) -> Iterator[dict[bytes, Request]]:

@@ -24,6 +24,7 @@ from .allowance import Waiting, allowed, is_used_up, what_fits
 from .calls import BatchCalls
 from .envelope import Envelope, encode
 from .in_flight import InFlight, InFlightBatch
+from .open_rows import standing
 from .policy import LEASE_SECONDS
 from .records import EnvelopeRecord
 
@@ -235,7 +236,7 @@ class Packer:
             return
         revived = [item for item in self.in_flight.take_again() if self._revive(item)]
         # Another process may have answered them, or may be about to.
-        self.fresh.extend(self._adopted(await self.intake.unanswered(revived)))
+        self.fresh.extend(await self._adopted(revived))
         while self.fresh and self.may_send():
             yield self.fresh.popleft()
 
@@ -245,7 +246,7 @@ class Packer:
         if chunk is None:
             self.is_exhausted = True
             return []
-        rest = self._adopted(chunk)
+        rest = await self._adopted(chunk)
         return rest if self.may_send() else []
 
     def _revive(self, item: Pending) -> bool:
@@ -298,11 +299,11 @@ class Packer:
 
     # -- open envelopes ----------------------------------------------------------------------------------------------
 
-    def _adopted(self, chunk: list[Pending]) -> list[Pending]:
+    async def _adopted(self, chunk: list[Pending]) -> list[Pending]:
         """Hand requests that stand in an open envelope over to its batch, and return the others."""
-        held = self.calls.book.holding([item.fingerprint for item in chunk], self.run.host)
+        held, unanswered = await standing(self.calls.book, self.intake, chunk)
         rest: list[Pending] = []
-        for item in chunk:
+        for item in unanswered:
             envelope_id = held.get(item.fingerprint, "")
             batch = self.in_flight.get(envelope_id) or self._open(envelope_id)
             if batch is None:

@@ -155,6 +155,10 @@ class EnvelopeBook:
         query = "SELECT batch_id FROM envelopes WHERE host = ? AND batch_id IS NOT NULL"
         return {str(row[0]) for row in self._journal.query(query, (host,))}
 
+    def has_any(self, host: str) -> bool:
+        """Say whether an envelope was ever made for `host`, open or not."""
+        return bool(self._journal.query("SELECT 1 FROM envelopes WHERE host = ? LIMIT 1", (host,)))
+
     def has_open(self, host: str) -> bool:
         """Say whether any envelope is open at `host`."""
         query = f"SELECT 1 FROM envelopes WHERE host = ? AND state IN {_OPEN} LIMIT 1"

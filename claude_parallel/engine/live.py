@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from ..bridge import off_loop
@@ -25,19 +26,24 @@ class LiveCarrier:
     ----------
     environment : Environment
         The account, its gate and the clocks.
+    source_of : callable, optional
+        ``(context, intake) -> Source``: what of the intake's requests may go; default: all of them.
     """
 
     is_batch = False
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(
+        self, environment: Environment, source_of: Callable[[RunContext, Intake], Source] | None = None
+    ) -> None:
         self.environment = environment
+        self._source_of = source_of
 
     def __repr__(self) -> str:
         return f"<LiveCarrier to {self.environment.host}>"
 
     async def carry(self, context: RunContext, intake: Intake) -> None:
         """Send everything that the journal could not answer."""
-        await self.send(context, intake.plan, intake)
+        await self.send(context, intake.plan, self._source_of(context, intake) if self._source_of else intake)
 
     async def send(self, context: RunContext, plan: Plan, source: Source) -> None:
         """Send the requests of a source."""

@@ -20,7 +20,7 @@ from claude_parallel.simulation.profile import Profile
 from claude_parallel.store.claims import LEASE_SECONDS, ClaimBook
 from claude_parallel.store.journal import Journal
 
-from ..batch_worlds import batch_world
+from ..batch_worlds import BatchWorld, batch_world
 from ..worlds import World, frame_of, world
 
 
@@ -35,6 +35,19 @@ def maps(here: World, frames: list[pd.DataFrame], journal: Path, **options: obje
         return list(await asyncio.gather(*(each.arun() for each in prepared)))
 
     return run_virtual(main)
+
+
+def stop_after(here: BatchWorld, seconds: float, frame: pd.DataFrame, journal: Path) -> None:
+    """Begin a map in batches, and stop it while its batch is under way."""
+    _, session = here.prepare(frame, journal=journal)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(seconds)
+        session.control.request_stop()
+        await task
+
+    run_virtual(main)
 
 
 @pytest.mark.parametrize("runs", [2, 8])
@@ -131,18 +144,56 @@ def test_a_batch_leaves_to_a_live_run_what_it_has_on_its_way(tmp_path: Path) -> 
     assert len(here.brain.ledger.paid) == 80
 
 
+def test_a_live_run_leaves_to_a_batch_what_it_has_begun_meanwhile(tmp_path: Path) -> None:
+    """The batch was no batch yet when the live run was checked; its rows say where their answers will be."""
+    here = batch_world(Profile(batch_seconds=600.0, latency_seconds=1.0))
+    path = tmp_path / "j.sqlite3"
+    batch, batch_session = here.prepare(frame_of(80), journal=path)
+    live, live_session = here.prepare(frame_of(100), journal=path, batch=False)
+
+    async def later() -> None:
+        await asyncio.sleep(5.0)
+        await live_session.arun()
+
+    async def main() -> None:
+        await asyncio.gather(batch_session.arun(), later())
+
+    run_virtual(main)
+    one, two = batch.result(batch_session), live.result(live_session)
+
+    assert one["response_error"].isna().all()
+    assert (
+        two["response_error"].str.startswith("cancelled: not sent: it stands in the open batch msgbatch_").sum() == 80
+    )
+    assert len(here.brain.ledger.paid) == 100
+
+
+def test_a_batch_that_ends_while_another_run_looks_for_it_is_paid_once(tmp_path: Path) -> None:
+    """Answers are on disk before a batch is closed: who finds it closed looks for the answers once more."""
+    here = batch_world(Profile(batch_seconds=600.0))
+    path = tmp_path / "j.sqlite3"
+    stop_after(here, 30.0, frame_of(40), path)
+    second, session = here.prepare(frame_of(40), journal=path)
+    recall, looks = session.journal.recall, iter(range(1_000))
+
+    def recall_and_dawdle(keys: Any) -> dict[bytes, Any]:
+        """Answer by what the journal knew before another run came and collected the batch."""
+        found = recall(keys)
+        if next(looks) == 1:  # after the claim
+            here.map(frame_of(40), journal=path)
+        return found
+
+    session.journal.recall = recall_and_dawdle  # type: ignore[method-assign]
+    run_virtual(session.arun, start=here.clock.seconds)
+
+    assert second.result(session)["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 40
+
+
 def test_rows_in_an_open_batch_are_not_asked_live(tmp_path: Path) -> None:
     """Before the first call: how many, what it would cost, and what to do; rows that are answered do not count."""
     here, path = batch_world(), tmp_path / "j.sqlite3"
-    _, session = here.prepare(frame_of(25), journal=path)
-
-    async def stop_soon() -> None:
-        task = asyncio.ensure_future(session.arun())
-        await asyncio.sleep(30.0)
-        session.control.request_stop()
-        await task
-
-    run_virtual(stop_soon)
+    stop_after(here, 30.0, frame_of(25), path)
     with pytest.raises(InputError, match=r"25 of these rows stand in the open batch msgbatch_sim\w+; asking them live"):
         here.prepare(frame_of(40), journal=path, batch=False)
 
