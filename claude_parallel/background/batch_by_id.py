@@ -45,13 +45,19 @@ class _Desk:
     settings: Settings
     environment: BatchEnvironment
 
+    @property
+    def owner(self) -> str:
+        """Who asks; see ``Account``."""
+        return self.call(_owner)
+
     def journal(self) -> Journal:
         """Return the journal, open."""
         explicit = not isinstance(self.settings.journal, bool)
         return Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=explicit)
 
     def call(self, act: Callable[[BatchApi], Awaitable[T]]) -> T:
-        """Run calls through a door of their own, blocking."""
+        """Run calls through a door of their own, blocking; an interrupt in their course is raised after them."""
+        control = bridge.Control()
 
         async def work() -> T:
             door = self.environment.open_api(self.settings.timeout)
@@ -60,7 +66,14 @@ class _Desk:
             finally:
                 await door.aclose()
 
-        return bridge.run_blocking(work, bridge.Control(), lambda: None)
+        result = bridge.run_blocking(work, control, lambda: None)
+        if control.interrupts:
+            raise KeyboardInterrupt
+        return result
+
+
+async def _owner(door: BatchApi) -> str:
+    return door.owner
 
 
 class AdoptedBatch:
@@ -83,7 +96,7 @@ class AdoptedBatch:
 
     def status(self) -> BatchState:
         """Return the batch as the API shows it now."""
-        return _good(self._desk.call(lambda door: door.retrieve(self._batch_id())), self.id)
+        return self._found(self._desk.call(lambda door: door.retrieve(self._batch_id())))
 
     def wait(self, timeout: float | None = None) -> BatchState:
         """Wait until the batch has ended, or for `timeout` seconds, and return its state."""
@@ -129,7 +142,22 @@ class AdoptedBatch:
             EnvelopeBook(journal).close(record.id, "cancelled")
             journal.close()
             return
-        _good(self._desk.call(lambda door: door.cancel(self._batch_id())), self.id)
+        self._found(self._desk.call(lambda door: door.cancel(self._batch_id())))
+
+    def _found(self, state: BatchState | Failure) -> BatchState:
+        """Return a batch that the API knows; one that was deleted holds its rows no longer."""
+        if not isinstance(state, Failure) or state.kind != "not_found":
+            return _good(state, self.id)
+        journal = self._desk.journal()
+        try:
+            book = EnvelopeBook(journal)
+            record = book.of_batch(self._batch_id())
+            if record is None or record.owner != self._desk.owner:
+                raise InputError(f"there is no batch {self.id} for this key; claude_parallel.jobs() lists what there is")
+            book.close(record.id, "failed")
+        finally:
+            journal.close()
+        raise InputError(f"{self.id} was deleted at the API; run its cell again: it asks anew what is not answered")
 
     def _batch_id(self) -> str:
         record = self._record()
@@ -224,8 +252,9 @@ async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: st
             costs.append(cost)
             has_damage = has_damage or item.is_damaged
             found = None if item.is_damaged else read_custom_id(item.custom_id)
-            if found is not None and isinstance(item.fate, Reply):
+            if found is not None:
                 envelopes.add(found[0])
+            if found is not None and isinstance(item.fate, Reply):
                 group.append((found[1], host, item.fate, time.time()))
                 answers += 1
             if len(group) >= GROUP_RESULTS:

@@ -145,8 +145,8 @@ def _refusal(plan: Plan, book: EnvelopeBook, waiting: dict[bytes, str], requests
     batches = f"the open batch {name}" + (f" and {others} more" if others else "")
     return (
         f"{len(requests):,} of these rows stand in {batches}{_again_costs(plan, requests)}. Run the cell with "
-        f"batch=True to collect it, wait for it with cp.Job.adopt({name!r}).result(), or give it up with "
-        f"cp.Job.adopt({name!r}).cancel() and run the cell again"
+        f"batch=True to collect it, or wait for it with cp.Job.adopt({name!r}).result() and run the cell again; "
+        f"cp.Job.adopt({name!r}).cancel() before that gives up what it has not answered"
     )
 
 

@@ -50,6 +50,11 @@ def walk(
         Told each request that a run would send.
     outlet : Outlet, optional
         As in :class:`Intake`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the first interrupt: half a walk says nothing.
     """
     control = Control()
     accounting = Accounting(
@@ -72,8 +77,12 @@ def walk(
         async for chunk in Intake(plan, outcomes, journal, accounting, claims, outlet=outlet).chunks():
             for pending in chunk:
                 unsent(pending)
+            if control.interrupts:
+                return
 
     run_blocking(go, control, lambda: None)
+    if control.interrupts:
+        raise KeyboardInterrupt
 
 
 def recall(plan: Plan, settings: Settings) -> list[Outcome | None]:

@@ -175,9 +175,56 @@ def test_a_batch_of_another_machine_is_adopted_by_its_id(server: SimulatorServer
 
 
 def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) -> None:
-    """The API's own words, and what to do."""
-    with pytest.raises(ClaudeParallelError, match="not_found"):
+    """It says where to find the batches that there are."""
+    with pytest.raises(InputError, match=r"no batch msgbatch_none for this key; claude_parallel.jobs\(\) lists"):
         Job.adopt("msgbatch_none").status()
+
+
+def left_batch(rows: int) -> str:
+    """Submit a batch whose job is stopped before its end, and return its id."""
+    job = by_batch(frame_of(rows))
+    job.stop()
+    job.result()
+    return str(jobs().index[0])
+
+
+def wait_for(batch: Any) -> None:
+    """Wait for the end of a batch that takes a moment; its own ``wait`` looks every few seconds."""
+    while not batch.status().has_ended:
+        time.sleep(0.05)
+
+
+def test_the_advice_for_rows_in_an_open_batch_works() -> None:
+    """Given up and collected, the batch holds its rows no longer; not one of them was answered."""
+    with SimulatorServer(Profile(batch_seconds=3_600.0)) as server:
+        cp.configure(base_url=server.url, api_key="any")
+        batch_id = left_batch(6)
+        with pytest.raises(InputError, match=f"6 of these rows stand in the open batch {batch_id}"):
+            live(frame_of(6)).result()
+
+        adopted = Job.adopt(batch_id)
+        adopted.cancel()
+        wait_for(adopted)
+        answers = adopted.result()
+        out = live(frame_of(6)).result()
+
+        assert answers["response_error"].str.startswith("cancelled").all()
+        assert out["response_error"].isna().all()
+        assert len(server.ledger.paid) == 6
+
+
+def test_a_batch_that_was_deleted_holds_its_rows_no_longer(server: SimulatorServer) -> None:
+    """Whoever asks for it is told, and the same cell asks its rows anew."""
+    batch_id = left_batch(6)
+    adopted = Job.adopt(batch_id)
+    wait_for(adopted)
+    server.brain.batches.delete(batch_id, time.time())
+
+    with pytest.raises(InputError, match="was deleted at the API; run its cell again"):
+        adopted.result()
+    out = live(frame_of(6)).result()
+
+    assert out["response_error"].isna().all()
 
 
 def test_the_command_line_lists_shows_fetches_and_cancels(server: SimulatorServer, tmp_path: Path) -> None:

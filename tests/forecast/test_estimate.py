@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import signal
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -52,6 +54,23 @@ def test_the_missions_example_costs_1350_dollars_live_and_675_as_batches() -> No
     assert live.usd == (Decimal(1_350), Decimal(1_350), Decimal(1_350))
     assert batch.usd == (Decimal(675), Decimal(675), Decimal(675))
     assert batch.recommended
+
+
+def test_an_interrupt_ends_an_estimate_at_once() -> None:
+    """While the rows are walked through, too: half a walk says nothing."""
+    seen = 0
+
+    def ask(row: Any) -> str:
+        nonlocal seen
+        seen += 1
+        if seen == 30:
+            os.kill(os.getpid(), signal.SIGINT)
+        return f"Say {row['t']}"
+
+    with pytest.raises(KeyboardInterrupt):
+        estimated(world(), frame_of(5_000), ask)
+
+    assert seen < 1_000
 
 
 def test_the_frame_of_an_estimate_has_one_row_per_pattern() -> None:
