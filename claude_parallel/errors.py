@@ -14,6 +14,7 @@ caller's mistakes and for runs that cannot begin or must not go on::
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -56,7 +57,7 @@ _FATES: Mapping[str, Fate] = {"skipped": "skipped", "cancelled": "cancelled", "b
 """The kinds that are no failure; every other kind is one."""
 
 HINTS: dict[Kind, str] = {
-    "skipped": "a cell that the prompt uses is missing or empty; fill it, or leave the row out",
+    "skipped": "a cell that the prompt uses is missing or empty; fill it and run the cell again, or leave the row out",
     "invalid": "mend what the message names, then retry()",
     "too_large": "the request is above the API's size limit (32 MB); send less in one row",
     "rate_limit": "the account's limit held for too long; retry(), or set a lower max_concurrency",
@@ -73,7 +74,7 @@ HINTS: dict[Kind, str] = {
     "billing": "the account cannot pay; see Plans & Billing in the Claude Console",
     "spend_limit": "the account's spend limit is reached; raise it in the Claude Console",
     "not_found": "nothing of that name is there for this key; check model= and base_url=",
-    "budget": "not sent, the budget is used up; run the cell again with a higher budget=",
+    "budget": "not sent; run the cell again with a higher budget=, or a lower max_tokens=",
     "cancelled": "not finished, the run was stopped; run the cell again to go on",
     "expired": "the batch ended before this row's turn; run the cell again to send it anew",
     "unknown": "the API answered in an unforeseen way; see the run's attempts()",
@@ -113,6 +114,15 @@ def count_fates(kinds: Mapping[Kind, int] | Mapping[str, int], rows: int) -> Fat
     return FateCounts(**counts)
 
 
+_KEY = re.compile(r"sk-ant-[\w-]{4,}|(?i:\bbearer\s+)[\w.~+/-]{8,}=*")
+"""What an API key looks like, and a token in a header: "sk-ant-" stands before all keys and tokens of the API."""
+
+
+def without_keys(text: str) -> str:
+    """Return somebody else's words (of a server, a proxy, a prompt function) without the keys that they repeat."""
+    return _KEY.sub("[a key]", text)
+
+
 def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
     """Return the text of the error column: ``"<kind>: <what happened>; <what to do>"``.
 
@@ -125,7 +135,7 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
     hint : str, optional
         What to do; default: the kind's own hint, less its beginning where `what` says that already.
     """
-    what = " ".join(what.split()).rstrip(".;")
+    what = " ".join(without_keys(what).split()).rstrip(".;")
     hint = hint or HINTS[kind]
     said, _, advice = hint.partition("; ")
     return f"{kind}: {what}; {advice if advice and what.startswith(said) else hint}"

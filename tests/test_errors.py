@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel import errors
+from claude_parallel.api.responses import read_response
 from claude_parallel.errors import (
     HINTS,
     KINDS,
@@ -21,6 +22,7 @@ from claude_parallel.errors import (
     row_error,
     what_happened,
 )
+from claude_parallel.records import Failure
 
 PROMISED = (
     "skipped, invalid, too_large, rate_limit, overloaded, server, timeout, connection, refusal, max_tokens, "
@@ -126,6 +128,30 @@ def test_an_error_says_nothing_twice() -> None:
     """Where what happened begins as the kind's own words do, only the advice follows."""
     assert row_error("timeout", "no answer in time") == "timeout: no answer in time; retry(), or raise timeout="
     assert row_error("timeout", "it hung") == "timeout: it hung; no answer in time; retry(), or raise timeout="
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "invalid x-api-key: sk-ant-api03-SECRET_x-y",
+        "Authorization: Bearer SECRET.abc/def== is not known",
+        "boom bearer SECRETSECRET\nat line 3",
+    ],
+)
+def test_a_key_that_somebody_repeats_is_not_repeated(said: str) -> None:
+    """A server, a proxy or a prompt function may say it; no error column, record or exception does."""
+    failure = read_response(401, {}, {"error": {"type": "authentication_error", "message": said}})
+
+    assert isinstance(failure, Failure)
+    assert "SECRET" not in failure.message
+    assert "SECRET" not in row_error("auth", said)
+    assert "SECRET" not in str(RunStopped("auth", said))
+
+
+def test_words_about_keys_and_bearers_stay_as_they_are() -> None:
+    """Only what looks like a key is left out."""
+    said = "the key is wrong (sk-ant-...), or the bearer of it has no rights"
+    assert said in row_error("auth", said)
 
 
 @pytest.mark.parametrize("kind", HINTS)

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import Kind
+from ..errors import Kind, without_keys
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
 from .answers import is_message, unreadable
 
@@ -207,7 +207,9 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     details = error.get("details")
     code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
     message = (
-        _redirect(status, headers) if is_redirect(status) else str(error.get("message") or f"HTTP status {status}")
+        _redirect(status, headers)
+        if is_redirect(status)
+        else without_keys(str(error.get("message") or f"HTTP status {status}"))
     )
     if status == 407:
         return PROXY_SIGN_IN

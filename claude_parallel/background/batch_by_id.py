@@ -153,7 +153,9 @@ class AdoptedBatch:
             book = EnvelopeBook(journal)
             record = book.of_batch(self._batch_id())
             if record is None or record.owner != self._desk.owner:
-                raise InputError(f"there is no batch {self.id} for this key; claude_parallel.jobs() lists what there is")
+                raise InputError(
+                    f"there is no batch {self.id} for this key; claude_parallel.jobs() lists what there is"
+                )
             book.close(record.id, "failed")
         finally:
             journal.close()

@@ -165,6 +165,7 @@ def make_plan(
         For what can be known to fail before the first call.
     """
     check_budget(settings)
+    check_batch(settings)
     fields = body_fields(
         model=settings.model,
         max_tokens=settings.max_tokens,
@@ -222,6 +223,23 @@ def check_budget(settings: Settings) -> None:
             f"no price is known for {settings.model!r}, so budget= cannot be kept; leave it out, or choose a model "
             "with a known price"
         )
+
+
+_NOT_IN_BATCHES = ("speed", "store", "cache_hint", "context_hint")
+"""Fields that the API refuses row by row, once the whole batch has ended. Source: message batches, "not allowed"."""
+
+
+def check_batch(settings: Settings) -> None:
+    """Refuse what no batch takes, which its rows would say an hour later.
+
+    Raises
+    ------
+    InputError
+        When ``request=`` holds such a field.
+    """
+    refused = [name for name in _NOT_IN_BATCHES if name in (settings.request or {})]
+    if settings.batch and refused:
+        raise InputError(f"batches take no {refused[0]!r}; leave it out of request=, or leave out batch=")
 
 
 def without_bound(what: str) -> str:

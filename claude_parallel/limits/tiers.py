@@ -10,7 +10,7 @@ import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from ..records import DIMENSIONS, Dimension
 
 
@@ -85,10 +85,11 @@ def resolve_limits(limits: Limits | str | Mapping[str, float] | None) -> Limits 
             raise InputError(f"no tier {limits!r}; there are {', '.join(TIERS)}, or give cp.Limits(...)")
         return TIERS[limits]
     if isinstance(limits, Mapping):
-        try:
-            return Limits(**limits)
-        except TypeError as error:
-            raise InputError(f"limits: {error}") from None
+        names = [field.name for field in fields(Limits)]
+        unknown = [name for name in limits if name not in names]
+        if unknown:
+            raise InputError(f"limits has no {unknown[0]!r}; {nearest(str(unknown[0]), names)}")
+        return Limits(**limits)
     raise InputError(f"limits must be cp.Limits(...), a tier name or None, not {type(limits).__name__}")
 
 

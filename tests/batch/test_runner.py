@@ -12,7 +12,7 @@ import pytest
 from claude_parallel.batch.policy import may_exist, poll_after
 from claude_parallel.batch.records import EnvelopeBook
 from claude_parallel.batch.responses import BatchState
-from claude_parallel.errors import RowFailed, RunStopped
+from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.forecast.assumptions import conditions_of
 from claude_parallel.forecast.latency import given_latency
 from claude_parallel.frames.frame_map import FrameMap
@@ -155,6 +155,14 @@ def test_text_that_cannot_be_encoded_is_its_rows_error() -> None:
 
     assert kinds(out) == {"invalid": 1}
     assert world.brain.ledger.batch_rows == 2
+
+
+def test_what_no_batch_takes_is_refused_before_it_waits_an_hour() -> None:
+    """Live calls take it."""
+    world = batch_world()
+    with pytest.raises(InputError, match="batches take no 'speed'"):
+        world.prepare(frame_of(2), request={"speed": "fast"})
+    world.prepare(frame_of(2), request={"speed": "fast"}, batch=False)
 
 
 def test_an_unknown_model_stops_the_run() -> None:
