@@ -49,3 +49,15 @@ def lacking(retry_after: float | None, call_seconds: float) -> float:
     if retry_after is None:
         return call_seconds
     return min(retry_after, call_seconds) if retry_after == int(retry_after) else retry_after
+
+
+SLACK_STEP, MOST_SLACK = 0.02, 0.04
+"""What a call that came early adds to the wait for a full bucket, and how much at most, as a fraction of its refill:
+jitter is small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
+
+
+def came_early(retry_after: float | None, call_seconds: float, slack: float) -> bool:
+    """Say whether a call that needs a full bucket may have come a moment too soon, beyond a `slack`, all in seconds."""
+    most = MOST_SLACK * call_seconds
+    is_told = retry_after is not None and not retry_after.is_integer() and retry_after > most
+    return slack < most and not is_told

@@ -1,8 +1,9 @@
 """One limit: what we owe to the bucket that keeps it, and when the next request may go.
 
 Facts are the limit that a header told or the user gave, our own sends, and refusals; beliefs stand in ``burst``,
-``backoff`` and ``guess``. What we owe is one moment, `full_at`: when the bucket would be full again if nobody else used
-it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift.
+``backoff`` and ``guess``. What we owe is one moment, `own_at`: when the bucket would be full again if nobody else used
+it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift. What others seem to owe
+besides is in `full_at`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
 from .backoff import MEASURED_SECONDS, Backoff
-from .blame import lacking
+from .blame import SLACK_STEP, came_early, lacking
 from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
 from .guess import BURST_SECONDS, MEASURED_CALLS, Guess
+from .proof import Proof
 from .sight import Sight
 from .tickets import SHORTEST_WAIT_SECONDS, settled
 
@@ -22,17 +24,10 @@ ALONE = 1.5
 """A call that was refused while little more than itself was owed, less than half another: somebody else has used the
 bucket, or it is so small that only one call fits, and this one came a little early (sweep: 50 requests a minute)."""
 
-SLACK_STEP, MOST_SLACK = 0.02, 0.04
-"""What the latter adds to the wait for a full bucket, and how much at most, as a fraction of the call's refill: jitter
-is small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
-
 PROVEN_FRACTION, CHECKED_FRACTION = 0.98, 1.02
 """A refusal below this fraction of what was accepted lately is not explained by our own use; the first holds while the
 end of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering).
 """
-
-ACCEPTED_SECONDS = 300.0
-"""What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
 AGAIN = 1.5
 """A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
@@ -55,20 +50,19 @@ class Bucket:
         When the request was sent whose answer told it last; since when it holds; since when there is one at all.
     rate, room : float
         What comes back per second; how much may be owed for certain, in seconds.
-    full_at, idle_at : float
-        When the bucket is full again, by our own use; when it last was.
+    full_at, own_at, idle_at : float
+        When the bucket is full again, as far as we believe; by our own use alone, which is a fact; when it last was.
     used, began_at : float, float or None
         All that the server has counted of ours; when we first used it.
     call, slack : float
         What the last call took; seconds to wait longer for a bucket that has to be full.
-    accepted, accepted_at : float
-        The most that was owed lately when a call was accepted, in seconds, and when that was known.
     refused_at, unexplained_at : float
         When the last episode of refusals began; when the last began that our own use does not explain.
     measured_from, used_then : float
         When sending resumed after it, and `used` then.
-    burst, backoff, guess, sight
-        What is believed of the bucket, of others' use, of a limit that nobody told, and of ``remaining``.
+    burst, proof, backoff, guess, sight
+        What is believed of the bucket, what it accepted; what is believed of others' use, of a limit that nobody told,
+        and of ``remaining``.
     """
 
     dimension: Dimension
@@ -82,18 +76,18 @@ class Bucket:
     rate: float = math.inf
     room: float = 0.0
     full_at: float = -math.inf
+    own_at: float = -math.inf
     idle_at: float = -math.inf
     used: float = 0.0
     began_at: float | None = None
     call: float = 1.0
-    accepted: float = 0.0
-    accepted_at: float = -math.inf
     slack: float = 0.0
     refused_at: float = -math.inf
     unexplained_at: float = -math.inf
     measured_from: float = -math.inf
     used_then: float = 0.0
     burst: Burst = field(default_factory=Burst)
+    proof: Proof = field(default_factory=Proof)
     backoff: Backoff = field(default_factory=Backoff)
     guess: Guess = field(default_factory=Guess)
     sight: Sight = field(default_factory=Sight)
@@ -121,11 +115,11 @@ class Bucket:
             owed = self.burst.allowed - (self.burst.allowed - debt) * before / self.rate
             if is_part:  # and what we have used up already comes out of our part
                 owed = max(owed, debt * before / self.rate)
-            self.full_at = now + max(0.0, owed)
+            self.full_at = self.own_at = now + max(0.0, owed)
         elif is_known:
             self.first_known_at = now
         if not was_known and is_known and self.began_at is not None:
-            self.full_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
+            self.full_at = self.own_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
             if self.dimension == "requests":  # the only ones whose weight is known before the answer
                 self.burst.prove(self.debt(now))
 
@@ -176,7 +170,7 @@ class Bucket:
             taken = self.burst.allowed - max(FIRST_SECONDS, amount / self.rate)
             self.full_at = max(self.full_at, now + taken)
         self._charge(amount, now)
-        return self.full_at - now if self.full_at > now else 0.0
+        return self.own_at - now if self.own_at > now else 0.0
 
     def _kept(self, amount: float) -> float:
         """Return what will have been used of a charge in the end."""
@@ -190,12 +184,16 @@ class Bucket:
             if self.full_at <= now:
                 self.full_at = self.idle_at = now
             self.full_at += amount / self.rate
+            self.own_at = (self.own_at if self.own_at > now else now) + amount / self.rate
 
     def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
         """Correct a charge once its real weight is known, 0 where nothing was counted; a full bucket forgot it."""
         self.used += real - charged
         if sent_at >= self.idle_at and self.rate != math.inf:
             self.full_at += (real - charged) / self.rate
+            self.own_at += (real - charged) / self.rate
+            if not real:
+                self.proof.took_back(charged / self.rate, sent_at, now)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -204,8 +202,9 @@ class Bucket:
 
         A full bucket accepts any call, also one that is larger than it: that proves nothing.
         """
+        owed_then = self.proof.corrected(owed_then, sent_at)
         if sent_at >= self.known_at and owed_then - amount / self.rate > LEAST_SECONDS:
-            self.accepted, self.accepted_at = max(self._accepted(now), owed_then), now
+            self.proof.note(owed_then, now)
             self.burst.prove(owed_then)
             self._refresh()
 
@@ -232,7 +231,7 @@ class Bucket:
                 self._set_limit(now)
         if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
             return
-        owed, rate = self.debt(now), self.server_limit / MINUTE
+        owed, rate = max(0.0, self.own_at - now), self.server_limit / MINUTE
         is_empty = status.remaining <= self.rounding
         low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, is_empty=is_empty)
         most = high + self.rounding / rate
@@ -294,7 +293,7 @@ class Bucket:
             call_seconds = needed / self.rate
             if owed_then <= ALONE * call_seconds and call_seconds >= self.burst.allowed:
                 is_explained = False
-                if self._came_early(retry_after, call_seconds):
+                if call_seconds > FIRST_SECONDS and came_early(retry_after, call_seconds, self.slack):
                     self.slack += SLACK_STEP * call_seconds
                     return
             if not is_explained:
@@ -306,22 +305,19 @@ class Bucket:
             self.burst.refused(fits, is_new_episode=is_new_episode)
         self._refresh()
 
-    def _came_early(self, retry_after: float | None, call_seconds: float) -> bool:
-        """Say whether a call that needs a full bucket may have come a moment too soon, as far as the server says."""
-        most = MOST_SLACK * call_seconds
-        is_told = retry_after is not None and not retry_after.is_integer() and retry_after > most
-        return call_seconds > FIRST_SECONDS and self.slack < most and not is_told
+    def forget_refusals(self) -> None:
+        """Forget what refusals taught that may have come by chance: where the bucket ends, and what others use."""
+        self.burst.forget_end()
+        self.backoff.lost, self.unexplained_at, self.full_at = 0.0, -math.inf, self.own_at
+        self._refresh()
 
     def explains(self, owed: float, now: float) -> bool:
         """Say whether a call may have been refused because `owed` seconds were owed: more than was accepted lately."""
-        return owed > self._accepted(now) * (CHECKED_FRACTION if self.burst.is_checked else PROVEN_FRACTION)
+        return owed > self.proof.lately(now) * (CHECKED_FRACTION if self.burst.is_checked else PROVEN_FRACTION)
 
     def _is_shared(self, now: float) -> bool:
         """Say whether somebody else seems to use the account, or did a moment ago."""
         return bool(self.backoff.lost) or now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds
-
-    def _accepted(self, now: float) -> float:
-        return self.accepted * max(0.0, 1.0 - (now - self.accepted_at) / ACCEPTED_SECONDS)
 
     def _unexplained(self, pause_seconds: float, now: float) -> None:
         """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
@@ -329,7 +325,7 @@ class Bucket:
             self._back_off(now)
         self.unexplained_at = now
         if not self.burst.is_sure:  # it is empty, and more than what was accepted was never seen to go
-            self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self._accepted(now)))
+            self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.proof.lately(now)))
         # What is missing comes back at the rate that is left for us.
         left = max(0.0, self.burst.seconds - self.call / self.rate)
         self.full_at = max(self.full_at, now + pause_seconds / self.backoff.at(now) + left)

@@ -216,6 +216,11 @@ class Burst:
         self.refused_seconds = cautious(owed)
         self.seconds = max(LEAST_SECONDS, min(self.seconds, self.refused_seconds))
 
+    def forget_end(self) -> None:
+        """Forget where it ended, and grow as before the first refusal."""
+        self.eagerness, self.refused_seconds, self.ceiling = 1.0, math.inf, math.inf
+        self.least_offset, self.most_offset, self.is_plain = 0.0, 0.0, False
+
     def forget_hint(self) -> None:
         """Forget what ``remaining`` said, and let it speak anew before growing on: the limit has changed."""
         self.eagerness = min(self.eagerness, PATIENCE)

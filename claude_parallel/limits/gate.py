@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Hashable
 
 from ..progress.waits import OUTAGES, WaitReason
-from ..records import DIMENSIONS, Failure, Load, RateLimitStatuses
-from .blame import REASONS, blamed_limit, told_limits
+from ..records import Failure, Load, RateLimitStatuses
+from .blame import REASONS, told_limits
 from .blind import BlindStart
 from .bucket import Bucket
 from .circuit import Circuit
@@ -22,6 +22,7 @@ from .memory import learnt, take_over
 from .output import OutputAccount, OutputBucket, ReservedBucket
 from .pause import Pause
 from .ramp import Ramp
+from .refusals import Refusals
 from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait, settled
 from .tiers import TIERS, GivenLimits, Limits, model_group, resolve_limits
 from .window import CEILING, START, Window
@@ -62,6 +63,7 @@ class Gate:
         self._pause = Pause()
         self._circuit = Circuit(rng or random.Random())
         self._ramp = Ramp()
+        self._refusals = Refusals(self._buckets, self._outputs, self._pause, self._ramp)
         self._sent = 0
         self._in_flight = 0
         self._has_answer = False
@@ -70,7 +72,6 @@ class Gate:
         self._most = self._needed = START
         self._latency = 1.0
         self._learnt_at = -math.inf
-        self._refused_at = -math.inf
         self._listeners: set[Callable[[], None]] = set()
         self._given = GivenLimits()
         self.restrict(limits, -math.inf)
@@ -307,7 +308,7 @@ class Gate:
         """Let the part that a failure is about learn from it."""
         if failure.kind == "rate_limit":
             self._circuit.dropped(ticket.number, now)
-            self._refused(ticket, failure, now)
+            self._refusals.learn(ticket, failure, now)
         elif failure.kind in OUTAGES and failure.status != 200:  # a broken 200: it came through, and may be paid
             self._circuit.failed(ticket, failure, now, in_flight=self._in_flight + 1)
             if not self._circuit.is_open:
@@ -316,35 +317,3 @@ class Gate:
             self._circuit.succeeded(ticket.number, now)
         else:
             self._circuit.dropped(ticket.number, now)
-
-    def _refused(self, ticket: Ticket, failure: Failure, now: float) -> None:
-        """Pause everyone for as long as the server says, and learn why it refused."""
-        dimension = blamed_limit(failure)
-        is_ramp = failure.error_code == "ramp_limit_exceeded"
-        reason = WaitReason.GROWTH if is_ramp else WaitReason.RATE_LIMIT
-        if dimension is not None and not is_ramp:
-            reason = REASONS[dimension]
-        is_new_episode = ticket.sent_at > self._refused_at
-        seconds = self._pause.begin(now, failure.retry_after, reason, is_new_episode=is_new_episode)
-        self._ramp.take_back()
-        if is_ramp:
-            if is_new_episode:
-                self._ramp.refused(now, self._pause.until)
-        elif failure.error_code is None:
-            at = 0 if dimension is None else DIMENSIONS.index(dimension)
-            if at == 2:
-                at = self._outputs.blamed(ticket, now)
-            status = (failure.rate_limits or {}).get(self._buckets[at].dimension)
-            needed = 1.0 if at == 2 else ticket.amounts[at]
-            self._buckets[at].refused(
-                status,
-                needed,
-                ticket.owed[at],
-                failure.retry_after,
-                seconds,
-                ticket.sent_at,
-                now,
-                is_new_episode=is_new_episode,
-            )
-        if is_new_episode:
-            self._refused_at = now

@@ -114,7 +114,9 @@ class OutputBucket(Bucket):
             self.speed = KNOWN_SPEED + OVERDRAFT * self.room / max(self.latency, HEARD_SECONDS)
             return
         calls = self.rate / max(self.call, 1e-9)
-        self.speed = LEAST_SPEED + SPEED_FRACTION * CALLS_SLOPE / math.sqrt(calls) + (self.accepted / SURE_SECONDS) ** 3
+        self.speed = (
+            LEAST_SPEED + SPEED_FRACTION * CALLS_SLOPE / math.sqrt(calls) + (self.proof.seconds / SURE_SECONDS) ** 3
+        )
 
     def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
         """Take note that a call was accepted while so much was owed; nothing of it was charged by then."""

@@ -64,6 +64,11 @@ class Ramp:
         self.rate = max(1.0, sum(self.counts)) / WINDOW_SECONDS
         self.since = resumes_at
 
+    @property
+    def calls_lately(self) -> int:
+        """Calls of the last ten seconds in which any went."""
+        return sum(self.counts)
+
     def take_back(self) -> None:
         """Take a refused call back."""
         if self.counts[self.second % WINDOW_SECONDS]:

@@ -14,21 +14,39 @@ soon after; and how much steadier one moment, or one account of output, has to b
 chance (sweep: headers at arrival and at the end, output reserved)."""
 
 
+LEAST_READINGS = 10
+"""Before so many readings, as many as a mean remembers, nobody can say what the sum usually is."""
+
+
 @dataclass(slots=True)
 class Sum:
-    """What we owe and what remains, at one moment: the capacity, where the moment is the right one."""
+    """What we owe and what remains, at one moment: the capacity, where the moment is the right one.
+
+    Attributes
+    ----------
+    value, mean, most : float
+        The last one, their moving average, and the highest that this has been, in seconds.
+    deviation : float
+        How far they are from their average.
+    readings : int
+        How many there were.
+    """
 
     value: float = 0.0
     mean: float = math.nan
+    most: float = -math.inf
     deviation: float = 0.0
+    readings: int = 0
 
     def note(self, value: float) -> None:
         """Take note of a sum, in seconds."""
         self.value = value
+        self.readings += 1
         if math.isnan(self.mean):
             self.mean = value
         self.deviation += SIGHT_WEIGHT * (abs(value - self.mean) - self.deviation)
         self.mean += SIGHT_WEIGHT * (value - self.mean)
+        self.most = max(self.most, self.mean)
 
 
 class Sight:
@@ -68,3 +86,10 @@ class Sight:
         if self.right is not None:
             return self.right.value, self.right.mean - self.right.deviation
         return min(self.arrival.value, self.end.value), max(self.arrival.value, self.end.value)
+
+    def taken(self, owed: float, remaining: float) -> float:
+        """Return how much others may have taken, in seconds: what is missing of the sum at its highest."""
+        if self.end.readings < LEAST_READINGS:
+            return math.inf
+        usual = (self.right,) if self.right is not None else (self.arrival, self.end)
+        return max(each.most + each.deviation for each in usual) - owed - remaining

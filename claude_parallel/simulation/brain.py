@@ -7,6 +7,7 @@ It knows the order in which the API looks at a call; the rules live in its helpe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .answers import draft_answer, message_json
@@ -176,12 +177,14 @@ class Brain:
             return self._refused_message(model, {})
         account = self._account(model.group, now)
         split = self._split(body, model, now)
+        fate = draw_fate(self.profile, call, chances(self.seed, digest, seen))
         problem = _context_problem(split, model) or self._spent()
+        if problem is None and fate.fault == "rate_limit":
+            return self._refuse_by_chance(account.headers(now))
         problem = problem or account.admit(split.charged, now, body["max_tokens"])
         if problem is not None:
             return self._refused_message(problem, account.headers(now))
         self._accepted += 1
-        fate = draw_fate(self.profile, call, chances(self.seed, digest, seen))
         if fate.fault in REFUSING or fate.fault == "hang":
             account.generated(0, now, body["max_tokens"])
             return self._failed_message(fate, account.headers(now))
@@ -234,6 +237,12 @@ class Brain:
         assert fault is not None
         late_seconds = fate.pace * self.profile.latency_seconds if fault == "gateway_timeout" else None
         return self._refused_message(REFUSING[fault], limits, fault, late_seconds)
+
+    def _refuse_by_chance(self, limits: dict[str, str]) -> Exchange:
+        """Answer 429 as the profile says, and charge nothing."""
+        refusal = self.profile.refusal
+        problem = replace(REFUSING["rate_limit"], retry_after=refusal.retry_after)
+        return self._refused_message(problem, limits if refusal.has_headers else {}, "rate_limit")
 
     def _refused_message(
         self,

@@ -127,6 +127,8 @@ class Account:
     def _refuse(self, problem: Problem) -> Problem:
         """Write the wait as the policy tells it."""
         style, seconds = self._policy.retry_after, problem.retry_after
+        if not self._policy.names_limit:
+            problem = replace(problem, message="Too many requests")
         if style == "exact" or seconds is None:
             return problem
         return replace(problem, retry_after=None if style == "none" else float(math.ceil(seconds)))
@@ -177,7 +179,9 @@ class Pool:
 
 
 def retry_after_header(seconds: float) -> str:
-    """Return a ``retry-after`` value in seconds, rounded up to the millisecond so that the wait suffices."""
+    """Return a ``retry-after`` value in seconds; fractions are rounded up to the millisecond, so the wait suffices."""
+    if seconds == int(seconds):
+        return str(int(seconds))
     return f"{math.ceil(seconds * 1_000 + 1e-6) / 1_000:.3f}"
 
 

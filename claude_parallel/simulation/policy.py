@@ -58,6 +58,8 @@ class LimitPolicy:
         At the ``end`` of an answer, or ``reserved``: ``max_tokens`` at its arrival, settled at the end.
     has_headers : bool
         Whether there are limit headers at all.
+    names_limit : bool
+        Whether a refusal's message names the limit; a gateway's own does not.
     retry_after : str
         ``exact`` = to the millisecond, ``whole`` = rounded up to seconds, ``none`` = missing.
     changes : tuple of LimitChange
@@ -71,6 +73,7 @@ class LimitPolicy:
     rounded_to: int = 1_000
     output_counted: Literal["end", "reserved"] = "end"
     has_headers: bool = True
+    names_limit: bool = True
     retry_after: Literal["exact", "whole", "none"] = "exact"
     changes: tuple[LimitChange, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()

@@ -40,6 +40,25 @@ FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True, slots=True)
+class ChanceRefusal:
+    """The fault ``rate_limit``: a 429 by chance, while the account has room; some gateways answer so.
+
+    Attributes
+    ----------
+    retry_after : float or None
+        The wait that it names, in seconds; None = none.
+    has_headers : bool
+        Whether it carries the account's limit headers; a gateway's own answer does not.
+    """
+
+    retry_after: float | None = 1.0
+    has_headers: bool = True
+
+
+PLAIN_REFUSAL = ChanceRefusal()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one model group may use; None = unlimited.
 
@@ -113,6 +132,8 @@ class Profile:
         Probability of each :data:`Fault`; at most one strikes a call.
     script : mapping of int to str
         The fault of the n-th Messages call, counted from 1; goes before `faults`.
+    refusal : ChanceRefusal
+        What a ``rate_limit`` looks like.
     slow_factor : float
         What ``slow`` multiplies a latency with.
     hang_seconds : float
@@ -154,6 +175,7 @@ class Profile:
     thinking_share: float = 0.0
     faults: Mapping[Fault, float] = field(default_factory=lambda: _NOTHING)
     script: Mapping[int, Fault] = field(default_factory=lambda: _NOTHING)
+    refusal: ChanceRefusal = PLAIN_REFUSAL
     slow_factor: float = 10.0
     hang_seconds: float = 3_600.0
     x_should_retry: bool = False

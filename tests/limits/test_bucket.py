@@ -224,9 +224,9 @@ def test_a_call_into_a_full_bucket_proves_nothing() -> None:
     """A bucket of one second takes a call of two when it is full; two seconds are not what it holds."""
     bucket = known(60.0, burst=0.5)
     bucket.accept(bucket.take(2.0, 0.0), 0.0, 1.0, 2.0)
-    assert bucket.accepted == 0.0
+    assert bucket.proof.seconds == 0.0
     bucket.accept(bucket.take(2.0, 1.5), 1.5, 2.0, 2.0)
-    assert bucket.accepted == pytest.approx(2.5)
+    assert bucket.proof.seconds == pytest.approx(2.5)
 
 
 def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either() -> None:

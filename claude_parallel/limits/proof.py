@@ -1,0 +1,49 @@
+"""How much was owed to a bucket when it accepted a call: so much it holds for certain.
+
+It knows what one bucket accepted and what it refused; what follows for the belief is decided in ``burst``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+MEMORY_SECONDS = 300.0
+"""What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
+
+REMEMBERED = 16
+"""Refused calls that are kept: as many are seldom under way when the first of them is heard of."""
+
+
+@dataclass(slots=True)
+class Proof:
+    """The most that was owed lately when a call was accepted.
+
+    Attributes
+    ----------
+    seconds, at : float
+        How much, in seconds of refill, and when that was known.
+    uncounted : deque of tuples of float
+        Charges of refused calls: when they were made and when they were taken back, and their seconds.
+    """
+
+    seconds: float = 0.0
+    at: float = -math.inf
+    uncounted: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def lately(self, now: float) -> float:
+        """Return the most that was owed; the longer ago, the less."""
+        return self.seconds * max(0.0, 1.0 - (now - self.at) / MEMORY_SECONDS)
+
+    def note(self, owed: float, now: float) -> None:
+        """Take note that a call was accepted while so much was owed."""
+        self.seconds, self.at = max(self.lately(now), owed), now
+
+    def took_back(self, seconds: float, sent_at: float, now: float) -> None:
+        """Take note that a charge was none: what was sent meanwhile seemed to owe it, too."""
+        self.uncounted.append((sent_at, now, seconds))
+
+    def corrected(self, owed: float, sent_at: float) -> float:
+        """Return what was really owed at `sent_at`, without the calls under way that were refused."""
+        return owed - sum(seconds for sent, known, seconds in self.uncounted if sent <= sent_at < known)
