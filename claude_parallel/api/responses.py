@@ -309,6 +309,25 @@ def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def write_json(value: Any) -> str:
+    """Return a JSON value as text, which :func:`parse_json` reads back as the same value.
+
+    pydantic's writer takes a sixth of the time of the standard library's, which has to step in for what it refuses:
+    lone surrogates, and more than 255 levels.
+
+    Raises
+    ------
+    RecursionError, TypeError, ValueError
+        For what JSON cannot hold.
+    """
+    import pydantic_core
+
+    try:
+        return pydantic_core.to_json(value, inf_nan_mode="constants").decode()
+    except ValueError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def parse_json(body: bytes | str) -> Any:
     """Return the JSON value in a body.
 

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
+from ..api.answers import usage_of
 from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.pending import Pending
@@ -125,7 +126,7 @@ class Collector:
             accounting.release(item)
             instead = accounting.recalled(item, reply)
         else:
-            instead = accounting.answered(item, self._attempt(batch, item, reply), reply)
+            instead = accounting.answered(item, self._attempt(batch, item, reply), reply, usage_of(reply.message))
         if instead is not None:
             item.ask_instead(instead)
             batch.again.append(item)

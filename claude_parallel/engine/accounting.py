@@ -116,8 +116,8 @@ class Accounting:
 
     # -- what came back ----------------------------------------------------------------------------------------------
 
-    def answered(self, pending: Pending, attempt: Attempt, reply: Reply) -> FollowUp | None:
-        """Charge an answer that is on disk, and deliver what it says.
+    def answered(self, pending: Pending, attempt: Attempt, reply: Reply, usage: Usage) -> FollowUp | None:
+        """Charge an answer that is on disk for what it used, and deliver what it says.
 
         Returns
         -------
@@ -125,9 +125,8 @@ class Accounting:
             What to ask next, where the answer is to be continued, or does not fit and may be mended; then nothing was
             delivered.
         """
-        usage = usage_of(reply.message)
         cost = self._charge(pending, self._model_of(reply), usage)
-        self.journal.keep_attempt(self.run_id, pending.position, attempt, cost)
+        self.journal.keep_attempt(self.run_id, pending.position, attempt, usage, cost)
         return self._conclude(pending, reply, self.source)
 
     def recalled(self, pending: Pending, reply: Reply) -> FollowUp | None:
@@ -144,7 +143,7 @@ class Accounting:
         One that fell into an outage is not counted against the row.
         """
         self.release(pending, perhaps_billed=failure.perhaps_billed)
-        self.journal.keep_attempt(self.run_id, pending.position, attempt, None)
+        self.journal.keep_attempt(self.run_id, pending.position, attempt)
         if is_counted:
             pending.failures = (*pending.failures, failure.kind)
 

@@ -288,9 +288,10 @@ class Dispatcher:
         run, calls = self._run, self._calls
         self._refused_since = None
         self._interception.answered()
-        real = calls.estimator.learn(pending.asked.load, usage_of(reply.message))
+        usage = usage_of(reply.message)
+        real = calls.estimator.learn(pending.asked.load, usage)
         calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
-        instead = run.accounting.answered(pending, attempt, reply)
+        instead = run.accounting.answered(pending, attempt, reply, usage)
         if instead is not None:
             pending.ask_instead(instead)
             self._queue.retry_at(run.clock(), pending)

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..api.responses import parse_object
 from ..bridge import off_loop
-from ..records import Attempt, Reply
+from ..records import Attempt, Reply, Usage
 from . import forks, statements
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
@@ -36,6 +36,7 @@ _LOG = logging.getLogger("claude_parallel")
 
 _CHUNK = 500
 """Keys in one query; SQLite takes 999 parameters or more, by its version."""
+_NOTHING_USED = Usage()
 _RECORDS_AT_ONCE = 1_000
 """Records of rows in one transaction: 4 MB where rows share them, some 20 ms."""
 
@@ -181,9 +182,11 @@ class Journal:
                 self._committed.set_result(None)
                 self._committed = None
 
-    def keep_attempt(self, run: str, position: int, attempt: Attempt, cost: Decimal | None) -> None:
-        """Keep what one try was like; written with the next answer, or at the end."""
-        self._pending.append(statements.attempt(run, position, attempt, cost))
+    def keep_attempt(
+        self, run: str, position: int, attempt: Attempt, usage: Usage | None = None, cost: Decimal | None = None
+    ) -> None:
+        """Keep what one try was like, and what its answer used and cost; written with the next answer."""
+        self._pending.append(statements.attempt(run, position, attempt, usage or _NOTHING_USED, cost))
 
     def keep_follow_up(self, run: str, asked: bytes, number: int, fingerprint: bytes) -> None:
         """Keep the key of the `number`-th call that a row needs, counted from 1; `asked` is the key of the first."""

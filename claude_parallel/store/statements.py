@@ -10,8 +10,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from ..api.answers import model_of, stop_reason_of, unreadable, usage_of
-from ..records import Attempt, Failure, Reply
+from ..api.answers import model_of, stop_reason_of, unreadable
+from ..api.responses import write_json
+from ..records import Attempt, Failure, Reply, Usage
 
 INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
 INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
@@ -31,20 +32,19 @@ def answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> State
     kept as an answer that says so: it was paid, and must not be asked again silently.
     """
     try:
-        message = json.dumps(reply.message, ensure_ascii=False, separators=(",", ":"))
+        message = write_json(reply.message)
     except (RecursionError, TypeError, ValueError) as error:
         message = json.dumps(unreadable(f"it cannot be written as JSON ({type(error).__name__})"))
     return INSERT_ANSWER, (fingerprint, host, storable(message), storable(reply.request_id), created)
 
 
-def attempt(run: str, position: int, tried: Attempt, cost: Decimal | None) -> Statement:
-    """Return the statement that keeps what one try was like."""
+def attempt(run: str, position: int, tried: Attempt, usage: Usage, cost: Decimal | None) -> Statement:
+    """Return the statement that keeps what one try was like, and what its answer used and cost."""
     result = tried.result
     head = (run, position, tried.number, tried.started, tried.ended)
     if isinstance(result, Failure):
         detail = storable(result.message[:_DETAIL_LETTERS])
         return INSERT_ATTEMPT, (*head, result.kind, result.status, detail, storable(result.request_id), *(None,) * 9)
-    usage = usage_of(result.message)
     return INSERT_ATTEMPT, (
         *head,
         None,

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.api.answers import read_answer
-from claude_parallel.api.responses import read_batch_error, read_count, read_limits, read_response
+from claude_parallel.api.responses import (
+    parse_json,
+    read_batch_error,
+    read_count,
+    read_limits,
+    read_response,
+    write_json,
+)
 from claude_parallel.errors import KINDS
 from claude_parallel.records import Failure, RateLimitStatus, Reply
 
@@ -149,6 +156,33 @@ def test_a_200_that_is_no_message_may_have_been_billed(body: str, kind: str) -> 
     found = failure(200, {"request-id": "req_1"}, body)
     assert (found.kind, found.perhaps_billed, found.request_id) == (kind, True, "req_1")
     assert found.hint or kind == "server"
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(ANY_JSON)
+def test_what_is_written_as_json_is_read_back_the_same(value: Any) -> None:
+    """A law: half letters, fractions and integers of any size among it."""
+    again = parse_json(write_json(value))
+    assert again == value
+    assert repr(again) == repr(value)
+
+
+def test_json_that_is_nested_deeper_than_the_quick_writer_goes_is_written() -> None:
+    """300 levels: the standard library's writer takes them; far more are an error, as they are for it."""
+    value: list[Any] = []
+    for _ in range(300):
+        value = [value]
+    assert write_json(value) == "[" * 301 + "]" * 301
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises((RecursionError, ValueError)):
+        write_json(value)
 
 
 def test_a_lone_surrogate_in_an_answer_is_read() -> None:

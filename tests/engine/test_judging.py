@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from claude_parallel.api.answers import usage_of
 from claude_parallel.bridge import Control
 from claude_parallel.engine.accounting import Accounting
 from claude_parallel.engine.budget import Budget
@@ -68,7 +69,7 @@ def test_what_judging_raises_is_this_rows_error(is_recalled: bool, read: Any, re
     if is_recalled:
         instead = accounts.recalled(pending, reply)
     else:
-        instead = accounts.answered(pending, Attempt(1, 0.0, 1.0, reply), reply)
+        instead = accounts.answered(pending, Attempt(1, 0.0, 1.0, reply), reply, usage_of(reply.message))
     assert instead is None
     assert [(outcome.kind, outcome.text) for outcome in delivered] == [("unknown", "kept")]
     assert f"could not be judged ({name})" in str(delivered[0].error)

@@ -35,7 +35,7 @@ def paid_run(
     for position in range(calls):
         message = {"model": model, "stop_reason": "end_turn", "content": [], "usage": {"input_tokens": 1}}
         attempt = Attempt(1, started, started + 1.0, Reply(message, f"req_{position}", {}))
-        journal.keep_attempt(run, position, attempt, Decimal("0.25"))
+        journal.keep_attempt(run, position, attempt, cost=Decimal("0.25"))
     totals = {"rows": calls, "errors": {}, "cost_usd": str(calls * Decimal("0.25")), "saved_usd": "0"}
     journal.end_run(run, started + 1.0, totals)
     journal.close()

@@ -145,7 +145,7 @@ def test_the_record_of_a_run_takes_text_that_utf8_cannot_say(path: Path) -> None
     journal = Journal.open(path)
     odd = "cell \ud83d"
     journal.begin_run("r1", 1.0, HOST, {"out": odd})
-    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure(kind="invalid", message=odd)), None)
+    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure(kind="invalid", message=odd)))
     journal.keep_rows("r1", [RunRow(0, KEY, Outcome(text=odd, kind="invalid", error=odd))])
     journal.end_run("r1", 2.0, {"what": odd})
     journal.close()

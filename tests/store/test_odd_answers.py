@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.api.answers import read_answer
+from claude_parallel.api.answers import read_answer, usage_of
+from claude_parallel.api.responses import read_response
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.store.journal import Journal, RunRow
 
@@ -34,11 +36,20 @@ def nested(depth: int) -> Any:
     return inner
 
 
-HARD: dict[str, dict[str, Any]] = {
+def arrived(body: str) -> Mapping[str, Any]:
+    """Return the Message that the door makes of a body."""
+    result = read_response(200, {}, body)
+    assert isinstance(result, Reply)
+    return result.message
+
+
+HARD: dict[str, Mapping[str, Any]] = {
     "a stop reason that is an object": message(stop_reason={"a": 1}),
     "a model that is a list": message(model=["claude"]),
     "a count that no integer column takes": message(usage={"input_tokens": 10**30, "output_tokens": 1}),
-    "a number that Python does not write": message(usage={"input_tokens": 10**5_000, "output_tokens": 1}),
+    "a number that Python does not read": arrived(
+        '{"type": "message", "usage": {"input_tokens": 1%s}}' % ("0" * 5_000)
+    ),
     "half a letter": message(content=[{"type": "text", "text": "\ud83d"}], model="claude\ud83d"),
     "depth": message(content=nested(50_000)),
 }
@@ -46,7 +57,7 @@ HARD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("hard", HARD.values(), ids=HARD)
 def test_one_field_that_sqlite_cannot_take_keeps_nothing_else_from_the_disk(
-    hard: dict[str, Any], tmp_path: Path
+    hard: Mapping[str, Any], tmp_path: Path
 ) -> None:
     """The odd answer and its attempt are kept too, and every later flush lands."""
     journal = Journal.open(tmp_path / "j.sqlite3")
@@ -54,7 +65,7 @@ def test_one_field_that_sqlite_cannot_take_keeps_nothing_else_from_the_disk(
 
     async def main() -> None:
         await journal.keep_answer(KEYS[0], HOST, odd, 1.0)
-        journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, odd), Decimal(1))
+        journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, odd), usage_of(hard), Decimal(1))
         for key in KEYS[1:200]:
             await journal.keep_answer(key, HOST, reply(), 1.0)
 
@@ -80,7 +91,7 @@ def test_whatever_the_api_sends_can_be_kept_and_judged_again(data: Any) -> None:
     journal = Journal.open(None)
     journal.path = Path("unused")
     odd = Reply(sent, None, {})
-    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, odd), None)
+    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, odd), usage_of(sent))
     journal.keep_answers([(KEYS[0], HOST, odd, 1.0), (KEYS[1], HOST, reply(), 1.0)])
     kept = journal.recall(KEYS[:2])
     assert set(kept) == set(KEYS[:2])
@@ -126,7 +137,7 @@ def test_answers_on_good_pages_of_a_damaged_file_are_carried_over(tmp_path: Path
     journal = Journal.open(path)
     journal.begin_run("r1", 1.0, HOST, {})
     keep(journal, *KEYS, text="x" * 900)
-    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure("server", "oh")), None)
+    journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure("server", "oh")))
     journal.close()
     data = bytearray(path.read_bytes())
     pages = len(data) // 4096
