@@ -66,14 +66,14 @@ def _dummy_terminal() -> Iterator[None]:
         sys.stderr = real
 
 
-def mapped(*, journal: bool, wire: Literal["auto", "sdk"] = "auto") -> Contender:
-    """Return a contender: ``df.claude.map`` with bar and cost, 50 in flight."""
+def mapped(*, journal: bool, wire: Literal["auto", "sdk"] = "auto", folder: Path | None = None) -> Contender:
+    """Return a contender: ``df.claude.map`` with bar and cost, 50 in flight, and a new journal or that in `folder`."""
 
     def run(url: str, prompts: Sequence[str]) -> Any:
         frame = pd.DataFrame({"prompt": prompts})
         cp.configure(wire=wire)
-        with tempfile.TemporaryDirectory() as folder, _dummy_terminal():
-            kept = str(Path(folder) / "journal.sqlite3") if journal else False
+        with tempfile.TemporaryDirectory() as new, _dummy_terminal():
+            kept = str((folder or Path(new)) / "journal.sqlite3") if journal else False
             out = frame.claude.map("prompt", journal=kept, client=cp_client(url), max_concurrency=SEMAPHORE)
         assert out["response_error"].isna().all() and (out["response_cost"] > 0).all()
         return out
@@ -136,10 +136,15 @@ def measure(rounds: int = ROUNDS) -> dict[str, list[Measure]]:
 
 
 def runs_at_once(rounds: int = 3) -> tuple[float, float]:
-    """Return the CPU microseconds per row of one run, and of eight that share the process."""
-    ask = mapped(journal=True)
+    """Return the CPU microseconds per row of one run, and of eight that share process and journal."""
     seen: tuple[list[float], list[float]] = ([], [])
-    with served() as server, ThreadPoolExecutor(RUNS_AT_ONCE) as pool, _dummy_terminal():
+    with (
+        served() as server,
+        ThreadPoolExecutor(RUNS_AT_ONCE) as pool,
+        _dummy_terminal(),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        ask = mapped(journal=True, folder=Path(folder))
         for number in range(rounds + 1):
             for runs, kept in zip((1, RUNS_AT_ONCE), seen, strict=True):
                 questions = [[f"row {row} of {run} of {number}, {runs}" for row in range(ROWS)] for run in range(runs)]

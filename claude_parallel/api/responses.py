@@ -313,7 +313,7 @@ def write_json(value: Any) -> str:
     """Return a JSON value as text, which :func:`parse_json` reads back as the same value.
 
     pydantic's writer takes a sixth of the time of the standard library's, which has to step in for what it refuses:
-    lone surrogates, and more than 255 levels.
+    lone surrogates, and more than some 250 levels.
 
     Raises
     ------

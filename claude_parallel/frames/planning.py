@@ -69,7 +69,7 @@ def open_journal(settings: Settings) -> Journal:
         When it cannot be opened.
     """
     is_path = not isinstance(settings.journal, bool)
-    return Journal.open(journal_path(settings.journal, settings.client), is_explicit=is_path)
+    return Journal.open_for_run(journal_path(settings.journal, settings.client), is_explicit=is_path)
 
 
 def planned_columns(out: str, settings: Settings, schema: Schema | None) -> Columns:

@@ -27,6 +27,7 @@ from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.open_file import OpenFile
 from claude_parallel.store.tables import SCHEMA_VERSION
 
 from ..worlds import frame_of, world
@@ -87,7 +88,7 @@ def test_answers_of_one_turn_share_a_commit(path: Path) -> None:
     journal = Journal.open(path)
     before = journal.query("PRAGMA data_version")
     commits: list[str] = []
-    journal._connection.set_trace_callback(commits.append)
+    journal._file.connection.set_trace_callback(commits.append)
 
     async def main() -> None:
         await asyncio.gather(*(journal.keep_answer(bytes([n]) * 32, HOST, reply(), 1.0) for n in range(100)))
@@ -104,8 +105,8 @@ def test_answers_of_one_turn_share_a_commit(path: Path) -> None:
 )
 def test_every_answer_comes_back_as_it_was(text: str, request_id: str | None) -> None:
     """Any text at all, lone surrogates and NUL included, survives the file unchanged."""
-    journal = Journal(sqlite3.connect(":memory:", isolation_level=None), Path("unused"))
-    journal._connection.execute(
+    journal = Journal(OpenFile(sqlite3.connect(":memory:", isolation_level=None), Path("unused")))
+    journal._file.connection.execute(
         "CREATE TABLE answers (fingerprint BLOB PRIMARY KEY, host, message, request_id, created)"
     )
     given_reply = reply(text, request_id)

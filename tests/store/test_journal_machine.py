@@ -23,6 +23,7 @@ from claude_parallel.records import Reply
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.store.journal import Journal
+from claude_parallel.store.open_file import OpenFile
 
 from ..worlds import World, world
 
@@ -72,7 +73,7 @@ class JournalLife(RuleBasedStateMachine):
         """Open the file with a connection that can die."""
         Journal.open(self.path).close()  # makes and migrates the tables
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, factory=DyingConnection)
-        return Journal(connection, self.path)
+        return Journal(OpenFile(connection, self.path))
 
     def die(self) -> None:
         """Leave without goodbye: another process finds the files as they are on disk at this moment."""
@@ -81,7 +82,7 @@ class JournalLife(RuleBasedStateMachine):
             source = self.path.with_name(self.path.name + ending)
             if source.exists():
                 shutil.copyfile(source, successor.with_name(successor.name + ending))
-        self.journal._connection.close()
+        self.journal._file.connection.close()
         self.path = successor
         self.journal = self.open()
         for key, candidates in self.maybe.items():
@@ -106,7 +107,7 @@ class JournalLife(RuleBasedStateMachine):
         """Die at any statement of a write: what was on disk stays, what was not said to be there may be lost."""
         keys = [bytes([key]), bytes([(key + 1) % 31]), bytes([(key + 2) % 31])]
         answers = {name: answer_to(name, next(self.versions)) for name in keys}
-        connection = self.journal._connection
+        connection = self.journal._file.connection
         assert isinstance(connection, DyingConnection)
         connection.statements_left = after
         try:
@@ -143,7 +144,7 @@ class JournalLife(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Remove the files."""
-        self.journal._connection.close()
+        self.journal._file.connection.close()
         shutil.rmtree(self.folder)
 
 
@@ -192,7 +193,7 @@ class ResumingRuns(RuleBasedStateMachine):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             run_virtual(main)
-        session.journal._connection.close()
+        session.journal._file.connection.close()
 
     @rule()
     def finish(self) -> None:

@@ -89,7 +89,6 @@ def test_whatever_the_api_sends_can_be_kept_and_judged_again(data: Any) -> None:
     fields = st.sampled_from(["model", "stop_reason", "stop_details", "content", "usage", "id", "new"])
     sent = message(**data.draw(st.dictionaries(fields, json, max_size=3)))
     journal = Journal.open(None)
-    journal.path = Path("unused")
     odd = Reply(sent, None, {})
     journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, odd), usage_of(sent))
     journal.keep_answers([(KEYS[0], HOST, odd, 1.0), (KEYS[1], HOST, reply(), 1.0)])

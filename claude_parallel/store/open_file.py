@@ -1,0 +1,280 @@
+"""A journal file while it is open: one connection, and one queue of what is to be written, for all runs of a process.
+
+Runs that use the same file at the same time share it, so that what they have to write goes into one transaction; eight
+connections would take turns, each with a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+
+from ..bridge import off_loop
+from . import forks
+from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
+from .rescue import copy_records
+from .statements import Statement
+from .tables import NewerFile
+
+_LOG = logging.getLogger("claude_parallel")
+
+_NEVER_STORABLE = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    ValueError,
+)
+"""What is raised for a record that SQLite cannot take, however often it is tried; a full disk is none of these."""
+
+
+class OpenFile:
+    """An open journal file, or one in memory.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        An open journal file.
+    path : Path or None
+        The file; None = in memory.
+
+    Attributes
+    ----------
+    pending : deque of Statement
+        What the next transaction writes; filled by the loops of runs, emptied by whoever writes.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        self.connection = connection
+        self.path = path
+        self.pending: deque[Statement] = deque()
+        self._users: WeakSet[object] = WeakSet()
+        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
+        self._warned: set[str] = set()
+        self._place = place_of(path)
+        self._lock = threading.RLock()
+        forks.watch(self)
+
+    @classmethod
+    def open(cls, path: Path | None, *, is_explicit: bool = False) -> OpenFile:
+        """Open the journal at `path`, or one in memory for None; see ``file.open_or_set_aside``."""
+        with forks.using_sqlite():
+            if path is None:
+                return cls(connect(None), None)
+            return cls(*open_or_set_aside(path, is_explicit=is_explicit))
+
+    def join(self, user: object) -> OpenFile:
+        """Note who uses this file, and return it."""
+        with choosing():
+            self._users.add(user)
+        return self
+
+    def leave(self, user: object) -> None:
+        """Write what is left; close the connection after the last user, but keep one in memory readable."""
+        self.flush()
+        with choosing():
+            self._users.discard(user)
+            is_last = not self._users  # from here on nobody can join any more
+        if is_last and self.path is not None:
+            with self.alone():
+                self.connection.close()
+
+    def is_at(self, path: Path) -> bool:
+        """Say whether this is still the file at `path`, and open: it may have been closed, moved or deleted."""
+        return bool(self._users) and self._place is not None and place_of(path) == self._place
+
+    def let_go(self) -> None:
+        """Leave the file to the parent process, in a forked child: its own maps open it anew."""
+        self._lock = threading.RLock()
+        if self.path is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.close()
+            self.connection, self.path = connect(None), None
+        self.pending, self._place = deque(), None
+        self._groups = WeakKeyDictionary()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads from the connection, and from forking, for the length of a block."""
+        with forks.using_sqlite(), self._lock:
+            yield
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    async def written(self) -> None:
+        """Wait until what is pending now is on disk.
+
+        It is written beside the event loop, which goes on reading: a slow disk or a locked file costs no call in flight
+        its time. All that arrives while one group is being written makes up the next.
+        """
+        loop = asyncio.get_running_loop()
+        group = self._groups.get(loop)
+        if group is None:
+            group = self._groups[loop] = _Group(self)
+        await asyncio.shield(group.next_commit(loop))
+
+    def write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
+        """Run statements in one transaction; with `skips`, those that SQLite can never take are returned as errors."""
+        refused: list[Exception] = []
+        with self.alone():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                for sql, parameters in statements:
+                    try:
+                        self.connection.execute(sql, parameters)
+                    except _NEVER_STORABLE as error:
+                        if not skips:
+                            raise
+                        refused.append(error)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+        return refused
+
+    def flush(self) -> None:
+        """Commit what is pending.
+
+        A full or read-only disk is told once; what could not be written is kept and tried again, and the run goes on.
+        """
+        with self.alone():
+            records: list[Statement] = []
+            while self.pending:
+                records.append(self.pending.popleft())
+            try:
+                self._commit(records)
+            except BaseException as error:
+                self.pending.extendleft(reversed(records))
+                if not isinstance(error, sqlite3.Error):
+                    raise
+                self.warn(
+                    "write",
+                    f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
+                    "since a second run would pay for them again",
+                )
+
+    def _commit(self, records: list[Statement]) -> None:
+        """Commit records; what can never be kept is told and left out."""
+        if not records:
+            return
+        if self._place is not None and place_of(self.path) != self._place:
+            self._write_anew()
+        try:
+            refused = self.write(records, skips=True)
+        except sqlite3.Error as error:
+            if not self.start_new_file(error):
+                raise
+            refused = self.write(records, skips=True)
+        if refused:
+            self.warn("refused", f"{len(refused)} records cannot be kept in the journal ({refused[0]})")
+
+    # -- a file that breaks or goes ----------------------------------------------------------------------------------
+
+    def start_new_file(self, error: sqlite3.Error) -> bool:
+        """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
+        if self.path is None or not is_damage(error):
+            return False
+        self.connection.close()
+        self.connection, self.path = start_new_file(self.path, error)
+        self._place = place_of(self.path)
+        return True
+
+    def _write_anew(self) -> None:
+        """Put the journal back where it was, when somebody has deleted or moved it while it is in use.
+
+        The open connection still holds everything, answers of this run included; only the name is gone.
+        """
+        try:
+            connection = connect(self.path)
+            copy_records(self.connection, connection)
+        except (ForeignFile, NewerFile, sqlite3.Error, OSError) as error:
+            self._place = None
+            self.warn(
+                "gone",
+                f"the journal was deleted or moved, and cannot be written again ({error}). The answers stay in the "
+                "returned frame: save it, since a second run would pay for them again",
+            )
+            return
+        self.connection.close()
+        self.connection, self._place = connection, place_of(self.path)
+        self.warn("gone", "the journal was deleted or moved while a run used it; it was written anew")
+
+    def warn(self, occasion: str, message: str) -> None:
+        """Warn once for each occasion."""
+        if occasion not in self._warned:
+            self._warned.add(occasion)
+            try:
+                warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
+            except UserWarning:  # made an error by a filter: no reason to lose what is paid and still on its way
+                _LOG.warning("%s [%s]", message, self.path)
+
+
+class _Group:
+    """Those on one event loop who wait for the same transaction."""
+
+    def __init__(self, file: OpenFile) -> None:
+        self._flush = file.flush
+        self._committed: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def next_commit(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Return what is done when all that is pending now is on disk, and see to it that somebody writes."""
+        if self._committed is None:
+            self._committed = loop.create_future()
+            if self._writing is None:
+                self._writing = loop.create_task(self._write())
+        return self._committed
+
+    async def _write(self) -> None:
+        """Write until nobody waits any more."""
+        try:
+            while (waiting := self._committed) is not None:
+                self._committed = None
+                try:
+                    await off_loop(self._flush)
+                finally:
+                    if not waiting.done():
+                        waiting.set_result(None)
+        finally:
+            self._writing = None
+            if self._committed is not None:  # after a failure nobody writes any more, and nobody is to wait for it
+                self._committed.set_result(None)
+                self._committed = None
+
+
+_in_use: WeakValueDictionary[Path, OpenFile] = WeakValueDictionary()
+_choice = threading.RLock()
+
+
+@contextlib.contextmanager
+def choosing() -> Iterator[None]:
+    """Let one thread at a time choose, join or leave a file, and none fork meanwhile."""
+    with forks.using_sqlite(), _choice:
+        yield
+
+
+def shared_file(path: Path | None, *, is_explicit: bool = False) -> OpenFile:
+    """Return the open file that other runs of this process use at `path`, or one that is opened now.
+
+    Call it, and join, inside :func:`choosing`: the file is closed when the last one leaves.
+    """
+    if path is None:
+        return OpenFile.open(None)
+    place = path.absolute()
+    found = _in_use.get(place)
+    if found is not None and found.is_at(path):
+        return found
+    opened = OpenFile.open(path, is_explicit=is_explicit)
+    if opened.path == path:  # not one beside it, nor one in memory
+        _in_use[place] = opened
+    return opened
