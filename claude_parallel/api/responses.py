@@ -6,7 +6,6 @@ decided in ``retry``; whether a reply is a good answer, in ``answers``.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from ..errors import Kind, without_keys
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
 from .answers import is_message, unreadable
+from .json_text import UnreadableJson, parse_json, parse_object
 
 _HEADER_NAMES: dict[Dimension, str] = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
 _SPEND_LIMIT_CODES = {
@@ -294,66 +294,3 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-class UnreadableJson(Exception):
-    """A text is JSON, but of a kind that Python does not hold: nested hundreds deep, or a number of 4,300 digits."""
-
-
-def parse_object(body: bytes | str) -> Mapping[str, Any] | None:
-    """Return the JSON object in a body; None where there is none."""
-    try:
-        data = parse_json(body)
-    except (UnreadableJson, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def write_json(value: Any) -> str:
-    """Return a JSON value as text, which :func:`parse_json` reads back as the same value.
-
-    pydantic's writer takes a sixth of the time of the standard library's, which has to step in for what it refuses:
-    lone surrogates, and more than some 250 levels.
-
-    Raises
-    ------
-    RecursionError, TypeError, ValueError
-        For what JSON cannot hold.
-    """
-    import pydantic_core
-
-    try:
-        return pydantic_core.to_json(value, inf_nan_mode="constants").decode()
-    except ValueError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def parse_json(body: bytes | str) -> Any:
-    """Return the JSON value in a body.
-
-    pydantic's parser takes a quarter of the time of the standard library's, which has to step in only for what it
-    refuses: escapes of lone surrogates.
-
-    Raises
-    ------
-    ValueError
-        Where the body is not JSON.
-    UnreadableJson
-        Where it is, and is nested more than 200 deep (the parser's limit) or holds a number that is too long, as no
-        Message of the API is.
-    """
-    import pydantic_core  # at the first answer: loading it takes longer than half of this package
-
-    try:
-        return pydantic_core.from_json(body)
-    except ValueError as error:
-        if "recursion limit" in str(error):
-            raise UnreadableJson("its JSON is nested too deeply") from None
-    try:
-        return json.loads(body)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise
-    except RecursionError:
-        raise UnreadableJson("its JSON is nested too deeply") from None
-    except ValueError:
-        raise UnreadableJson("its JSON holds a number that is too long") from None

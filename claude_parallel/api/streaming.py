@@ -13,7 +13,8 @@ from typing import Any
 
 from ..records import Failure, Reply
 from .answers import marked_odd, unreadable
-from .responses import UnreadableJson, parse_json, read_batch_error, read_limits, read_response
+from .json_text import UnreadableJson, parse_json
+from .responses import read_batch_error, read_limits, read_response
 
 _PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 """Deltas that come in pieces, and the field that holds one."""

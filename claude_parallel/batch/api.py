@@ -14,8 +14,9 @@ from urllib.parse import quote, urlsplit
 
 from ..api.account import Account
 from ..api.connections import CONNECT_SECONDS, sdk_http_client
+from ..api.json_text import UnreadableJson, parse_json
 from ..api.messages import read_exception
-from ..api.responses import UnreadableJson, parse_json, without_json
+from ..api.responses import without_json
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..api.answers import unreadable
-from ..api.responses import UnreadableJson, parse_json, read_batch_error, read_result_message
+from ..api.json_text import UnreadableJson, parse_json
+from ..api.responses import read_batch_error, read_result_message
 from ..records import Failure, Reply
 
 _CUSTOM_ID = re.compile(r'"custom_id"\s*:\s*"([a-zA-Z0-9_-]{1,64})"')

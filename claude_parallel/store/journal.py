@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..api.responses import parse_object
+from ..api.json_text import parse_object
 from ..records import Attempt, Reply, Usage
 from . import statements
 from .open_file import OpenFile, choosing, shared_file

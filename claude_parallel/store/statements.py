@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..api.answers import model_of, stop_reason_of, unreadable
-from ..api.responses import write_json
+from ..api.json_text import write_json
 from ..records import Attempt, Failure, Reply, Usage
 
 INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"

@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.api.answers import read_answer
-from claude_parallel.api.responses import (
-    parse_json,
-    read_batch_error,
-    read_count,
-    read_limits,
-    read_response,
-    write_json,
-)
+from claude_parallel.api.json_text import parse_json, write_json
+from claude_parallel.api.responses import read_batch_error, read_count, read_limits, read_response
 from claude_parallel.errors import KINDS
 from claude_parallel.records import Failure, RateLimitStatus, Reply
 
