@@ -42,10 +42,16 @@ Files = Annotated[
 PromptText = Annotated[
     str, typer.Option("--prompt", "-p", help="A template over columns, such as 'Translate: {text}', or a column.")
 ]
-Target = Annotated[
-    str,
-    typer.Option("--output", "-o", help="A file, whose ending names the format, or a folder/ for one part per chunk."),
+_TARGET_HELP = "A file, whose ending names the format, or a folder/ for one part per chunk."
+Target = Annotated[str, typer.Option("--output", "-o", help=_TARGET_HELP)]
+TargetToCheck = Annotated[
+    str | None, typer.Option("--output", "-o", help="Where `map` is to write: says whether it could.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what another job has left there.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again the rows that failed in a finished target of this very job.")
+]
+ChunkRows = Annotated[int | None, typer.Option(help="Rows that are written at a time; default: 10,000.")]
 Out = Annotated[str, typer.Option(help="Name of the answer column.")]
 Model = Annotated[str | None, typer.Option(help="Default: claude-haiku-5-5.")]
 System = Annotated[str | None, typer.Option(help="System prompt.")]
@@ -89,8 +95,9 @@ def map_files(
     budget: Annotated[float | None, typer.Option(help="US dollars that may be spent at most.")] = None,
     batch: Annotated[bool, typer.Option("--batch", help="Through Message Batches at half price.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and leave.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another job has left there.")] = False,
-    chunk_rows: Annotated[int | None, typer.Option(help="Rows that are written at a time; default: 10,000.")] = None,
+    overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
+    chunk_rows: ChunkRows = None,
     tier: Limits = None,
     output_tokens: OutputTokens = None,
     journal: JournalFile = None,
@@ -99,10 +106,7 @@ def map_files(
     """Ask Claude once per row of files of any size, and write them with the answers; run again, it goes on."""
     from ..tables.map_file import FileMap
 
-    given = {**locals()}
-    options = {**_map_options(given), "budget": budget, "batch": batch or None, "overwrite": overwrite}
-    if chunk_rows is not None:
-        options["chunk_rows"] = chunk_rows
+    options = {**_map_options(locals()), "budget": budget, "batch": batch or None}
     with _world(simulate):
         prepared = FileMap(files, output, prompt, out=out, **options)
         if dry_run:
@@ -116,6 +120,8 @@ def map_files(
     typer.echo(f"{result.words} -> {output}")
     if result.kinds:
         typer.echo(f"errors by kind: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
+    if result.errors and result.is_complete:
+        typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
     if not result.is_complete:
         typer.echo("stopped before the end; the same command goes on where it was")
         raise typer.Exit(1)
@@ -124,6 +130,7 @@ def map_files(
 def estimate_files(
     files: Files,
     prompt: PromptText,
+    output: TargetToCheck = None,
     out: Out = "response",
     model: Model = None,
     system: System = None,
@@ -133,9 +140,13 @@ def estimate_files(
     documents: Documents = None,
     labels: Labels = None,
     schema: SchemaFile = None,
+    columns: Columns = None,
     dtype: Types = None,
     limit: Limit = None,
     sample: Sample = None,
+    overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
+    chunk_rows: ChunkRows = None,
     tier: Limits = None,
     output_tokens: OutputTokens = None,
     journal: JournalFile = None,
@@ -144,14 +155,16 @@ def estimate_files(
     """Say what mapping files would cost and how long it would take; nothing is paid for that."""
     from ..tables.map_file import FileMap
 
-    given = {**locals(), "columns": None}
+    options = _map_options(locals())
     with _world(simulate):
-        _print_estimate(FileMap(files, None, prompt, out=out, **_map_options(given)), output_tokens)
+        _print_estimate(FileMap(files, output, prompt, out=out, **options), output_tokens)
 
 
 def _print_estimate(prepared: Any, output_tokens: float | None) -> None:
+    from ..forecast.assumptions import host_of, look
     from ..forecast.estimate import estimate_frame
 
+    prepared.check_target(host_of(look(prepared.settings)))
     typer.echo(repr(estimate_frame(prepared.table_map, output_tokens)))
 
 
@@ -159,7 +172,11 @@ def _map_options(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options of ``map_file`` that both commands have; None leaves one at its default."""
     names = ("model", "system", "max_tokens", "max_concurrency", "images", "documents", "sample", "journal", "limit")
     tier: Tier | None = given["tier"]
+    cut = {} if given["chunk_rows"] is None else {"chunk_rows": given["chunk_rows"]}
     return {
+        **cut,
+        "overwrite": given["overwrite"],
+        "retry_failed": given["retry_failed"],
         **{name: given[name] for name in names},
         "limits": tier.value if tier else None,
         "schema": _read_schema(given["schema"]),

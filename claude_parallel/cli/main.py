@@ -148,7 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             app(args=arguments)
         except CredentialsError as error:
-            typer.echo(f"claude-parallel: {error}; --simulate asks the simulator instead, without a key", err=True)
+            command = next(iter(arguments if arguments is not None else sys.argv[1:]), "")
+            hint = "; --simulate asks the simulator instead, without a key" if command == "map" else ""
+            typer.echo(f"claude-parallel: {error}{hint}", err=True)
             sys.exit(2)
         except ClaudeParallelError as error:
             typer.echo(f"claude-parallel: {error}", err=True)

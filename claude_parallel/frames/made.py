@@ -5,6 +5,7 @@ pandas carries ``attrs`` from one operation to the next; what these are, ``calls
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,16 @@ class Made:
 
     def rejected(self, journal: Any = True, *, badly: bool = True) -> frozenset[bytes]:
         """Return the requests whose answers are the reason for asking again: all of them, or those answered badly."""
-        found: frozenset[bytes] = frozenset()
-        for run_id in self.run_ids:
-            with suppress(InputError):  # a folder may be older than what the journal still knows
-                found |= find_run(run_id, journal).fingerprints_answered(badly=badly)
-        return found
+        return answers_to_ask_again(self.run_ids, journal, badly=badly)
+
+
+def answers_to_ask_again(run_ids: Iterable[str], journal: Any = True, *, badly: bool = True) -> frozenset[bytes]:
+    """Return the requests of some runs whose answers are not to be used again: all of them, or those answered badly."""
+    found: frozenset[bytes] = frozenset()
+    for run_id in run_ids:
+        with suppress(InputError):  # a folder may be older than what the journal still knows
+            found |= find_run(run_id, journal).fingerprints_answered(badly=badly)
+    return found
 
 
 def sign(result: T, made: Made, given: Any = None) -> T:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
 from ..errors import InputError
 from .formats import Format
-from .manifest import Tally, read_manifest, write_manifest
+from .manifest import Tally, check_writable, read_manifest, write_manifest
 from .places import Place
 from .target_lock import TargetLock
 
@@ -37,6 +37,8 @@ class FolderTarget:
         Writes one of them.
     overwrite : bool
         True to replace what another job has left there.
+    retry_failed : bool
+        True to make the parts anew that hold failed answers.
     digest : callable
         Chunk -> what tells its rows from others; nothing where the job's identity does.
 
@@ -56,6 +58,7 @@ class FolderTarget:
         write_part: WritePart,
         *,
         overwrite: bool,
+        retry_failed: bool = False,
         digest: Digest = lambda _chunk: "",
     ) -> None:
         self._place = place
@@ -63,8 +66,10 @@ class FolderTarget:
         self._job = job
         self._write_part = write_part
         self._digest = digest
+        self._retry_failed = retry_failed
         self._seen: set[str] = set()
         self._manifest = place / MANIFEST
+        check_folder(place, job, overwrite=overwrite)
         _make_folder(place)
         self._lock = TargetLock(place, place)
         try:
@@ -79,6 +84,8 @@ class FolderTarget:
         name = self._name(number)
         known = Tally(**self._parts[name]) if name in self._parts else None
         if known is None or not known.is_whole or (self._place / name).kind != "file":
+            return None
+        if self._retry_failed and known.has_failed and name not in self._seen:
             return None
         if chunk is not None and known.digest != self._digest(chunk):
             return None
@@ -118,36 +125,56 @@ class FolderTarget:
 
     def _begin(self, *, overwrite: bool) -> dict[str, Any]:
         """Return the parts that this very job has written before; make room for it where another one has."""
-        known = read_manifest(self._manifest)
+        known = check_folder(self._place, self._job, overwrite=overwrite)
         if known.get("job") == self._job and not overwrite:
             return dict(known["parts"])
-        self._empty(known.get("parts"), overwrite=overwrite)
+        for name in _names_in(self._place):
+            (self._place / name).remove()
         return {}
 
     def _note(self) -> None:
         write_manifest(self._manifest, {"job": self._job, "parts": self._parts})
 
-    def _empty(self, parts: Mapping[str, Any] | None, *, overwrite: bool) -> None:
-        """Make room for this job; files that no job of ours has written are left alone."""
-        import pyarrow.fs
 
-        infos = self._place.filesystem.get_file_info(pyarrow.fs.FileSelector(self._place.path))
-        names = {info.base_name for info in infos if not info.base_name.startswith((".", "_"))}
-        if names and not overwrite:
-            raise InputError(f"{self._place.shown} holds another result; overwrite=True (--overwrite) replaces it")
-        if strangers := names - set(parts or ()):
-            raise InputError(
-                f"{self._place.shown} holds {min(strangers)}, which no map has written; choose an empty folder"
-            )
-        for name in names:
-            (self._place / name).remove()
+def check_folder(place: Place, job: str, *, overwrite: bool) -> dict[str, Any]:
+    """Refuse a folder that cannot be made or written to, or that holds what is not to be replaced.
+
+    Parts that no job of ours has written are left alone whatever `overwrite` says.
+
+    Returns
+    -------
+    dict
+        What the folder's manifest says.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    kind = place.kind
+    if kind == "file":
+        raise InputError(f"{place.shown} is a file; a folder is needed to write parts to")
+    check_writable(place if kind == "folder" else place.parent)
+    known = read_manifest(place / MANIFEST)
+    if known.get("job") == job and not overwrite:
+        return known
+    names = _names_in(place)
+    if names and not overwrite:
+        raise InputError(f"{place.shown} holds another result; overwrite=True (--overwrite) replaces it")
+    if strangers := names - set(known.get("parts", ())):
+        raise InputError(f"{place.shown} holds {min(strangers)}, which no map has written; choose an empty folder")
+    return known
+
+
+def _names_in(place: Place) -> set[str]:
+    """Return what readers of a folder see in it."""
+    import pyarrow.fs
+
+    infos = place.filesystem.get_file_info(pyarrow.fs.FileSelector(place.path, allow_not_found=True))
+    return {info.base_name for info in infos if not info.base_name.startswith((".", "_"))}
 
 
 def _make_folder(place: Place) -> None:
-    if place.kind == "file":
-        raise InputError(f"{place.shown} is a file; a folder is needed to write parts to")
-    if place.kind == "missing" and place.is_local and place.parent.kind != "folder":
-        raise InputError(f"there is no folder {place.parent.shown} to write to; make it first")
     try:
         place.filesystem.create_dir(place.path, recursive=False)
     except OSError as error:

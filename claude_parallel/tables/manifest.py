@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,10 +40,31 @@ class Tally:
         """False where rows were left to a later run (stopped, out of budget), which goes on with them."""
         return not any(fate_of(kind) == "cancelled" for kind in self.kinds)
 
+    @property
+    def has_failed(self) -> bool:
+        """True where answers failed, for a reason that asking again may mend."""
+        return any(fate_of(kind) == "failed" for kind in self.kinds)
+
     def __add__(self, other: Tally) -> Tally:
         kinds = Counter(self.kinds) + Counter(other.kinds)
         runs = dict.fromkeys([*self.runs.split(), *other.runs.split()])
         return Tally(self.rows + other.rows, dict(kinds), runs=" ".join(runs))
+
+
+def check_writable(folder: Place) -> None:
+    """Refuse a folder of this machine that is missing or cannot be written to; an object store says so later.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    if not folder.is_local:
+        return
+    if folder.kind != "folder":
+        raise InputError(f"there is no folder {folder.shown or '/'} to write to; make it first")
+    if not os.access(folder.path, os.W_OK | os.X_OK):
+        raise InputError(f"{folder.shown} cannot be written to: name another place, or change its permissions")
 
 
 def open_output(place: Place, form: Format) -> Any:
@@ -53,8 +75,7 @@ def open_output(place: Place, form: Format) -> Any:
     InputError
         When its folder is missing or cannot be written to.
     """
-    if place.parent.kind != "folder" and place.is_local:
-        raise InputError(f"there is no folder {place.parent.shown or '/'} to write to; make it first")
+    check_writable(place.parent)
     try:
         return place.filesystem.open_output_stream(place.path, compression=form.compression)
     except OSError as error:

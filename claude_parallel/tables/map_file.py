@@ -9,6 +9,7 @@ from typing import Any
 from ..batch.carrier import BatchEnvironment
 from ..engine.environment import Environment
 from ..errors import InputError, nearest
+from ..frames.made import answers_to_ask_again
 from ..frames.tasks import classification
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
@@ -18,7 +19,7 @@ from .result import TableResult
 from .source import open_source
 from .stream import CHUNK_ROWS
 from .table_map import TableMap
-from .target import Output, Target, open_target
+from .target import Output, Target, check_target, open_target, runs_before
 from .writers import Layout
 
 
@@ -38,6 +39,7 @@ class FileMap(HeldMap):
         limit: int | None = None,
         chunk_rows: int = CHUNK_ROWS,
         overwrite: bool = False,
+        retry_failed: bool = False,
         environment: Environment | BatchEnvironment | None = None,
         **options: Any,
     ) -> None:
@@ -50,11 +52,22 @@ class FileMap(HeldMap):
         self._target = target
         self._columns = columns
         self._overwrite = overwrite
+        self._retry_failed = retry_failed
         opened = open_source(source, dtype=dtype)
         for name in columns or ():
             if name not in opened.names:
                 raise InputError(f"columns: there is no column {name!r}; {nearest(name, opened.names)}")
-        table_map = TableMap(opened, prompt, out, options, chunk_rows=chunk_rows, limit=limit, environment=environment)
+        failed = runs_before(target) if retry_failed and target is not None else ()
+        table_map = TableMap(
+            opened,
+            prompt,
+            out,
+            options,
+            chunk_rows=chunk_rows,
+            limit=limit,
+            bypass_cache=answers_to_ask_again(failed, options.get("journal") or True),
+            environment=environment,
+        )
         super().__init__(table_map, source, str(target))
 
     def __repr__(self) -> str:
@@ -63,10 +76,30 @@ class FileMap(HeldMap):
     def open_target(self, job: str) -> Target:
         """Return the file or folder that is written."""
         assert self._target is not None
-        output = Output(
-            Layout(self.table_map.source, self.table_map.answers.schema, self._columns), f"{job} {self._columns}"
+        return open_target(
+            self._target,
+            self._output(job),
+            self._format,
+            source=self._source,
+            overwrite=self._overwrite,
+            retry_failed=self._retry_failed,
         )
-        return open_target(self._target, output, self._format, source=self._source, overwrite=self._overwrite)
+
+    def check_target(self, host: str) -> None:
+        """Raise what a run would raise of its target at the API of `host`; nothing is made.
+
+        Raises
+        ------
+        InputError
+            For a target that cannot be written, that is the source, or that is there already and not of this job.
+        """
+        if self._target is not None:
+            output = self._output(self.table_map.identify(host))
+            check_target(self._target, output, self._format, source=self._source, overwrite=self._overwrite)
+
+    def _output(self, job: str) -> Output:
+        layout = Layout(self.table_map.source, self.table_map.answers.schema, self._columns)
+        return Output(layout, f"{job} {self._columns}")
 
     def made(self) -> TableResult:
         """Return what the map came to."""
@@ -91,6 +124,7 @@ def map_file(
     limit: int | None = None,
     chunk_rows: int = CHUNK_ROWS,
     overwrite: bool = False,
+    retry_failed: bool = False,
     **options: Any,
 ) -> TableResult:
     """Ask Claude once per row of files of any size, and write them with the answers.
@@ -122,6 +156,9 @@ def map_file(
         Rows that are written at a time; fewer where they hold more than 16 MiB.
     overwrite : bool, default False
         Replace a target that another job has left. A target of the very same job is gone on with.
+    retry_failed : bool, default False
+        Ask again the rows that failed in a finished target of the very same job: the file, or the parts that hold
+        them, are made anew; answers that were good come from the journal for nothing.
     **options
         As in ``df.claude.map``.
 
@@ -155,6 +192,7 @@ def map_file(
         limit=limit,
         chunk_rows=chunk_rows,
         overwrite=overwrite,
+        retry_failed=retry_failed,
         **options,
     )
     prepared.run()

@@ -190,7 +190,7 @@ class TableMap:
         with ExitStack() as stack:
             carrier = choose_carrier(self.settings, self.environment)
             plan = self.plan(carrier.environment.host)
-            target = open_target(self._identify(plan.host))
+            target = open_target(self.identify(plan.host))
             run = TableRun(target, name, is_simulated=self._is_simulated)
             if target.tally_before is not None:
                 run.tally = target.tally_before
@@ -271,7 +271,7 @@ class TableMap:
             is_finished=is_finished,
         )
 
-    def _identify(self, host: str) -> str:
+    def identify(self, host: str) -> str:
         """Return the identity of this job; a simulator is the same one whatever its port, and never the API."""
         plan = self.plan(_SIMULATOR if self._is_simulated else host)
         cut = [self._chunk_rows, self._limit, list(self.source.names)]

@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from ..errors import InputError
 from .chunk import Chunk
-from .folder_target import FolderTarget, WritePart
+from .folder_target import MANIFEST, FolderTarget, WritePart, check_folder
 from .formats import ENDINGS_FOR_PEOPLE, PARQUET, Format, format_of
-from .manifest import Tally, open_output, read_manifest, write_manifest
+from .manifest import Tally, check_writable, open_output, read_manifest, write_manifest
 from .places import Paths, Place, find_files, place_of, would_read
 from .target_lock import TargetLock
 from .writers import Layout, Writer, check_layout, open_writer
@@ -64,7 +64,13 @@ class Output:
 
 
 def open_target(
-    path: str | Path, output: Output, source_format: Format | None, *, source: Paths = (), overwrite: bool
+    path: str | Path,
+    output: Output,
+    source_format: Format | None,
+    *,
+    source: Paths = (),
+    overwrite: bool,
+    retry_failed: bool = False,
 ) -> Target:
     """Return the target that a path names, checked so that writing to it cannot fail for a reason known now.
 
@@ -80,6 +86,8 @@ def open_target(
         The input's files, which are not to be overwritten, nor to get company.
     overwrite : bool
         True to replace what another job has left there.
+    retry_failed : bool
+        True to make anew what this job has finished with failed answers.
 
     Raises
     ------
@@ -87,6 +95,51 @@ def open_target(
         For an unknown ending, a folder that is missing or cannot be written to, a target that is the source, or one
         that is there already and not of this job.
     """
+    found = _checked(path, output, source_format, source, overwrite=overwrite)
+    if not found.is_folder:
+        return FileTarget(found.place, found.form, output, overwrite=overwrite, retry_failed=retry_failed)
+    return FolderTarget(
+        found.place,
+        found.form,
+        output.job,
+        _part_writer(found.form, output.layout),
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        digest=output.layout.source.digest,
+    )
+
+
+def check_target(
+    path: str | Path, output: Output, source_format: Format | None, *, source: Paths = (), overwrite: bool
+) -> None:
+    """Raise what :func:`open_target` would raise; nothing is made, and nobody is kept from writing there."""
+    _checked(path, output, source_format, source, overwrite=overwrite)
+
+
+def runs_before(path: str | Path) -> tuple[str, ...]:
+    """Return the runs that gave the answers in a target; none where nothing is there, or nobody noted them."""
+    place = place_of(path)
+    if place.kind == "folder":
+        known = [Tally(**part) for part in read_manifest(place / MANIFEST).get("parts", {}).values()]
+    else:
+        noted = read_manifest(_manifest_of(place)).get("tally")
+        known = [] if noted is None else [Tally(**noted)]
+    return tuple(sum(known, Tally()).runs.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a path names: where it is, how it is written, and whether it is a folder of parts."""
+
+    place: Place
+    form: Format
+    is_folder: bool
+
+
+def _checked(
+    path: str | Path, output: Output, source_format: Format | None, source: Paths, *, overwrite: bool
+) -> _Named:
+    """Return what a path names, once nothing speaks against writing these columns there."""
     place = place_of(path)
     form = format_of(place.path)
     is_folder = str(path).endswith(("/", os.sep)) or place.kind == "folder" or form is None
@@ -94,13 +147,10 @@ def open_target(
         raise InputError(f"{place.shown} has no known ending; a file ends in {ENDINGS_FOR_PEOPLE}, a folder in /")
     form = form if form is not None and not is_folder else (source_format or PARQUET)
     _check_not_source(place, source, f"part-000000{form.ending}" if is_folder else "")
-    check_layout(form, output.layout)
-    if is_folder:
-        digest = output.layout.source.digest
-        return FolderTarget(
-            place, form, output.job, _part_writer(form, output.layout), overwrite=overwrite, digest=digest
-        )
-    return FileTarget(place, form, output, overwrite=overwrite)
+    check = check_folder if is_folder else _check_file
+    check(place, output.job, overwrite=overwrite)
+    check_layout(form, output.layout)  # last: of JSON lines it may have to read all
+    return _Named(place, form, is_folder)
 
 
 def check_into(into: str | Path) -> None:
@@ -132,22 +182,41 @@ def _real(place: Place) -> str:
     return Path(place.path).resolve().as_posix() if place.is_local else place.path
 
 
+def _check_file(place: Place, job: str, *, overwrite: bool) -> dict[str, Any]:
+    """Refuse a file that cannot be written, or that another job has left; return what stands beside it.
+
+    Raises
+    ------
+    InputError
+        Saying what to do.
+    """
+    known = read_manifest(_manifest_of(place))
+    if place.kind == "file" and not overwrite and known.get("job") != job:
+        raise InputError(f"{place.shown} is there already; overwrite=True (--overwrite) replaces it")
+    check_writable(place.parent)
+    return known
+
+
+def _manifest_of(place: Place) -> Place:
+    return place.parent / f".{place.name}.job.json"
+
+
 class FileTarget:
     """One file: written beside itself, and moved into its place when it is complete."""
 
-    def __init__(self, place: Place, form: Format, output: Output, *, overwrite: bool) -> None:
+    def __init__(
+        self, place: Place, form: Format, output: Output, *, overwrite: bool, retry_failed: bool = False
+    ) -> None:
         self._place = place
         self._form = form
         self._output = output
-        self._manifest = place.parent / f".{place.name}.job.json"
+        self._manifest = _manifest_of(place)
         self._unfinished = place.parent / f".{place.name}.unfinished"
         self._tally = Tally()
-        known = read_manifest(self._manifest)
+        known = _check_file(place, output.job, overwrite=overwrite)
         is_same = known.get("job") == output.job
-        if place.kind == "file" and not overwrite and not is_same:
-            raise InputError(f"{place.shown} is there already; overwrite=True (--overwrite) replaces it")
         before = Tally(**known["tally"]) if is_same and place.kind == "file" and not overwrite else None
-        is_done = before is not None and before.is_whole
+        is_done = before is not None and before.is_whole and not (retry_failed and before.has_failed)
         self.tally_before = before if is_done else None
         self._stream: Any = None
         self._writer: Writer | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -264,3 +265,64 @@ def test_the_last_run_is_reported_and_what_was_spent_is_told(tmp_path: Path, mon
         assert str(cp.runs().index[0]) in page.read_text()
         page.unlink()
     assert "Nothing was spent since then" in CliRunner().invoke(app, ["spent", "--since", "7d"]).output
+
+
+@pytest.mark.parametrize("command", [["map", "--dry-run"], ["estimate"]])
+def test_a_dry_run_says_whether_the_target_could_be_written(tmp_path: Path, command: list[str]) -> None:
+    """For the very job that the run would be: its own target is gone on with, another one is not replaced."""
+    source, target = _write(tmp_path / "in.csv"), tmp_path / "out.csv"
+
+    def tried(output: Path, *more: str) -> str:
+        asked = [str(source), "-p", "Say {t}", "--simulate", "-o", str(output), *more]
+        result = CliRunner().invoke(app, [command[0], *asked, *command[1:]])
+        return result.output if result.exit_code == 0 else str(result.exception)
+
+    assert "there is no folder" in tried(tmp_path / "no" / "out.csv")
+    assert "is the source itself" in tried(source)
+    assert "7 rows" in tried(target)
+    assert not target.exists()
+    CliRunner().invoke(app, ["map", str(source), "-p", "Say {t}", "--simulate", "-o", str(target)])
+    assert "7 rows" in tried(target)
+    assert "is there already" in tried(target, "--limit", "3")
+    assert "3 rows" in tried(target, "--limit", "3", "--overwrite")
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out/"])
+def test_rows_that_failed_are_asked_again_and_no_others(tmp_path: Path, target: str) -> None:
+    """Also where the journal holds what they got; parts without them stay as they are."""
+    source, path = _write(tmp_path / "in.jsonl"), f"{tmp_path}/{target}"
+    options: dict[str, Any] = {"out": "said", "progress": False, "chunk_rows": 3, "max_concurrency": 1}
+
+    def rows() -> list[pd.DataFrame]:
+        files = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("part*"))
+        return [pd.read_json(file, lines=True) for file in files]
+
+    with cp.simulator(None, latency_seconds=0, script={5: "refusal"}) as simulator:
+        first = cp.map_file(source, path, "Say {t}", **options)
+        before = {file: file.stat().st_mtime_ns for file in Path(path).glob("part*")}
+        same = cp.map_file(source, path, "Say {t}", **options)
+        asked = simulator.ledger.requests
+        mended = cp.map_file(source, path, "Say {t}", retry_failed=True, **options)
+        whole = cp.map_file(source, path, "Say {t}", retry_failed=True, **options)
+
+        assert (first.errors, same.errors, mended.errors) == (1, 1, 0)
+        assert asked == 7
+        assert simulator.ledger.requests == 8
+        assert (whole.run_id, whole.rows) == (None, 7)
+    found = pd.concat(rows())
+    assert found["t"].tolist() == FRAME["t"].tolist()
+    assert found["said"].notna().all()
+    changed = [file.name for file, when in before.items() if file.stat().st_mtime_ns != when]
+    assert changed == (["part-000001.jsonl"] if before else [])
+
+
+def test_the_command_says_how_failed_rows_are_asked_again(tmp_path: Path) -> None:
+    """In a line, only where there are some."""
+    (tmp_path / "in.csv").write_text("t,note\na,missing.txt\n")
+    asked = ["map", str(tmp_path / "in.csv"), "-p", "{t}", "--documents", "note", "-o", str(tmp_path / "out.csv")]
+    told = CliRunner().invoke(app, [*asked, "--simulate"])
+    assert "with --retry-failed asks the rows that failed again" in told.output
+    (tmp_path / "note.txt").write_text("a note")
+    (tmp_path / "in.csv").write_text(f"t,note\na,{tmp_path / 'note.txt'}\n")
+    told = CliRunner().invoke(app, [*asked, "--simulate", "--overwrite"])
+    assert "--retry-failed" not in told.output

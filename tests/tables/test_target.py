@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from claude_parallel.tables.formats import format_of
 from claude_parallel.tables.manifest import Tally
 from claude_parallel.tables.places import place_of
 from claude_parallel.tables.source import open_source
-from claude_parallel.tables.target import Output, Target, open_target
+from claude_parallel.tables.target import Output, Target, check_target, open_target
 from claude_parallel.tables.writers import Layout
 
 NEW = pa.schema([("said", pa.string())])
@@ -263,3 +264,63 @@ def test_a_target_that_is_refused_is_not_held(tmp_path: Path) -> None:
         target(f"{tmp_path}/out/", job="another")
     target(f"{tmp_path}/out/", job="another", overwrite=True).complete()
     assert "overwrite=True" in str(refused.value)
+
+
+def check(path: Path | str, *, job: str = "job", sources: tuple[Path | str, ...] = (), overwrite: bool = False) -> None:
+    """Ask whether a small table could be written there."""
+    output = Output(Layout(table_source(TABLE), NEW), job)
+    check_target(path, output, None, source=sources, overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no/out.csv", "there is no folder .*no to write to; make it first"),
+        ("no/out/", "there is no folder .*no to write to; make it first"),
+        ("out.xlsx", "no known ending"),
+        ("in.csv", "is the source itself"),
+        ("there.csv", "is there already; overwrite=True"),
+        ("there.csv/", "is a file; a folder is needed"),
+        ("full/", "holds another result; overwrite=True"),
+    ],
+)
+def test_what_cannot_be_written_is_known_without_writing(tmp_path: Path, name: str, words: str) -> None:
+    """The same words as when it is opened, and nothing is made."""
+    (tmp_path / "in.csv").write_text("t\na\n")
+    (tmp_path / "there.csv").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "part-000000.csv").write_text("another map's")
+    before = sorted(tmp_path.rglob("*"))
+    for ask in (check, target):
+        with pytest.raises(InputError, match=words):
+            ask(f"{tmp_path}/{name}", sources=(tmp_path / "in.csv",))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out/"])
+def test_what_can_be_written_passes_and_leaves_no_trace(tmp_path: Path, name: str) -> None:
+    """Also while another run holds it, and where a finished target of the very same job is gone on with."""
+    path = f"{tmp_path}/{name}"
+    check(path)
+    assert list(tmp_path.iterdir()) == []
+    goal = target(path)
+    check(path)
+    write(goal, 0)
+    goal.complete()
+    check(path)
+    check(path, job="other", overwrite=True)
+    with pytest.raises(InputError, match="overwrite=True"):
+        check(path, job="other")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.parametrize("name", ["out.csv", "out/"])
+def test_a_folder_without_permission_is_told(tmp_path: Path, name: str) -> None:
+    """Before anything is paid, in a dry run as well."""
+    tmp_path.chmod(0o555)
+    try:
+        for ask in (check, target):
+            with pytest.raises(InputError, match="cannot be written to: name another place"):
+                ask(f"{tmp_path}/{name}")
+    finally:
+        tmp_path.chmod(0o755)
