@@ -134,6 +134,7 @@ def test_failed_rows_in_a_folder_are_asked_again(query: Any, tmp_path: Path, mon
     assert failed.arg_true().to_list() == [2, 29]
     assert after["response_error"].null_count() == after["tone"].len() - after["tone"].null_count() == 40
     assert after.schema == before.schema
+    assert after.schema["tone"] == pl.Enum(["x", "y"])
     assert after.filter(~failed).equals(before.filter(~failed))
     assert (after["response_cost"] >= before["response_cost"]).all()
     changed = {name for name, when in parts_of(into).items() if when != written[name]}
@@ -218,3 +219,24 @@ def test_one_frame_is_not_mapped_twice_at_once(query: Any) -> None:
             query.claude.submit("Say {t}", panel=False, progress=False)
         job.cancel()
         assert job.result().height == 40
+
+
+def test_a_folder_behind_a_protocol_that_polars_does_not_read(query: Any) -> None:
+    """It comes back through fsspec, and is mended there."""
+    pytest.importorskip("fsspec")
+    with cp.simulator(None, **FAILING):
+        scan = query.claude.map("Say {t}", into="memory://lazy/out", progress=False, max_concurrency=1)
+        assert scan.claude.errors["rows"].to_list() == [2]
+        again = scan.claude.retry()
+        assert again.collect()["response_error"].null_count() == 40
+
+
+def test_a_run_that_was_stopped_before_its_first_part_gives_an_empty_scan(query: Any, tmp_path: Path) -> None:
+    """With the columns that there would be."""
+    with cp.simulator(None, latency_seconds=0.3):
+        job = query.claude.submit("Say {t}", into=tmp_path / "out", panel=False, progress=False, max_concurrency=1)
+        early = job.partial()
+        job.cancel()
+        assert early.collect().height == 0
+        assert early.collect_schema().names() == [*FRAME.columns, "response", "response_error", "response_cost"]
+        assert job.result().collect_schema().names() == early.collect_schema().names()

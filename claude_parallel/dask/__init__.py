@@ -91,9 +91,7 @@ class ClaudeDaskFrame(ClaudeDask):
 
         The answers, and the column to draw by, come to this process; of the rows that were drawn, all columns.
         """
-        from .trust import elsewhere
-
-        every = elsewhere(self._collection)
+        every = self._elsewhere()
         return every.review(rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
 
     def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
@@ -107,9 +105,7 @@ class ClaudeDaskFrame(ClaudeDask):
         column, weights : optional
             As in :meth:`ClaudeFrame.audit`.
         """
-        from .trust import elsewhere
-
-        return elsewhere(self._collection).audit(gold, column=column, weights=weights)
+        return self._elsewhere().audit(gold, column=column, weights=weights)
 
 
 class ClaudeDaskSeries(ClaudeDask):

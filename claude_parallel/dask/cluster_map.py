@@ -167,7 +167,7 @@ class ClusterMap(HeldMap):
                 parts = self._parts(target)
                 made = dd.from_delayed(parts, meta=meta, divisions=self.source.divisions, verify_meta=False)
         call = replace(self.table_map.call, given=self.frame)
-        sign(made, Made(call, result.run_ids), self.frame)
+        sign(made, Made(call, result.run_ids, folder=self._into), self.frame)
         if not (self._gives_series and call.columns.is_one_answer):
             return made
         session = self.table_map.last_session
@@ -265,7 +265,9 @@ def retried(collection: Any, where: Any, prompt: str | PromptFunction | None, ov
     costs = [answer.cost for answer in made.answers]
     merged = dd.map_partitions(
         on_workers.merged, before, chosen, new, list(made.names), costs, meta=before._meta, align_dataframes=False
-    ).persist()
+    )
+    if made.folder is None:  # what lies in a folder may be more than the workers' memory holds
+        merged = merged.persist()
     sign(merged, replace(made, run_ids=(*made.run_ids, *again.run_ids), details=None), before)
     return merged if made.details is None else answers_alone(merged)
 

@@ -5,26 +5,27 @@ What a map over partitions is, is in ``cluster_map``; the verbs that look at a s
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
 from ..frames.made import made_of
-from ..options import CompareOptions, MapOptions, PreviewOptions
+from ..options import MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
-from ..signatures import shows_options, shows_options_like, shows_options_of
+from ..signatures import shows_options
+from ..trust.sample_verbs import SampleVerbs
 from .cluster_map import ClusterMap, errors_and_costs, retried
 
 if TYPE_CHECKING:
     from ..background.job import Job
     from ..forecast.estimate import Estimate
     from ..report.run import Run
+    from ..trust.elsewhere import Elsewhere
+    from ..trust.preview import Preview
 
 
-class ClaudeDask:
+class ClaudeDask(SampleVerbs):
     """What frames and series have in common."""
 
     def __init__(self, collection: Any) -> None:
@@ -109,59 +110,15 @@ class ClaudeDask:
         table_map = ClusterMap(self._collection, prompt, out, options).table_map
         return estimate_frame(table_map, likely_output_tokens, latency_seconds)
 
-    @shows_options_like("ClaudeFrame.preview")
-    def preview(
-        self, prompt: str | PromptFunction, *, estimate: bool = False, **options: Unpack[PreviewOptions]
-    ) -> Any:
-        """Map a few random rows of all partitions first, and see what all of them would cost.
-
-        The sample is a pandas frame, in the order of the partitions; see :meth:`ClaudeFrame.preview`. The rows are
-        counted once, those drawn are computed, and the partitions once more for what all of them would cost.
-        """
-        from .trust import preview_of
-
-        preview = preview_of(self._collection, prompt, **options)
-        return preview.estimate() if estimate else preview.run()
-
-    @shows_options_of(preview)
-    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
-        """Do what :meth:`preview` does on the caller's own event loop."""
-        from .trust import preview_of
-
-        preview = await asyncio.to_thread(preview_of, self._collection, prompt, **options)
-        return await preview.arun()
-
-    @shows_options_like("ClaudeFrame.compare")
-    def compare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        *,
-        estimate: bool = False,
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Try several prompts, models or options on the same random rows; see :meth:`ClaudeFrame.compare`.
-
-        `gold` is a column, a Series of pandas or Dask, or what :meth:`review` returned. The comparison's ``run(name)``
-        is this frame's :meth:`map`.
-        """
+    def _elsewhere(self) -> Elsewhere:
         from .trust import elsewhere
 
-        comparing = elsewhere(self._collection).comparing(prompt, variants, options)
-        return comparing.estimates() if estimate else comparing.run()
+        return elsewhere(self._collection)
 
-    @shows_options_of(compare)
-    async def acompare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Do what :meth:`compare` does on the caller's own event loop."""
-        from .trust import elsewhere
+    def _preview_of(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Preview:
+        from .trust import preview_of
 
-        comparing = await asyncio.to_thread(elsewhere(self._collection).comparing, prompt, variants, options)
-        return await comparing.arun()
+        return preview_of(self._collection, prompt, **options)
 
     @shows_options
     def submit(
@@ -194,6 +151,9 @@ class ClaudeDask:
         self, *, where: Any = None, prompt: str | PromptFunction | None = None, **overrides: Unpack[MapOptions]
     ) -> Any:
         """Ask again the rows of this map that failed, and no others; costs add up.
+
+        The new answers lie on the workers. Of a result in a folder (of `into`) the rest is read from there whenever it
+        is needed, and the folder stays as it is: ``to_parquet`` writes another one.
 
         Parameters
         ----------

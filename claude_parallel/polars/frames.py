@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +19,9 @@ from ..frames.columns import Columns
 from ..frames.made import columns_made_as, known_maps
 from ..prompt.template import PromptFunction
 from ..schema.schema import Schema
+
+_PROTOCOLS = frozenset({"s3", "gs", "gcs", "az", "adl", "abfs", "abfss", "azure", "http", "https", "hf", "file"})
+"""What Polars reads by itself (its guide to cloud storage); fsspec opens the others."""
 
 if TYPE_CHECKING:
     from ..tables.memory import MemoryMap
@@ -124,15 +128,40 @@ def from_arrow(table: Any) -> pl.DataFrame:
 
 def typed(columns: Columns, schema: Schema | None, new: Any) -> list[pl.Series]:
     """Return the new columns of an Arrow table as Polars has them: labels as an Enum of all labels there are."""
+    frame, enums = from_arrow(new), _enums_of(columns, schema)
+    return [frame[name].cast(enums[name]) if name in enums else frame[name] for name in frame.columns]
+
+
+def scan_of(folder: str | Path, columns: Columns, schema: Schema | None) -> pl.LazyFrame:
+    """Return the scan of a folder that a map has filled, with the types that a frame would have."""
+    from ..tables.memory import pattern_of
+
+    protocol, mark, _rest = str(folder).partition("://")
+    if mark and protocol not in _PROTOCOLS:
+        scan = pl.scan_pyarrow_dataset(_dataset_of(folder))
+    else:
+        scan = pl.scan_parquet(pattern_of(folder))
+    return scan.with_columns(pl.col(name).cast(enum) for name, enum in _enums_of(columns, schema).items())
+
+
+def _dataset_of(folder: str | Path) -> Any:
+    """Return a folder behind a protocol that Polars does not read by itself."""
+    import pyarrow.dataset
+
+    from ..tables.places import place_of
+
+    place = place_of(folder)
+    return pyarrow.dataset.dataset(place.path, format="parquet", filesystem=place.filesystem)
+
+
+def _enums_of(columns: Columns, schema: Schema | None) -> dict[str, pl.Enum]:
     fields = schema.fields if schema is not None else ()
-    enums = {
+    return {
         name: pl.Enum(list(field.categories))
         for answer in columns.answers
         for name, field in zip(answer.fields, fields, strict=True)
         if field.dtype == "category" and all(isinstance(label, str) for label in field.categories)
     }
-    frame = from_arrow(new)
-    return [frame[name].cast(enums[name]) if name in enums else frame[name] for name in frame.columns]
 
 
 def to_pandas(given: pl.DataFrame | pl.Series, of: Any = None) -> Any:

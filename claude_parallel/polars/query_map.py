@@ -14,7 +14,7 @@ from ..frames.made import Made, sign
 from ..options import Settings
 from ..prompt.template import PromptFunction
 from ..tables.memory import IntoFolder, MemoryMap
-from .frames import empty, from_arrow, prepare_query, typed
+from .frames import empty, from_arrow, prepare_query, scan_of, typed
 from .results import with_columns
 
 
@@ -98,10 +98,10 @@ class QueryMap:
         return with_columns(frame.head(height), held, new.slice(0, height), self.frame)
 
     def _scan(self, held: IntoFolder) -> pl.LazyFrame:
-        table_map, pattern = held.table_map, held.made()
-        if pattern is None:  # stopped before the first part
+        table_map = held.table_map
+        if held.made() is None:  # stopped before the first part
             new = typed(table_map.columns, table_map.schema, table_map.answers.table([]))
             scan = empty(self.frame).with_columns(new).lazy()
         else:
-            scan = pl.scan_parquet(pattern)
+            scan = scan_of(held.into, table_map.columns, table_map.schema)
         return sign(scan, Made(table_map.call, held.run_ids, folder=held.into), self.frame)

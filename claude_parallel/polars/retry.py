@@ -15,7 +15,7 @@ import polars as pl
 from ..errors import InputError
 from ..frames.made import Made, made_of, sign
 from ..prompt.template import PromptFunction
-from .frames import from_arrow, of_value, to_arrow, typed
+from .frames import from_arrow, of_value, scan_of, to_arrow, typed
 from .results import answers_of, details_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def _retry_folder(
     scan: pl.LazyFrame, made: Made, where: Any, prompt: str | PromptFunction | None, options: Mapping[str, Any]
 ) -> pl.LazyFrame:
     """Ask again the failed rows of a folder as one run, and put the answers into its parts."""
-    from ..tables.memory import pattern_of
     from ..tables.mending import finished_parts, merged
     from ..tables.places import place_of
 
@@ -94,7 +93,8 @@ def _retry_folder(
         for (name, places), start in zip(chosen.items(), starts, strict=False):
             part = merged(parts.read(name), places, new.slice(start, len(places)), _costs(made))
             parts.replace(name, part, [answer.error for answer in made.answers], made.run_ids)
-    return sign(pl.scan_parquet(pattern_of(folder)), made, scan)  # the old one may know where things stood
+    mended = scan_of(folder, made.call.columns, again.table_map.schema)  # the old one may know where things stood
+    return sign(mended, made, scan)
 
 
 def _map_again(

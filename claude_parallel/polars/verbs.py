@@ -5,27 +5,29 @@ What is asked of all rows, each kind does in its own way; the verbs that look at
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 
 from ..frames.made import made_of
-from ..options import CompareOptions, MapOptions, PreviewOptions
+from ..options import MapOptions, PreviewOptions
 from ..prompt.template import PromptFunction
-from ..signatures import shows_options, shows_options_like, shows_options_of
+from ..signatures import shows_options
+from ..trust.sample_verbs import SampleVerbs
 from .results import cost_table, error_table
 from .retry import retry
 
 if TYPE_CHECKING:
     from ..report.run import Run
     from ..trust.audit import Audit
+    from ..trust.elsewhere import Elsewhere
+    from ..trust.preview import Preview
     from ..trust.review import Review
 
 
-class ClaudePolarsTable:
+class ClaudePolarsTable(SampleVerbs):
     """What frames and lazy frames have in common."""
 
     def __init__(self, frame: Any) -> None:
@@ -68,58 +70,15 @@ class ClaudePolarsTable:
         """Rows by what they came to, and dollars, for each answer of this frame's maps."""
         return cost_table(self._frame)
 
-    @shows_options_like("ClaudeFrame.preview")
-    def preview(
-        self, prompt: str | PromptFunction, *, estimate: bool = False, **options: Unpack[PreviewOptions]
-    ) -> Any:
-        """Map a few random rows first, and see what all of them would cost; see :meth:`ClaudeFrame.preview`.
-
-        The whole map afterwards has their answers for nothing. The seed draws the rows that it draws on pandas.
-        """
-        from .trust import preview_of
-
-        preview = preview_of(self._frame, prompt, **options)
-        return preview.estimate() if estimate else preview.run()
-
-    @shows_options_of(preview)
-    async def apreview(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Any:
-        """Do what :meth:`preview` does on the caller's own event loop."""
-        from .trust import preview_of
-
-        preview = await asyncio.to_thread(preview_of, self._frame, prompt, **options)
-        return await preview.arun()
-
-    @shows_options_like("ClaudeFrame.compare")
-    def compare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        *,
-        estimate: bool = False,
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Try several prompts, models or options on the same random rows; see :meth:`ClaudeFrame.compare`.
-
-        `gold` is a column, a Series of all rows (missing where the truth is not known), or what :meth:`review`
-        returned. The tables of the comparison are pandas frames; its ``run(name)`` is this frame's :meth:`map`.
-        """
+    def _elsewhere(self) -> Elsewhere:
         from .trust import elsewhere
 
-        comparing = elsewhere(self._frame).comparing(prompt, variants, options)
-        return comparing.estimates() if estimate else comparing.run()
+        return elsewhere(self._frame)
 
-    @shows_options_of(compare)
-    async def acompare(
-        self,
-        prompt: str | PromptFunction,
-        variants: Mapping[str, Mapping[str, Any]],
-        **options: Unpack[CompareOptions],
-    ) -> Any:
-        """Do what :meth:`compare` does on the caller's own event loop."""
-        from .trust import elsewhere
+    def _preview_of(self, prompt: str | PromptFunction, **options: Unpack[PreviewOptions]) -> Preview:
+        from .trust import preview_of
 
-        comparing = await asyncio.to_thread(elsewhere(self._frame).comparing, prompt, variants, options)
-        return await comparing.arun()
+        return preview_of(self._frame, prompt, **options)
 
     def review(
         self,
@@ -136,9 +95,7 @@ class ClaudePolarsTable:
 
         Labels are by row number: a pandas Series, which :meth:`audit` takes.
         """
-        from .trust import elsewhere
-
-        every = elsewhere(self._frame)
+        every = self._elsewhere()
         return every.review(rows, column=column, by=by, show=show, blind=blind, seed=seed, journal=journal)
 
     def audit(self, gold: Any, *, column: str | None = None, weights: Any = None) -> Audit:
@@ -151,6 +108,4 @@ class ClaudePolarsTable:
         column, weights : optional
             As in :meth:`ClaudeFrame.audit`.
         """
-        from .trust import elsewhere
-
-        return elsewhere(self._frame).audit(gold, column=column, weights=weights)
+        return self._elsewhere().audit(gold, column=column, weights=weights)

@@ -158,6 +158,9 @@ def test_into_a_folder_and_on_from_there(cluster: Any, account: Any, tmp_path: P
     assert found["response"].equals(expected["response"])
     assert made[["response"]].compute()["response"].equals(expected["response"])
     assert made.divisions == frames.divisions
+    rejected = made.claude.retry(where=made["n"] < 3, prompt="Tell {t}")
+    assert rejected.compute()["response"].str.contains("Tell").sum() == 3
+    assert made.compute()["response"].equals(expected["response"])
     with pytest.raises(cp.InputError, match="another result"):
         frames.claude.map("Tell {t}", into=into, progress=False)
 
