@@ -372,6 +372,8 @@ class ClaudeFrame:
     ) -> pd.DataFrame:
         """Ask again the rows that failed, with the same settings, and return the completed frame.
 
+        The same cell run again costs nothing for what it has mended: the journal has it.
+
         Parameters
         ----------
         where : array of bool, optional

@@ -53,6 +53,8 @@ class MapCall:
         filtered, its values are asked again by ``retry()``. pandas shares them with the user's own frame.
     places : tuple of int, optional
         For a ``retry()`` of a series: the positions that its rows had in the first run.
+    of_series : bool
+        True where a series was mapped, also once its values are forgotten.
     """
 
     prompt: str | PromptFunction
@@ -60,6 +62,7 @@ class MapCall:
     columns: Columns
     given: Any = None
     places: tuple[int, ...] | None = None
+    of_series: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class FrameMap:
         self.environment = environment
         self.last_session: Session | None = None
         examples_of(self.settings, self.prompt, self.schema)  # for its complaints
-        self._call = MapCall(prompt, dict(options), self.columns, frame if isinstance(frame, pd.Series) else None)
+        given = frame if isinstance(frame, pd.Series) else None
+        self._call = MapCall(prompt, dict(options), self.columns, given, of_series=given is not None)
         self._bypass_cache = bypass_cache
         self._not_asked = not_asked
         self._gives_series = isinstance(frame, pd.Series) and not as_frame and self.columns.is_one_answer

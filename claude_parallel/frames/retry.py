@@ -41,15 +41,40 @@ def retry_frame(
     if not chosen.any():
         return frame.copy()
     rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in made.run_ids)
+    asked, places = _asked(frame, call, chosen)
     again = FrameMap(
-        frame.iloc[np.flatnonzero(chosen)],
+        asked,
         call.prompt,
         made.columns.out,
         call.options,
         bypass_cache=frozenset().union(*rejected),
         not_asked=_good(masks) if call.options.get("journal") is False else frozenset(),
+        as_frame=True,
     )
-    return _merge(frame, again.run(), again.columns, masks)
+    answers = again.run()
+    if places is not None:
+        remember_call(str(answers.attrs[RUN_ATTRIBUTE]), replace(call, places=places))
+    return _merge(frame, answers, again.columns, masks)
+
+
+def _asked(
+    frame: pd.DataFrame, call: MapCall, chosen: Mask
+) -> tuple[pd.DataFrame | pd.Series[Any], tuple[int, ...] | None]:
+    """Return what is asked again: rows of the frame, or the values of the series that it was made of, and their places.
+
+    Raises
+    ------
+    InputError
+        Where the values are not known any more.
+    """
+    if not call.of_series:
+        return frame.iloc[np.flatnonzero(chosen)], None
+    if call.given is None:
+        raise InputError(
+            "the values that were asked are gone from memory; run the series' map again: what is answered costs nothing"
+        )
+    places = tuple(map(int, np.asarray(places_of(frame, call, len(call.given)))[chosen]))
+    return call.given.iloc[list(places)], places
 
 
 def retry_series(
@@ -136,7 +161,7 @@ def _call(
             raise InputError(
                 "retry() cannot change schema= or sample=, which make the columns; run the map again instead"
             )
-        return MapCall(known.prompt if prompt is None else prompt, {**known.options, **overrides}, known.columns)
+        return replace(known, prompt=known.prompt if prompt is None else prompt, options={**known.options, **overrides})
     if prompt is None:
         raise InputError(
             "this run was made by another process, and prompts are not stored: call retry(prompt=...) with the prompt "

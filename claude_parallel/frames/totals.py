@@ -74,7 +74,7 @@ def details_of(series: pd.Series[Any]) -> pd.DataFrame:
     return result
 
 
-def places_of(series: pd.Series[Any], call: MapCall | None, rows: int) -> Any:
+def places_of(series: pd.Series[Any] | pd.DataFrame, call: MapCall | None, rows: int) -> Any:
     """Return the position in the first run of each row that is there now.
 
     Raises

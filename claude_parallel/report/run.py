@@ -18,6 +18,7 @@ import pandas as pd
 from ..config import journal_files
 from ..errors import InputError
 from ..store.journal import Journal
+from .answered import keys_answered
 from .recent_runs import RUN_ATTRIBUTE, place_of
 from .record import RunData, columns_of, local_times
 from .run_list import runs
@@ -207,10 +208,8 @@ class Run:
         return RunData(self.id, self.started, self.ended, self.settings, self.totals, self._chunks)
 
     def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
-        """Return the keys of the requests of this run that were answered: all of them, or those with an error."""
-        query = "SELECT DISTINCT fingerprint FROM row_outcomes WHERE run = ? AND source != 'none'"
-        query += " AND fingerprint IS NOT NULL" + (" AND kind IS NOT NULL" if badly else "")
-        return frozenset(row[0] for row in self._query(query, (self.id,)))
+        """Return the keys of this run's requests that were answered, and not once more since; or only the bad ones."""
+        return keys_answered(self._query, self.id, self.ended, badly=badly)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return list(chain.from_iterable(self._chunks(sql, parameters)))

@@ -250,3 +250,54 @@ def test_answers_of_a_series_that_are_rejected_are_asked_again() -> None:
 
     assert sim.ledger.requests == 3
     assert again.claude.details()["response_cost"].iloc[1] > 3 * answers.claude.details()["response_cost"].iloc[1]
+
+
+def test_a_cell_with_a_retry_that_is_run_again_pays_once() -> None:
+    """What it has mended is in the journal; what it has not is asked again, and so is an answer that is rejected."""
+    frame = pd.DataFrame({"t": [f"text {n}" for n in range(4)]})
+    with cp.simulator(None, latency_seconds=0, script={2: "refusal", 3: "refusal", 6: "refusal"}) as sim:
+        out = frame.claude.map("Say {t}", progress=False, max_concurrency=1)
+        once = out.claude.retry()  # calls 5 and 6
+        assert once["response_error"].notna().tolist() == [False, False, True, False]
+        twice = out.claude.retry()
+        assert sim.ledger.requests == 7
+        again = out.claude.retry()
+        assert sim.ledger.requests == 7
+        twice.claude.retry(where=[True, True, False, False])
+
+    assert twice["response_error"].isna().all()
+    assert again["response"].equals(twice["response"])
+    assert (again["response_cost"] == out["response_cost"]).all()
+    assert sim.ledger.requests == 9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"schema": {"a": str, "b": int}}, {"sample": 2}, {"schema": {"a": str, "b": int}, "vote": True, "sample": 3}],
+)
+def test_a_frame_of_answers_to_a_series_is_completed_too(options: dict[str, Any]) -> None:
+    """The values that were asked are found by the index, also after it was sorted and filtered, twice."""
+    texts = pd.Series([f"text {n}" for n in range(6)], index=list("fedcba"), name="t")
+    refused = {call: "refusal" for call in range(1, 1 + 6 * options.get("sample", 1)) if call % 4}
+    with cp.simulator(None, latency_seconds=0, script=refused) as sim:
+        answers = texts.claude.map("Say {}", progress=False, max_concurrency=1, **options)
+        some = answers.sort_index().iloc[:4]
+        once = some.claude.retry()
+        twice = once.claude.retry(where=[True, False, False, False])
+
+    errors = [name for name in answers.columns if name.endswith("_error")]
+    assert answers[errors].notna().any(axis=None)
+    assert once[errors].isna().all(axis=None)
+    assert once.index.tolist() == twice.index.tolist() == list("abcd")
+    assert twice.drop(columns="response_cost").iloc[1:].equals(once.drop(columns="response_cost").iloc[1:])
+    assert sim.ledger.requests > 6
+
+
+def test_values_of_a_series_that_are_forgotten_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice is the map itself, which costs nothing for what is answered."""
+    monkeypatch.setattr(calls, "_MOST_GIVEN", 1)
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}):
+        answers = pd.Series(["one", "two"]).claude.map("Say {}", schema={"a": str, "b": int}, progress=False)
+        pd.Series(["three"]).claude.map("Say {}", progress=False)
+        with pytest.raises(cp.InputError, match="gone from memory; run the series' map again"):
+            answers.claude.retry()

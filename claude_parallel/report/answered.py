@@ -1,0 +1,46 @@
+"""Which requests of a run were answered, and not once more since: ``retry()`` asks them again nevertheless."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+Query = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+
+_ANSWERED = (
+    "SELECT DISTINCT fingerprint FROM row_outcomes WHERE run = ? AND source != 'none' AND fingerprint IS NOT NULL"
+)
+_NEWER = "SELECT fingerprint, created FROM answers WHERE created > ?"
+_FOUND_BAD = (
+    "SELECT fingerprint, ended FROM run_rows JOIN runs ON id = run "
+    "WHERE ended > ? AND kind IS NOT NULL AND source != 'none' AND fingerprint IS NOT NULL"
+)
+
+
+def keys_answered(query: Query, run: str, ended: float | None, *, badly: bool) -> frozenset[bytes]:
+    """Return the keys of a run's requests that were answered, less those that were answered once more since.
+
+    An answer from after the run counts where no later run has found it bad: a cell with a ``retry()`` that is run
+    again, after its end, its interrupt or the death of its kernel, finds what it has paid for.
+
+    Parameters
+    ----------
+    query : callable
+        Asks the journal: SQL and its parameters.
+    run : str
+        The run's id.
+    ended : float or None
+        When it ended, seconds since the epoch; None = it was killed, so nothing is known to be newer.
+    badly : bool
+        True = only those with an error.
+    """
+    rows = query(_ANSWERED + (" AND kind IS NOT NULL" if badly else ""), (run,))
+    found = frozenset(key for (key,) in rows)
+    if ended is None or not found:
+        return found
+    newer = {key: created for key, created in query(_NEWER, (ended,)) if key in found}
+    for key, judged in query(_FOUND_BAD, (ended,)) if newer else ():
+        if judged >= newer.get(key, math.inf):
+            del newer[key]
+    return found - newer.keys()
