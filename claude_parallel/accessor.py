@@ -58,8 +58,9 @@ class ClaudeFrame:
     ) -> pd.DataFrame:
         """Ask Claude once per row, as many rows at once as the account allows.
 
-        Every option left at None takes its default from ``cp.configure(...)``, then from a ``CLAUDE_PARALLEL_*``
-        variable, then from the built-in value named below.
+        Every option left at None takes its default from ``cp.configure(...)``, then from a variable such as
+        ``CLAUDE_PARALLEL_MODEL`` (also MAX_TOKENS, MAX_CONCURRENCY, LIMITS, BUDGET, RETRIES, TIMEOUT, JOURNAL,
+        PROMPT_CACHE, PROGRESS), then from the built-in value named below.
 
         Parameters
         ----------
