@@ -6,10 +6,12 @@ import asyncio
 import inspect
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 pl: Any = pytest.importorskip("polars")
 
@@ -105,7 +107,7 @@ def test_a_query_that_changes_is_told(query: Any) -> None:
         query.map_batches(turned, schema=query.collect_schema()).claude.compare("{t}", {"a": {}}, gold="truth")
 
 
-@pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare", "retry", "review", "audit"])
+@pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare", "retry", "review", "audit", "models"])
 def test_a_lazy_frame_shows_what_a_frame_shows(verb: str) -> None:
     """The same options."""
     lazy, eager = (inspect.signature(getattr(one.claude, verb)).parameters for one in (FRAME.lazy(), FRAME))
@@ -163,6 +165,26 @@ def test_a_folder_of_another_process_is_mended_as_well(query: Any, tmp_path: Pat
         rejected.claude.retry(where=[True])
     with pytest.raises(cp.InputError, match="make the columns"):
         rejected.claude.retry(sample=2, where=pl.col("price") == 2)
+
+
+class Ticket(BaseModel):
+    """What is read out of a row."""
+
+    tone: Literal["x", "y"]
+    tags: list[str]
+    day: date | None = None
+
+
+def test_the_objects_behind_typed_columns_are_those_of_pandas(query: Any, tmp_path: Path) -> None:
+    """Of a frame, and of a folder."""
+    expected = FRAME.to_pandas().claude.map("Say {t}", schema=Ticket, progress=False).claude.models().tolist()
+    frame = FRAME.claude.map("Say {t}", schema=Ticket, progress=False)
+    scan = query.claude.map("Say {t}", schema=Ticket, into=tmp_path / "out", progress=False)
+
+    assert isinstance(expected[0], Ticket)
+    assert frame.claude.models() == scan.claude.models() == expected
+    with pytest.raises(cp.InputError, match="not made by map"):
+        FRAME.claude.map("Say {t}", progress=False).claude.models()
 
 
 def test_answers_of_a_frame_are_rejected_by_an_expression(account: Any) -> None:

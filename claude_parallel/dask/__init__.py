@@ -25,6 +25,8 @@ from .cluster_map import ClusterMap, details_of  # noqa: E402  # after its packa
 from .verbs import ClaudeDask  # noqa: E402
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..frames.tasks import Labels
     from ..trust.audit import Audit
     from ..trust.review import Review
@@ -75,6 +77,13 @@ class ClaudeDaskFrame(ClaudeDask):
 
         task = extraction(schema, options)
         return ClusterMap(self._collection, prompt, out, task, into=into, overwrite=overwrite).run()
+
+    def models(self) -> pd.Series[Any]:
+        """Return the validated objects behind the typed columns, on the frame's index; see :meth:`ClaudeFrame.models`.
+
+        The typed columns of all rows come to this process.
+        """
+        return self._elsewhere().models()
 
     def review(
         self,

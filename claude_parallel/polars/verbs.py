@@ -53,6 +53,13 @@ class ClaudePolarsTable(SampleVerbs):
         """
         return retry(self._frame, where, prompt, options)
 
+    def models(self) -> list[Any]:
+        """Return the validated objects behind the typed columns; see :meth:`ClaudeFrame.models`.
+
+        One for each row: pydantic models, dicts or bare values; None where a row has no valid answer.
+        """
+        return self._elsewhere().models().to_list()
+
     @property
     def run(self) -> Run:
         """The record of the run that made this frame."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..frames.made import made_of
+from ..frames.tasks import models_of
 from ..prompt.template import PromptFunction
 from .audit import Audit, audit_frame
 from .compare import Comparing
@@ -20,6 +22,8 @@ from .review import review_frame
 from .subjects import answer_column
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..forecast.estimate import PreparedMap
     from ..frames.frame_map import FrameMap
     from .review import Review
@@ -114,6 +118,10 @@ class Elsewhere:
         truth = self.rows.truth(gold)
         known = self.rows.columns([label, *self._labels(truth)])
         return audit_frame(known, truth, str(label), self.rows.truth(weights))
+
+    def models(self) -> pd.Series[Any]:
+        """Return the validated objects behind the typed columns of all rows; see ``ClaudeFrame.models``."""
+        return models_of(self.rows.columns([*made_of(self.given).answers[0].fields]))
 
     def _labels(self, *names: Any) -> list[Any]:
         """Return the labels of columns by their names; what is no column (a series, a review) needs none."""
