@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/claude-parallel demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(WORKERS)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

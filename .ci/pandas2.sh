@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
 make_environment .ci/venvs/pandas2 -e ".[dev]" 'pandas>=2.2,<2.3' 'numpy<2.4'
-.ci/venvs/pandas2/bin/python -m pytest -q -n auto --dist loadgroup tests/background tests/cli tests/frames tests/report tests/stories tests/tables tests/trust \
+.ci/venvs/pandas2/bin/python -m pytest -q -n auto tests/background tests/cli tests/frames tests/report tests/stories tests/tables tests/trust \
     tests/test_public.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,13 +26,37 @@ settings.load_profile("default")
 WALL_CLOCK = ("wall_clock", "kernel", "browser")
 
 
+SHARING = ("browser", "kernels")
+"""Rooms whose tests share a JupyterLab, or a kernel and an API process: each room is one group."""
+
+LONGEST = (*SHARING, "dask", "tables", "stories", "forecast", "engine", "batch")
+"""Rooms that start first, those that wait for processes before those that compute: the end is for short ones."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one process, and all browser tests in one: they share a JupyterLab."""
+    """Let tests on the wall clock run again, and the longest rooms start first."""
     for item in items:
         if any(item.get_closest_marker(name) for name in WALL_CLOCK):
             item.add_marker(pytest.mark.flaky(reruns=2))
-        group = "browser" if "browser" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (*LONGEST, item.path.parent.name).index(item.path.parent.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file in one process, and a room that shares something, in the order of collection.
+
+    Not by ``--dist loadgroup``: pytest-xdist 3.8 writes the group into an attribute that pytest 9.2 no longer reads, so
+    that every test is a group of its own, and each process starts a kernel, a Dask cluster and a browser.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0])
+            return str(file.parent if file.parent.name in SHARING else file)
+
+    config.option.loadscopereorder = False  # by number of tests: the longest groups have few
+    return Rooms(config, log)
 
 
 @pytest.fixture(autouse=True)
