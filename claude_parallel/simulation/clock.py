@@ -113,5 +113,12 @@ def run_virtual(main: Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, 
     RuntimeError
         When an event loop already runs in this thread.
     """
+    coroutine, results = main() if callable(main) else main, list[T]()
+
+    async def keep() -> None:
+        results.append(await coroutine)
+
+    # Kept beside the task: to give back the handler of Ctrl-C, Runner makes the text of the task, and of a whole frame.
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(start)) as runner:
-        return runner.run(main() if callable(main) else main)
+        runner.run(keep())
+    return results[0]

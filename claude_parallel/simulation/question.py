@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .cache import as_blocks
@@ -79,13 +80,16 @@ def read_question(body: Mapping[str, Any]) -> Question:
 
 def listed_labels(question: Question) -> list[str]:
     """Return the labels that the instruction offers, such as ``good`` and ``bad`` of "as good or bad"."""
-    for text in (question.instruction + " ", question.system):
-        for found in _LISTING.finditer(text):
-            labels = [label.strip(" '\"()") for label in _BETWEEN_LABELS.split(found["listed"])]
-            labels = [label for label in labels if label]
-            if len(labels) > 1 and all(len(label.split()) <= MOST_LABEL_WORDS for label in labels):
-                return labels
-    return []
+    return list(_labels_in(question.instruction + " ") or _labels_in(question.system))
+
+
+@lru_cache(maxsize=256)  # thousands of rows share one instruction and one system prompt
+def _labels_in(text: str) -> tuple[str, ...]:
+    for found in _LISTING.finditer(text):
+        labels = tuple(label for piece in _BETWEEN_LABELS.split(found["listed"]) if (label := piece.strip(" '\"()")))
+        if len(labels) > 1 and all(len(label.split()) <= MOST_LABEL_WORDS for label in labels):
+            return labels
+    return ()
 
 
 MOST_LABEL_WORDS = 3
