@@ -117,6 +117,11 @@ def _foreign(headers: Mapping[str, str], what: str) -> Failure:
     return Failure(kind="connection", message=message, status=200, perhaps_billed=True, hint=_FOREIGN_HINT)
 
 
+def foreign(headers: Mapping[str, str], body: bytes) -> Failure:
+    """Return the failure of a 200 of which nothing is the API's."""
+    return _foreign(headers, "JSON that is not the API's" if body.strip()[:1] in (b"{", b"[") else "a page")
+
+
 def is_foreign(failure: Failure) -> bool:
     """Say whether something on the way has answered in the API's place."""
     return failure.kind == "connection" and failure.status == 200

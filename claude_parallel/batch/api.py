@@ -16,7 +16,7 @@ from ..api.account import Account
 from ..api.connections import CONNECT_SECONDS, sdk_http_client
 from ..api.json_text import UnreadableJson, parse_json
 from ..api.messages import read_exception
-from ..api.responses import without_json
+from ..api.responses import foreign, without_json
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
@@ -91,6 +91,7 @@ class SdkBatchApi:
         self._client = account.make_client(self._http)
         self._response_class = httpx2.Response
         self._origin = urlsplit(account.host)[:2]
+        self._is_signed = account.platform == "aws"
         self.owner = account.owner
 
     def __repr__(self) -> str:
@@ -102,7 +103,9 @@ class SdkBatchApi:
         options = {**self._options, "headers": headers}
 
         def send() -> Any:
-            return self._client.post(PATH, cast_to=self._response_class, content=_upload(envelope), options=options)
+            # A signature needs the whole body at once, anybody else gets it piece by piece.
+            content = b"".join(envelope.pieces()) if self._is_signed else _upload(envelope)
+            return self._client.post(PATH, cast_to=self._response_class, content=content, options=options)
 
         seconds = self._timeout_seconds + envelope.size_bytes / _SLOWEST_BYTES_PER_SECOND
         return await self._call(send, read_batch, seconds)
@@ -125,15 +128,25 @@ class SdkBatchApi:
         return await self._call(send, read_batch, self._timeout_seconds)
 
     async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
-        """Yield the results of an ended batch, one line in memory at a time; see :class:`BatchApi`."""
+        """Yield the results of an ended batch, one line in memory at a time; see :class:`BatchApi`.
+
+        Where not one line names a request, something on the way has answered for the API, and the results are still
+        there to be read.
+        """
         try:
             response = await self._open_results(batch)
             try:
+                nameless: bytes | None = None
+                is_named = False
                 async with aclosing(_lines(response)) as lines:
                     async for line in lines:
                         result = read_result(line)
                         if result is not None:
+                            is_named = is_named or b"custom_id" in line
+                            nameless = line if nameless is None else nameless
                             yield result
+                if nameless is not None and not is_named:
+                    yield foreign(response.headers, nameless)
             finally:
                 await response.aclose()
         except GeneratorExit:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anthropic
 import pytest
@@ -18,7 +22,7 @@ from claude_parallel.errors import InputError
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Usage
 
-from ..nasty.server import message
+from ..nasty.server import message, nasty_server
 
 KEY = "platform-key-0123456789"
 HAIKU = "claude-haiku-4-5-20251001"
@@ -28,6 +32,10 @@ class Heard(list[tuple[str, dict[str, str], dict[str, Any]]]):
     """Path, headers and body of every call."""
 
     url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw: list[bytes] = []
 
 
 @pytest.fixture
@@ -39,8 +47,9 @@ def api() -> Iterator[Heard]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            heard.raw.append(self.rfile.read(int(self.headers["content-length"])))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            heard.append((self.path, headers, json.loads(heard.raw[-1])))
             raw = json.dumps(message(model=HAIKU)).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -169,6 +178,22 @@ def test_a_missing_package_for_signing_in_is_named(client: Any, package: str, ap
         assert open_account(client(api.url), api_key=None, base_url=None).host == api.url
 
 
+def is_signed(path: str, headers: dict[str, str], raw: bytes, service: str) -> bool:
+    """Say whether a call has the signature it should have, by the published algorithm (AWS, "Signature Version 4")."""
+    parts = dict(part.strip().split("=", 1) for part in headers["authorization"].partition(" ")[2].split(","))
+    _key, *scope = parts["Credential"].split("/")
+    quoted = "/".join(quote(part, safe="-_.~") for part in path.split("/"))
+    named = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in parts["SignedHeaders"].split(";"))
+    payload = hashlib.sha256(raw).hexdigest()
+    canonical = "\n".join(["POST", quoted, "", named, parts["SignedHeaders"], payload])
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], "/".join(scope), digest])
+    key = f"AWS4{KEY}".encode()
+    for part in [*scope, to_sign]:
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return scope[1:] == ["us-east-1", service, "aws4_request"] and parts["Signature"] == key.hex()
+
+
 @pytest.mark.parametrize("name", ["AnthropicBedrock", "AsyncAnthropicBedrock", "AnthropicAWS", "AsyncAnthropicAWS"])
 def test_keys_of_aws_sign_each_call(name: str, api: Heard) -> None:
     """SigV4 over body and headers, with the client's own keys; they are never sent."""
@@ -181,9 +206,28 @@ def test_keys_of_aws_sign_each_call(name: str, api: Heard) -> None:
     out = cp.map(["a", "b"], model=model, client=client, journal=False, progress=False)
     assert out["response"].tolist() == ["fine", "fine"]
     assert out["response_cost"].gt(0).all()
-    for _path, headers, _body in api:
+    service = "aws-external-anthropic" if name.endswith("AWS") else "bedrock"
+    for (path, headers, _body), raw in zip(api, api.raw, strict=True):
         assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/")
+        assert is_signed(path, headers, raw, service)
+        assert not is_signed(path, headers, raw + b" ", service)
         assert KEY not in str(headers)
+
+
+class SigningAWS(anthropic.AsyncAnthropicAWS):
+    """Reads each request before it goes, as signing does, and needs no boto3."""
+
+    async def _prepare_request(self, request: Any) -> None:
+        request.headers["x-digest"] = hashlib.sha256(request.read()).hexdigest()
+
+
+def test_the_body_of_a_batch_can_be_signed(tmp_path: Path) -> None:
+    """A signature covers the whole body, which then cannot be sent piece by piece."""
+    with nasty_server({}) as server:
+        client = SigningAWS(api_key=KEY, aws_region="us-east-1", workspace_id="wrkspc_1", base_url=server.url)
+        out = cp.map(["a", "b"], model=HAIKU, client=client, batch=True, journal=tmp_path / "j", progress=False)
+    assert out["response"].tolist() == ["fine", "fine"]
+    assert all("x-digest" in headers for _method, _path, headers in server.heard)
 
 
 @pytest.mark.parametrize("name", ["AnthropicVertex", "AsyncAnthropicVertex"])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import claude_parallel as cp
-from claude_parallel.api.responses import read_response
-from claude_parallel.batch.api import BatchApi
+from claude_parallel.api.account import open_account
+from claude_parallel.api.responses import is_foreign, read_response
+from claude_parallel.batch.api import BatchApi, SdkBatchApi
 from claude_parallel.batch.envelope import Envelope
-from claude_parallel.batch.responses import BatchPage, BatchState
+from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
 from claude_parallel.engine.interception import FOREIGN_IN_A_ROW, Interception
-from claude_parallel.records import Failure
+from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
 
 from ..batch_worlds import batch_world, frame_of
@@ -138,3 +141,53 @@ def test_a_portal_before_a_batch_ends_the_run_and_says_so(tmp_path: Path) -> Non
     world.wrap = lambda api: api
     assert world.map(frame_of(5), journal=path)["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 5
+
+
+@pytest.mark.parametrize("said", [PAGE, GATEWAY, Saying("<html>\n<body>\n</html>\n")])
+def test_results_that_are_not_the_apis_are_told_from_results_with_damaged_lines(said: Saying) -> None:
+    """Not one line names a request: nothing is lost, and there is something to wait for."""
+    with nasty_server({"a": good()}) as server:
+        server.results = lambda _batch_id: said.raw  # type: ignore[method-assign]
+        account = open_account(None, api_key="any", base_url=server.url)
+
+        async def read() -> list[BatchResult | Failure]:
+            api = SdkBatchApi(account, 5.0)
+            state = BatchState("msgbatch_1", "ended", {"succeeded": 1}, 0.0)
+            try:
+                return [item async for item in api.results(state)]
+            finally:
+                await api.aclose()
+
+        found = asyncio.run(read())
+    assert isinstance(found[-1], Failure)
+    assert is_foreign(found[-1])
+
+
+class LatePortal(MemoryBatchApi):
+    """Stands before the results alone."""
+
+    readings = 0
+
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
+        """Show the page five times, as the door reads it."""
+        type(self).readings += 1
+        if self.readings <= 5:
+            yield BatchResult("", Reply({}, None, {}), is_damaged=True)
+            yield page()
+            return
+        async for item in super().results(batch):
+            yield item
+
+
+def test_a_portal_before_the_results_of_a_batch_is_waited_for() -> None:
+    """They lie at the API for weeks; asked anew, each row would be paid twice."""
+    world = batch_world()
+
+    def wrap(api: BatchApi) -> BatchApi:
+        api.__class__ = LatePortal
+        return api
+
+    world.wrap = wrap
+    out = world.map(frame_of(5))
+    assert out["response_error"].isna().all()
+    assert (world.brain.ledger.batch_rows, LatePortal.readings) == (5, 6)
