@@ -305,7 +305,7 @@ class Dispatcher:
         message = failure.message
         if isinstance(verdict, Stop) and verdict.wait_seconds is not None:
             message = self._come_back(failure.message, verdict.wait_seconds)
-            failure = replace(failure, retry_after=None)  # the next run may ask again: the gate waits for no quota
+            failure = replace(failure, retry_after=None, hint="run the cell again then")  # the gate waits for no quota
         self._calls.gate.fail(ticket, failure, now)
         is_outage = failure.status != 200 and self._calls.gate.is_outage(ticket.sent_at)
         if is_outage and not isinstance(verdict, Stop):

@@ -403,6 +403,7 @@ def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_run(seconds: flo
         out = account.map(frame_of(300), "Say {t}")
     assert out["response_error"].isna().sum() == 5
     assert set(kinds(out).dropna()) == {"rate_limit"}
+    assert out["response_error"].dropna().str.endswith("; run the cell again then").all()
     assert account.clock.seconds < 60.0
     assert account.map(frame_of(10), "Say {t}")["response_error"].isna().all()
     assert account.clock.seconds < 60.0
