@@ -35,7 +35,7 @@ TOKENS = {50.0: 40_000.0, 1_000.0: 2_000_000.0, 3_000.0: 6_000_000.0, 12_000.0: 
 LEAST_SECONDS = 30.0
 """Every run goes on for so long after a full bucket is spent; a run that fits into one is spread out the first time."""
 
-RAMP_FLOOR = 60
+RAMP_FLOOR, RAMP_SECONDS = 60, 10.0
 FAULT_SHARE = 0.02
 SLACK_SECONDS = 0.5
 CEILING = 1_000
@@ -170,12 +170,25 @@ class World:
         return self.latency * math.exp(self.sigma**2 / 2)
 
     def _ramp_seconds(self, rows: float) -> float:
+        """Return when the last of `rows` calls may be sent under an acceleration limit.
+
+        Each window takes what it may, and what the buckets have by its end: both hold at once, since a window that its
+        bucket kept small lets the next one take only twice as much.
+        """
         if self.event != "ramp":
             return 0.0
-        windows, left, allowed = 0, float(rows), float(RAMP_FLOOR)
-        while left > allowed:
-            windows, left, allowed = windows + 1, left - allowed, 2 * allowed
-        return 10.0 * windows
+        rates = [limit / 60 / max(size, 1e-9) for limit, size in zip(self.limits, (1.0, *self.sizes), strict=True)]
+        held = [max(1.0, self.capacity * rate) for rate in rates]  # in calls, as the rates
+        begin, left, allowed = 0.0, float(rows), float(RAMP_FLOOR)
+        while True:
+            most = min(allowed, *(kept + RAMP_SECONDS * rate for kept, rate in zip(held, rates, strict=True)))
+            if left <= most:
+                return begin + max(0.0, *((left - kept) / rate for kept, rate in zip(held, rates, strict=True)))
+            held = [
+                min(max(1.0, self.capacity * rate), kept + RAMP_SECONDS * rate - most)
+                for kept, rate in zip(held, rates, strict=True)
+            ]
+            begin, left, allowed = begin + RAMP_SECONDS, left - most, max(float(RAMP_FLOOR), 2.0 * most)
 
 
 def sample(count: int, seed: int = 0) -> Iterator[World]:
