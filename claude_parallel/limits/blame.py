@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from ..progress.waits import WaitReason
 from ..records import DIMENSIONS, Dimension, Failure, RateLimitStatus, RateLimitStatuses
@@ -51,13 +52,29 @@ def lacking(retry_after: float | None, call_seconds: float) -> float:
     return min(retry_after, call_seconds) if retry_after == int(retry_after) else retry_after
 
 
-SLACK_STEP, MOST_SLACK = 0.02, 0.04
-"""What a call that came early adds to the wait for a full bucket, and how much at most, as a fraction of its refill:
-jitter is small beside calls that take seconds (sweep: 50 requests a minute, one at a time)."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that a bucket has refused.
 
+    Attributes
+    ----------
+    status : RateLimitStatus or None
+        What its headers say of that limit.
+    needed : float
+        What was missing at most, in requests or tokens.
+    owed_then : float
+        What was owed when it was sent, itself included, in seconds of refill.
+    retry_after : float or None
+        When it would fit, as the server says, in seconds.
+    pause_seconds : float
+        How long nobody sends.
+    sent_at : float
+        When it was sent.
+    """
 
-def came_early(retry_after: float | None, call_seconds: float, slack: float) -> bool:
-    """Say whether a call that needs a full bucket may have come a moment too soon, beyond a `slack`, all in seconds."""
-    most = MOST_SLACK * call_seconds
-    is_told = retry_after is not None and not retry_after.is_integer() and retry_after > most
-    return slack < most and not is_told
+    status: RateLimitStatus | None
+    needed: float
+    owed_then: float
+    retry_after: float | None
+    pause_seconds: float
+    sent_at: float

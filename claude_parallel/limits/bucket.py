@@ -13,21 +13,20 @@ from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
 from .backoff import MEASURED_SECONDS, Backoff
-from .blame import SLACK_STEP, came_early, lacking
+from .blame import Refusal, lacking
 from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
+from .doubt import Doubt
 from .guess import BURST_SECONDS, MEASURED_CALLS, Guess
-from .proof import Proof
+from .proof import PROVEN_FRACTION, Proof
 from .sight import Sight
 from .tickets import SHORTEST_WAIT_SECONDS, settled
 
 ALONE = 1.5
-"""A call that was refused while little more than itself was owed, less than half another: somebody else has used the
-bucket, or it is so small that only one call fits, and this one came a little early (sweep: 50 requests a minute)."""
+"""A call that was refused while less than half another was owed: others have used the bucket (sweep: 50 a minute)."""
 
-PROVEN_FRACTION, CHECKED_FRACTION = 0.98, 1.02
-"""A refusal below this fraction of what was accepted lately is not explained by our own use; the first holds while the
-end of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering).
-"""
+LATE_FRACTION, MOST_LATE_SECONDS = 0.03, 0.05
+"""How much later than needed a call goes that has to find the bucket full, in parts of its own refill, and at most: one
+that comes early, since others took longer on their way, is refused (sweep: 50 requests a minute, reordering)."""
 
 AGAIN = 1.5
 """A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
@@ -52,17 +51,17 @@ class Bucket:
         What comes back per second; how much may be owed for certain, in seconds.
     full_at, own_at, idle_at : float
         When the bucket is full again, as far as we believe; by our own use alone, which is a fact; when it last was.
-    used, began_at : float, float or None
-        All that the server has counted of ours; when we first used it.
-    call, slack : float
-        What the last call took; seconds to wait longer for a bucket that has to be full.
+    overdraft : float
+        How far the last call may have taken the bucket into debt.
+    used, began_at, call : float
+        All that the server has counted of ours; when we first used it (None = never); what the last call took.
     refused_at, unexplained_at : float
         When the last episode of refusals began; when the last began that our own use does not explain.
     measured_from, used_then : float
         When sending resumed after it, and `used` then.
-    burst, proof, backoff, guess, sight
+    burst, proof, backoff, guess, doubt, sight
         What is believed of the bucket, what it accepted; what is believed of others' use, of a limit that nobody told,
-        and of ``remaining``.
+        of one that only refusals told, and of ``remaining``.
     """
 
     dimension: Dimension
@@ -78,10 +77,10 @@ class Bucket:
     full_at: float = -math.inf
     own_at: float = -math.inf
     idle_at: float = -math.inf
+    overdraft: float = 0.0
     used: float = 0.0
     began_at: float | None = None
     call: float = 1.0
-    slack: float = 0.0
     refused_at: float = -math.inf
     unexplained_at: float = -math.inf
     measured_from: float = -math.inf
@@ -90,6 +89,7 @@ class Bucket:
     proof: Proof = field(default_factory=Proof)
     backoff: Backoff = field(default_factory=Backoff)
     guess: Guess = field(default_factory=Guess)
+    doubt: Doubt = field(default_factory=Doubt)
     sight: Sight = field(default_factory=Sight)
 
     @property
@@ -102,8 +102,9 @@ class Bucket:
         self.user_limit = user_limit
         self._set_limit(now, is_part=is_part)
 
-    def _set_limit(self, now: float, *, is_part: bool = False) -> None:
-        limit = min(self.server_limit, self.user_limit)
+    def _set_limit(self, now: float, *, is_part: bool = False, since: float = math.inf) -> None:
+        """Take over the tighter limit, which has been in force `since` then where that is known."""
+        limit = min(self.server_limit * self.doubt.factor, self.user_limit)
         if limit == self.limit:
             return
         before, self.limit, self.known_at = self.rate, limit, now
@@ -115,6 +116,8 @@ class Bucket:
             owed = self.burst.allowed - (self.burst.allowed - debt) * before / self.rate
             if is_part:  # and what we have used up already comes out of our part
                 owed = max(owed, debt * before / self.rate)
+            if since < now and self.rate < before:  # what we counted as refilled since then was not
+                owed += (now - since) * (before / self.rate - 1.0)
             self.full_at = self.own_at = now + max(0.0, owed)
         elif is_known:
             self.first_known_at = now
@@ -144,6 +147,10 @@ class Bucket:
         seconds = self._missing(amount, now)
         if seconds <= SHORTEST_WAIT_SECONDS:
             return 0.0
+        if now >= self.doubt.next_at:
+            self.doubt.grow(now)
+            self._set_limit(now)
+            return self._slow_wait(amount, now)
         if not self.backoff.lost:
             self.burst.hold(seconds, self.debt(now), self.rate / max(amount, 1e-9), now)
             self._refresh()
@@ -158,7 +165,7 @@ class Bucket:
         """Return the seconds that are missing; a call that is larger than the burst waits for a full bucket."""
         cost, allowed = amount / self.rate, self.burst.allowed
         owed = self.full_at - now
-        missing = owed + cost - allowed if cost < allowed else owed + self.slack
+        missing = owed + cost - allowed if cost < allowed else owed + min(LATE_FRACTION * cost, MOST_LATE_SECONDS)
         return max(missing, self.backoff.wait(now))
 
     def take(self, amount: float, now: float) -> float:
@@ -224,13 +231,19 @@ class Bucket:
         """
         if sent_at >= self.told_at:
             self.told_at = sent_at
-            if status.limit != self.server_limit:
-                if self.server_limit != math.inf:
-                    self.burst.forget_hint()
-                self.server_limit = status.limit
-                self._set_limit(now)
+            is_same = status.limit == self.server_limit
+            if status.remaining is None:  # the message of a refusal
+                self.doubt.refused(self.call * MINUTE / status.limit, now, is_same=is_same)
+            else:
+                self.doubt.end()
+            if not is_same and self.server_limit != math.inf:
+                self.burst.forget_hint()
+            self.server_limit = status.limit
+            self._set_limit(now, since=sent_at if self.sight.is_arrival else math.inf)
         if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
             return
+        if self.first_known_at < self.known_at > sent_at:
+            return  # what was owed then was counted in seconds of another limit
         owed, rate = max(0.0, self.own_at - now), self.server_limit / MINUTE
         is_empty = status.remaining <= self.rounding
         low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, is_empty=is_empty)
@@ -242,67 +255,45 @@ class Bucket:
         self.burst.hint(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
         self._refresh()
 
-    def refused(
-        self,
-        status: RateLimitStatus | None,
-        needed: float,
-        owed_then: float,
-        retry_after: float | None,
-        pause_seconds: float,
-        sent_at: float,
-        now: float,
-        *,
-        is_new_episode: bool,
-    ) -> None:
+    def refused(self, refusal: Refusal, now: float, *, is_new_episode: bool) -> None:
         """Learn from a refusal.
 
-        Parameters
-        ----------
-        status : RateLimitStatus or None
-            What the refusal's headers say.
-        needed : float
-            What was missing at most.
-        owed_then : float
-            What was owed when the request was sent, itself included, in seconds.
-        retry_after : float or None
-            When it would fit, in seconds.
-        pause_seconds : float
-            How long nobody sends.
-        sent_at, now : float
-            When it was sent; the present.
-        is_new_episode : bool
-            Whether it was sent after the last refusals were known; the others teach nothing about rates.
+        Only where the call was sent after the last refusals were known (`is_new_episode`), it teaches something about
+        rates.
         """
+        needed, owed_then, status = refusal.needed, refusal.owed_then, refusal.status
         if self.limit == math.inf:
             if is_new_episode:
-                self._guess(pause_seconds, now)
+                self._guess(refusal.pause_seconds, now)
             return
         if status is not None and status.remaining is not None:
             rate = self.server_limit / MINUTE
             least, most = status.remaining - self.rounding - needed, status.remaining + self.rounding
             self.burst.learn_offset(least / rate, most / rate)
-        if sent_at < self.known_at:
-            if self.known_at > self.first_known_at:
+        if refusal.sent_at < self.known_at:
+            if self.known_at > self.first_known_at:  # the limit fell meanwhile, and we counted with the old one
+                self._empty(refusal, now)
+                self.own_at = self.full_at
                 return
             owed_then = self.debt(now) + needed / self.rate  # it went before the limit was known
             if self.known_at == now:
                 self.burst.prove(owed_then)
-        fits = owed_then - lacking(retry_after, needed / self.rate)
+        call_seconds = needed / self.rate
+        fits = owed_then - lacking(refusal.retry_after, call_seconds)
         is_explained = fits > LEAST_SECONDS and self.explains(owed_then, now)
         if is_new_episode:
-            call_seconds = needed / self.rate
-            if owed_then <= ALONE * call_seconds and call_seconds >= self.burst.allowed:
-                is_explained = False
-                if call_seconds > FIRST_SECONDS and came_early(retry_after, call_seconds, self.slack):
-                    self.slack += SLACK_STEP * call_seconds
-                    return
+            is_explained &= owed_then > ALONE * call_seconds or call_seconds < self.burst.allowed
             if not is_explained:
-                self._unexplained(pause_seconds, now)
-            self.refused_at, self.measured_from, self.used_then = now, now + pause_seconds, self.used
+                self._unexplained(refusal, now)
+            self.refused_at, self.measured_from, self.used_then = now, now + refusal.pause_seconds, self.used
         elif -math.inf < self.refused_at <= self.unexplained_at:
             is_explained = False  # what the first of an episode does not owe, the others do not owe either
         if is_explained:
-            self.burst.refused(fits, is_new_episode=is_new_episode)
+            fits = owed_then - lacking(refusal.retry_after, max(needed, self.overdraft) / self.rate)
+            if fits <= 0.0:  # it may lack more than we owe, so our account is wrong
+                self._empty(refusal, now)
+                self.own_at = self.full_at
+            self.burst.refused(max(fits, owed_then / 2.0), is_new_episode=is_new_episode)
         self._refresh()
 
     def forget_refusals(self) -> None:
@@ -312,23 +303,28 @@ class Bucket:
         self._refresh()
 
     def explains(self, owed: float, now: float) -> bool:
-        """Say whether a call may have been refused because `owed` seconds were owed: more than was accepted lately."""
-        return owed > self.proof.lately(now) * (CHECKED_FRACTION if self.burst.is_checked else PROVEN_FRACTION)
+        """Say whether a call may have been refused because `owed` seconds were owed."""
+        return not self.proof.covers(owed, now, is_checked=self.burst.is_checked)
 
     def _is_shared(self, now: float) -> bool:
         """Say whether somebody else seems to use the account, or did a moment ago."""
         return bool(self.backoff.lost) or now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds
 
-    def _unexplained(self, pause_seconds: float, now: float) -> None:
+    def _unexplained(self, refusal: Refusal, now: float) -> None:
         """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
-        if now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds:
+        if self._is_shared(now):
             self._back_off(now)
+        elif self.burst.is_sure and refusal.owed_then > PROVEN_FRACTION * self.burst.seconds:
+            self.burst.refused(refusal.owed_then, is_new_episode=True)  # it grew until it met the end of the bucket
         self.unexplained_at = now
-        if not self.burst.is_sure:  # it is empty, and more than what was accepted was never seen to go
+        self._empty(refusal, now)
+
+    def _empty(self, refusal: Refusal, now: float) -> None:
+        """Take note that a bucket lacks what a call needs, and gets it at the rate that is left for us."""
+        if not self.burst.is_sure:  # more than what was accepted was never seen to go
             self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.proof.lately(now)))
-        # What is missing comes back at the rate that is left for us.
-        left = max(0.0, self.burst.seconds - self.call / self.rate)
-        self.full_at = max(self.full_at, now + pause_seconds / self.backoff.at(now) + left)
+        left = max(0.0, self.burst.seconds - refusal.needed / self.rate)
+        self.full_at = max(self.full_at, now + refusal.pause_seconds / self.backoff.at(now) + left)
 
     def _back_off(self, now: float) -> None:
         seconds = now - self.measured_from
@@ -342,4 +338,4 @@ class Bucket:
         self.guess.refused(self.used - self.used_then, now - began, self.call, now, is_first=is_first)
         # During a pause the bucket fills up, and part of that may be lost: half of it counts.
         self.refused_at, self.used_then, self.rate = now + pause_seconds / 2, self.used, self.guess.rate
-        self.burst.seconds, self.burst.eagerness = BURST_SECONDS, PATIENCE
+        self.burst = Burst(BURST_SECONDS, PATIENCE, BURST_SECONDS)

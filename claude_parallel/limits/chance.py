@@ -13,8 +13,9 @@ from enum import Enum
 
 from ..records import RateLimitStatus
 from .blame import lacking
-from .bucket import PROVEN_FRACTION, Bucket
+from .bucket import Bucket
 from .burst import MINUTE
+from .proof import PROVEN_FRACTION
 from .tickets import Ticket
 
 CALLS_EACH = 10.0

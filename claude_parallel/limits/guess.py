@@ -19,12 +19,12 @@ CUT = 0.7
 LONGEST_CALL_SECONDS = 60.0
 """No guess goes below a call a minute: the limits are per minute, so a lower one would allow nothing at all."""
 
-STEP, GROWTH = 0.02, 1.5
-"""How a guess rises: by so much in its first period, and by this factor in every later one, so that a limit that was
-raised is found: two percent cost a refusal in ten seconds at most, half as much again finds a tenfold one within a
-minute (sweep: no headers, rise)."""
+STEP, GROWTH, GROWTH_SECONDS = 0.02, 1.5, 2.5
+"""How a guess rises: by so much in its first period, and by this factor in so many seconds after it, so that a limit
+that was raised is found: two percent cost a refusal in ten seconds at most, half as much again in the end finds a
+tenfold one within half a minute (sweep: no headers, rise)."""
 
-MOST_PERIODS = 20.0
+MOST_STEPS = 20.0
 """After so many of them it is three thousand times the guess, and any limit has been found."""
 
 PERIOD_SECONDS, UNMEASURED_PERIOD_SECONDS = 10.0, 2.0
@@ -46,9 +46,9 @@ class Guess:
     def at(self, now: float) -> float:
         """Return the rate to try at `now`."""
         period = PERIOD_SECONDS if self.is_measured else UNMEASURED_PERIOD_SECONDS
-        passed = (now - self.since) / period
-        grown: float = GROWTH ** max(0.0, min(passed - 1.0, MOST_PERIODS))
-        return self.rate * (1.0 + STEP * min(passed, 1.0)) * grown
+        passed = now - self.since
+        grown: float = GROWTH ** max(0.0, min((passed - period) / GROWTH_SECONDS, MOST_STEPS))
+        return self.rate * (1.0 + STEP * min(passed / period, 1.0)) * grown
 
     def refused(self, used: float, seconds: float, call: float, now: float, *, is_first: bool) -> None:
         """Guess anew.

@@ -41,10 +41,10 @@ AHEAD_SECONDS = 0.01
 """How far sends may run ahead of their pace: timers are some milliseconds late, and what they are late would be lost
 (sweep: output, 12,000 requests a minute)."""
 
-TRIED_SECONDS, TRIED_LATENCIES, TRIED = 0.5, 0.5, 3.0
+TRIED_SECONDS, TRIED_LATENCIES, TRIED = 0.5, 1.0, 3.0
 """Before a bucket's size is known, three times what has landed without an objection may be on its way beyond what comes
 back meanwhile: what is sent now is heard of one latency later (case: output of 5 s in a bucket of 0.2 s). At first it
-is half a second or half a latency, and more than the mean of early answers is short of the later ones: else nothing is
+is half a second or a latency, and more than the mean of early answers is short of the later ones: else nothing is
 ever owed, and nothing learnt (sweep: output, answers of 5 s that vary tenfold, 60 s)."""
 
 SPEED_FRACTION = 0.4
@@ -123,7 +123,8 @@ class OutputBucket(Bucket):
         Bucket.accept(self, owed_then, sent_at, now)
 
     def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
-        """Charge what was written."""
+        """Charge what was written; all but the last token of it may be debt."""
+        self.overdraft = max(real, (1.0 - KEPT_WEIGHT) * self.overdraft)
         self.on_its_way = max(0.0, self.on_its_way - charged)
         Bucket._charge(self, real, now)
 

@@ -9,6 +9,11 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+PROVEN_FRACTION, CHECKED_FRACTION = 0.98, 1.02
+"""A refusal below this fraction of what was accepted lately is not explained by our own use; the first holds while the
+end of the bucket is still searched, the second once it is known. Calls overtake each other by less (sweep: reordering).
+"""
+
 MEMORY_SECONDS = 300.0
 """What was accepted is proof for so long, less and less: longer than a neighbour's visit (sweep: 20 s)."""
 
@@ -35,6 +40,10 @@ class Proof:
     def lately(self, now: float) -> float:
         """Return the most that was owed; the longer ago, the less."""
         return self.seconds * max(0.0, 1.0 - (now - self.at) / MEMORY_SECONDS)
+
+    def covers(self, owed: float, now: float, *, is_checked: bool) -> bool:
+        """Say whether so much was accepted lately; `is_checked` where the end of the bucket is known."""
+        return owed <= self.lately(now) * (CHECKED_FRACTION if is_checked else PROVEN_FRACTION)
 
     def note(self, owed: float, now: float) -> None:
         """Take note that a call was accepted while so much was owed."""

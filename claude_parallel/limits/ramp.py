@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 WINDOW_SECONDS = 10
 """Over how long use is counted: the server's own windows are about that long (case: acceleration limit)."""
 
-GROWTH = 1.9
-"""What the rate may grow by in that time: the API lets it double, and windows are not ours."""
+GROWTH = 1.85
+"""What the rate may grow by in that time: the API lets it double, and windows are not ours (sweep: acceleration limits,
+a pause in whole seconds, after which a window is a tenth shorter than the next)."""
+
+LEAD = GROWTH * math.log(GROWTH) / (GROWTH - 1.0)
+"""What it begins with, in rates of the ten seconds before: a rate that grows steadily from there brings GROWTH times as
+many calls in the next ten (its mean over them is (GROWTH - 1) / ln GROWTH times its beginning)."""
+
+UNNAMED_SECONDS = 2.5
+"""The pause where a refusal names none: four looks at most until the ten seconds are over that were too many."""
 
 TOLERANCE_SECONDS = 0.05
 """How far sends may run ahead: hides timer jitter, as in ``backoff``."""
@@ -29,6 +37,8 @@ class Ramp:
     ----------
     rate, since : float
         Calls a second, and when it was that.
+    refused_at : float
+        When ten seconds were found to be too many.
     next_at : float
         When the next call is due.
     counts, second : list of int, int
@@ -37,6 +47,7 @@ class Ramp:
 
     rate: float = math.inf
     since: float = 0.0
+    refused_at: float = -math.inf
     next_at: float = -math.inf
     counts: list[int] = field(default_factory=lambda: [0] * WINDOW_SECONDS)
     second: int = 0
@@ -59,9 +70,15 @@ class Ramp:
             self.next_at = max(self.next_at, now - TOLERANCE_SECONDS) + 1.0 / rate
 
     def refused(self, now: float, resumes_at: float) -> None:
-        """Begin again from what the last ten seconds took; a call that was refused is not to be counted."""
-        self._turn(now)
-        self.rate = max(1.0, sum(self.counts)) / WINDOW_SECONDS
+        """Begin again from what the last ten seconds took; a call that was refused is not to be counted.
+
+        Others that were under way are refused as well, and not to be counted either. Once sends have resumed, another
+        refusal says nothing about the rate while those ten seconds still last: it was a look too early.
+        """
+        if now < self.since or now - self.refused_at >= WINDOW_SECONDS:
+            self._turn(now)
+            self.rate = LEAD * max(1.0, sum(self.counts)) / WINDOW_SECONDS
+            self.refused_at = now
         self.since = resumes_at
 
     @property
@@ -70,9 +87,11 @@ class Ramp:
         return sum(self.counts)
 
     def take_back(self) -> None:
-        """Take a refused call back."""
-        if self.counts[self.second % WINDOW_SECONDS]:
-            self.counts[self.second % WINDOW_SECONDS] -= 1
+        """Take a refused call back, from the last second in which one went."""
+        for second in range(self.second, self.second - WINDOW_SECONDS, -1):
+            if self.counts[second % WINDOW_SECONDS]:
+                self.counts[second % WINDOW_SECONDS] -= 1
+                return
 
     def _turn(self, now: float) -> None:
         second = int(now)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from ..progress.waits import WaitReason
 from ..records import DIMENSIONS, Dimension, Failure
-from .blame import REASONS, blamed_limit, told_limits
+from .blame import REASONS, Refusal, blamed_limit, told_limits
 from .bucket import Bucket
 from .chance import SHORT_SECONDS, Chance, Verdict, contradicts
 from .output import RESERVED, WRITTEN, OutputAccount
 from .pause import Pause
-from .ramp import Ramp
+from .ramp import UNNAMED_SECONDS, Ramp
 from .tickets import Ticket
 
 RAMP_CODE = "ramp_limit_exceeded"
@@ -58,25 +58,25 @@ class Refusals:
         if dimension is not None and not is_ramp:
             reason = REASONS[dimension]
         is_new_episode = ticket.sent_at > self.known_at
-        seconds = self.pause.begin(now, failure.retry_after, reason, is_new_episode=is_new_episode)
+        retry_after = UNNAMED_SECONDS if is_ramp and failure.retry_after is None else failure.retry_after
+        seconds = self.pause.begin(now, retry_after, reason, is_new_episode=is_new_episode)
         if verdict is Verdict.WARNING:
             return
-        if is_ramp and is_new_episode:
+        if is_ramp:
             self.ramp.refused(now, self.pause.until)
         elif failure.error_code is None:
             place = 0 if dimension is None else DIMENSIONS.index(dimension)
             if place == WRITTEN:
                 place = self.outputs.blamed(ticket, now)
-            self.buckets[place].refused(
+            refusal = Refusal(
                 (failure.rate_limits or {}).get(self.buckets[place].dimension),
                 1.0 if place == WRITTEN else ticket.amounts[place],
                 ticket.owed[place],
                 failure.retry_after,
                 seconds,
                 ticket.sent_at,
-                now,
-                is_new_episode=is_new_episode,
             )
+            self.buckets[place].refused(refusal, now, is_new_episode=is_new_episode)
         if is_new_episode:
             self.known_at = now
 

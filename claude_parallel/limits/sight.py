@@ -67,6 +67,11 @@ class Sight:
         """How far the sums are from steady, in seconds, at the better moment."""
         return min(self.arrival.deviation, self.end.deviation)
 
+    @property
+    def is_arrival(self) -> bool:
+        """True once ``remaining`` is known to be written as a request arrives."""
+        return self.right is self.arrival
+
     def bounds(self, owed_then: float, owed_now: float, remaining: float, *, is_empty: bool) -> tuple[float, float]:
         """Return the least and the most that the capacity may be, in seconds, offset included.
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.limits.backoff import LEAST, RECOVERY_SECONDS, Backoff
+from claude_parallel.limits.blame import Refusal
 from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, cautious
 from claude_parallel.limits.guess import Guess
@@ -24,7 +25,7 @@ def known(limit: float = 600.0, burst: float = 10.0) -> Bucket:
     """Return a bucket with this limit at time 0 that may owe `burst` seconds."""
     bucket = Bucket("requests")
     bucket.restrict(limit, 0.0)
-    bucket.burst = Burst(burst, eagerness=0.0)
+    bucket.burst = Burst(burst, eagerness=0.0, refused_seconds=burst)
     return bucket
 
 
@@ -125,7 +126,7 @@ def test_what_remains_shows_the_capacity_exactly(capacity: float, style: str) ->
     bucket.learn(RateLimitStatus(limit, (capacity + offset) * rate), 0.0, 0.0, 0.0)
     if style == "minute":
         refused = RateLimitStatus(limit, offset * rate)
-        bucket.refused(refused, 1.0, capacity, 0.001, 0.001, 1.0, 1.0, is_new_episode=True)
+        bucket.refused(Refusal(refused, 1.0, capacity, 0.001, 0.001, 1.0), 1.0, is_new_episode=True)
         bucket.full_at = -math.inf
         bucket.learn(RateLimitStatus(limit, (capacity + offset) * rate), 0.0, 2.0, 2.0)
     assert 0.75 * capacity <= max(bucket.burst.seconds, bucket.burst.expected) <= capacity
@@ -153,14 +154,14 @@ def test_a_lost_share_is_back_within_ten_seconds(measured: float, calls_per_seco
 def test_only_a_refusal_that_our_own_use_does_not_explain_lowers_the_rate() -> None:
     """One that ends the growth does not; one far below what was accepted shows a debt, and the second a share."""
     bucket = known(600.0, burst=10.0)
-    bucket.refused(None, 1.0, 9.1, None, 0.25, 1.0, 1.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 9.1, None, 0.25, 1.0), 1.0, is_new_episode=True)
     assert bucket.backoff.at(1.0) == 1.0
     assert bucket.burst.seconds == pytest.approx(cautious(9.0))
     bucket.accept(7.0, 2.0, 2.0)
-    bucket.refused(None, 1.0, 3.0, None, 0.25, 3.0, 3.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 3.0, None, 0.25, 3.0), 3.0, is_new_episode=True)
     assert bucket.backoff.at(3.0) == 1.0
     assert bucket.debt(3.0) > bucket.burst.seconds
-    bucket.refused(None, 1.0, 3.0, None, 0.25, 4.0, 4.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 3.0, None, 0.25, 4.0), 4.0, is_new_episode=True)
     assert bucket.backoff.at(4.0) < 1.0
 
 
@@ -168,7 +169,7 @@ def test_only_a_refusal_that_our_own_use_does_not_explain_lowers_the_rate() -> N
 def test_retry_after_says_how_much_was_missing(retry_after: float | None, fits: float) -> None:
     """To the fraction where it has one; where it is rounded or missing, a call's worth."""
     bucket = known(600.0, burst=60.0)
-    bucket.refused(None, 1.0, 5.0, retry_after, 1.0, 1.0, 1.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 5.0, retry_after, 1.0, 1.0), 1.0, is_new_episode=True)
     assert bucket.burst.seconds == pytest.approx(cautious(fits))
 
 
@@ -198,7 +199,7 @@ def test_output_waits_for_what_was_written_only() -> None:
     """Any call goes while something is left, whatever it will write."""
     bucket = OutputBucket("output")
     bucket.restrict(6_000.0, 0.0)
-    bucket.burst = Burst(1.0, eagerness=0.0)
+    bucket.burst = Burst(1.0, eagerness=0.0, refused_seconds=1.0)
     assert bucket.wait(5_000.0, 0.0) == 0.0
     bucket.take(5_000.0, 0.0)
     bucket.land(5_000.0, 500.0, 0.0, 1.0)
@@ -233,8 +234,8 @@ def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either(
     """Calls that went behind it owe more, and teach as little of the bucket."""
     bucket = known(600.0, burst=10.0)
     bucket.accept(9.0, 1.0, 1.0)
-    bucket.refused(None, 1.0, 2.0, 0.5, 0.5, 2.0, 2.0, is_new_episode=True)
-    bucket.refused(None, 1.0, 9.5, 0.5, 0.5, 2.0, 2.0, is_new_episode=False)
+    bucket.refused(Refusal(None, 1.0, 2.0, 0.5, 0.5, 2.0), 2.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 9.5, 0.5, 0.5, 2.0), 2.0, is_new_episode=False)
     assert bucket.burst.seconds == 10.0
 
 
@@ -253,7 +254,7 @@ def test_a_reservation_costs_a_lost_share_what_is_written_of_it() -> None:
     """With a tenth of ``max_tokens`` written, the pace is that of the tenth: else it would be ten times too slow."""
     bucket = ReservedBucket("output")
     bucket.restrict(6_000.0, 0.0)
-    bucket.burst = Burst(60.0, eagerness=0.0)
+    bucket.burst = Burst(60.0, eagerness=0.0, refused_seconds=60.0)
     for _ in range(200):
         bucket.take(100.0, 0.0)
         bucket.land(100.0, 10.0, 0.0, 0.0)
@@ -307,7 +308,7 @@ def test_readings_that_overtook_each_other_do_not_enlarge_a_bucket(ahead: list[f
 
 
 def test_what_remaining_promises_is_not_sent_at_once() -> None:
-    """Calls go by e times more in a twentieth of a second, so a limit that nobody told refuses no bucketful."""
+    """Calls go by e times more in half a second, so a limit that nobody told refuses a few calls, and no bucketful."""
     bucket = Bucket("requests")
     bucket.learn(RateLimitStatus(3_000.0, 500.0), 0.0, 0.0, 0.0)
     sent, now = 0, 0.0
@@ -318,8 +319,8 @@ def test_what_remaining_promises_is_not_sent_at_once() -> None:
         else:
             bucket.take(1.0, now)
             sent += 1
-    assert sent <= 80
-    while now < 0.4:
+    assert sent <= 15
+    while now < 4.0:
         seconds = bucket.wait(1.0, now)
         if seconds:
             now += min(seconds, 0.001)
@@ -353,7 +354,7 @@ def test_a_refusal_ends_a_belief_that_nothing_ever_proved() -> None:
     bucket.restrict(600.0, 0.0)
     bucket.burst.seconds = 59.7
     bucket.accept(0.2, 1.0, 1.0)
-    bucket.refused(None, 1.0, 0.15, 0.05, 0.05, 2.0, 2.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 0.15, 0.05, 0.05, 2.0), 2.0, is_new_episode=True)
     assert bucket.burst.seconds == pytest.approx(0.2, rel=0.01)
     assert bucket.debt(2.0) <= 0.2
 
@@ -362,8 +363,78 @@ def test_a_pause_is_no_part_of_a_measurement() -> None:
     """Ten calls a second came through once it was over: that is our part of the rate, however long it was."""
     bucket = known(1_200.0, burst=1.0)
     bucket.accept(1.0, 0.0, 0.0)
-    bucket.refused(None, 1.0, 0.5, 5.0, 5.0, 1.0, 1.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 0.5, 5.0, 5.0, 1.0), 1.0, is_new_episode=True)
     for call in range(20):
         bucket.take(1.0, 6.0 + call / 10)
-    bucket.refused(None, 1.0, 0.5, 5.0, 5.0, 8.0, 8.0, is_new_episode=True)
+    bucket.refused(Refusal(None, 1.0, 0.5, 5.0, 5.0, 8.0), 8.0, is_new_episode=True)
     assert bucket.backoff.at(8.0) == pytest.approx(0.5, rel=0.1)
+
+
+# -- what a refusal says of the account --------------------------------------------------------------------------------
+
+
+@given(st.floats(0.5, 50.0), st.floats(0.0, 30.0))
+def test_a_refusal_after_a_limit_has_fallen_says_that_the_bucket_is_empty(burst: float, pause: float) -> None:
+    """The call went under the old limit, and nobody knows since when the new one holds: only the refusal is sure."""
+    bucket = known(6_000.0, burst)
+    bucket.learn(RateLimitStatus(600.0, 0.0), 0.0, 1.0, 1.0)
+    bucket.refused(Refusal(None, 1.0, 0.0, pause, pause, 0.5), 1.0, is_new_episode=True)
+    assert bucket.debt(1.0) >= pause + burst - 0.1 - 1e-6
+    assert bucket.backoff.at(1.0) == 1.0
+
+
+def test_a_limit_that_fell_before_a_call_arrived_has_refilled_less_since() -> None:
+    """Headers that are written on arrival tell of the fall one latency later."""
+    late, soon = known(6_000.0), known(6_000.0)
+    late.sight.right = late.sight.arrival
+    for bucket in (late, soon):
+        bucket.take(950.0, 0.0)  # 50 are left, five seconds of the new limit, and four more come back
+        bucket.learn(RateLimitStatus(600.0, 0.0), 0.0, 0.0, 4.0)
+    assert (soon.debt(4.0), late.debt(4.0)) == (0.0, pytest.approx(1.0))
+
+
+def test_the_end_of_a_bucket_that_growth_has_met_again_is_one_more_time_its_end() -> None:
+    """A refusal at the very end of what is believed lowers the belief, and is not taken for a neighbour for good."""
+    bucket = known(600.0, burst=10.0)
+    bucket.accept(10.0, 1.0, 1.0)
+    bucket.refused(Refusal(None, 1.0, 10.0, 0.002, 0.002, 2.0), 2.0, is_new_episode=True)
+    assert bucket.burst.seconds == pytest.approx(cautious(10.0))
+    assert bucket.backoff.at(2.0) == 1.0
+
+
+@pytest.mark.parametrize(("retry_after", "held"), [(0.5, 9.5), (None, 8.0), (1.0, 9.0), (30.0, 8.0)])
+def test_an_answer_may_have_taken_a_bucket_of_output_into_debt(retry_after: float | None, held: float) -> None:
+    """Where the refusal does not say by how much, it may be as large as the answer."""
+    bucket = OutputBucket("output")
+    bucket.restrict(600.0, 0.0)
+    bucket.burst = Burst(20.0)
+    bucket.land(0.0, 20.0, 0.0, 0.0)
+    bucket.refused(Refusal(None, 1.0, 10.0, retry_after, retry_after or 0.25, 1.0), 1.0, is_new_episode=True)
+    assert bucket.burst.seconds == pytest.approx(cautious(held))
+
+
+def test_a_limit_that_only_refusals_tell_is_tried_again_when_none_tells_it() -> None:
+    """A gateway drops the headers, and the limit rises: nothing is refused any more, and nothing tells it."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(600.0, None), 0.0, 0.0, 0.0)
+    sent, now = 0, 0.0
+    while now < 30.0:
+        seconds = bucket.wait(1.0, now)
+        if seconds:
+            now += min(seconds, 0.1)
+        else:
+            bucket.take(1.0, now)
+            sent += 1
+    assert sent >= 1_000
+    bucket.learn(RateLimitStatus(600.0, None), 0.0, now, now)
+    assert bucket.limit == 600.0
+    bucket.learn(RateLimitStatus(600.0, 5.0), 0.0, now, now)
+    bucket.wait(1e9, now + 60.0)
+    assert bucket.limit == 600.0
+
+
+def test_a_call_that_has_to_find_the_bucket_full_comes_a_little_late() -> None:
+    """What comes early on its way is refused, and costs more than three hundredths of its refill."""
+    bucket = known(60.0, burst=0.5)
+    bucket.take(1.0, 0.0)
+    assert 1.0 < bucket.wait(1.0, 0.0) <= 1.05
