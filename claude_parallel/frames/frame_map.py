@@ -7,7 +7,7 @@ all go through here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -73,6 +73,9 @@ class FrameMap:
         Positions (row times samples, plus sample) to leave out.
     as_frame : bool, default False
         Return a frame also where a series with one column of answers would give a series.
+    completes : collection of str, optional
+        Names of the text, error and cost columns where the frame is what this very map made in another process: then
+        the fields of a schema stand in its columns.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class FrameMap:
         bypass_cache: frozenset[bytes] = frozenset(),
         not_asked: frozenset[int] = frozenset(),
         as_frame: bool = False,
+        completes: Collection[str] = (),
     ) -> None:
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
@@ -98,7 +102,7 @@ class FrameMap:
         self.out = out
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt, self.settings)
-        self.schema = _compile_schema(frame, out, self.settings)
+        self.schema = _compile_schema(frame, out, self.settings, completes=completes)
         self.columns = planned_columns(out, self.settings, self.schema)
         self.rows = _make_rows(frame, self.prompt, self.settings)
         self.environment = environment
@@ -222,12 +226,17 @@ def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction,
     )
 
 
-def _compile_schema(frame: pd.DataFrame | pd.Series[Any], out: str, settings: Settings) -> Schema | None:
+def _compile_schema(
+    frame: pd.DataFrame | pd.Series[Any], out: str, settings: Settings, *, completes: Collection[str]
+) -> Schema | None:
     if settings.schema is None:
         return None
+    names = column_names(frame) if isinstance(frame, pd.DataFrame) else []
     # What an earlier map made under the same name is replaced, as assign does; only other columns are in the way.
     replaced = {*columns_made_as(frame, out)} if isinstance(frame, pd.DataFrame) else set()
-    taken = [name for name in column_names(frame) if name not in replaced] if isinstance(frame, pd.DataFrame) else []
+    if completes:  # a field whose name was taken then stands under its longer name
+        replaced = {name for name in names if f"{out}_{name}" not in {*names} - {*completes}}
+    taken = [name for name in names if name not in replaced]
     schema = compile_schema(settings.schema, out, [*taken, error_name(out), cost_name(out)])
     if not settings.quotes:
         return schema

@@ -50,6 +50,7 @@ def retry_frame(
         bypass_cache=frozenset().union(*rejected),
         not_asked=_good(masks) if call.options.get("journal") is False else frozenset(),
         as_frame=True,
+        completes=made.columns.names if call_of(run.id) is None else (),
     )
     answers = again.run()
     if places is not None:
@@ -169,6 +170,11 @@ def _call(
         )
     if settings.get("schema") and "schema" not in overrides:
         raise InputError(_NEEDS_SCHEMA)
+    if isinstance(prompt, str) and "{}" in prompt.replace("{{}}", ""):
+        raise InputError(
+            "the values of a series stand in no column of its answers; run its map again: what is answered costs "
+            "nothing"
+        )
     columns = made.columns
     return MapCall(prompt, {"sample": columns.samples, "vote": columns.has_vote, **overrides}, columns)
 

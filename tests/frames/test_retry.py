@@ -92,6 +92,35 @@ def test_after_a_restart_the_prompt_is_needed(cut: Any, tmp_path: Path) -> None:
     assert sim.ledger.requests == 4
 
 
+@pytest.mark.parametrize("sample", [1, 2])
+def test_after_a_restart_typed_columns_are_completed_too(tmp_path: Path, sample: int) -> None:
+    """Each field in its own column, also where an input column has its name, or it is named as one of ours ends."""
+    path, fields = tmp_path / "j.sqlite3", {"t": str, "n": int, "error": str}
+    frame = pd.DataFrame({"t": [f"text {n}" for n in range(4)]})
+    with cp.simulator(None, latency_seconds=0, script=dict.fromkeys(range(1, 1 + 4 * sample), "refusal")):
+        options: dict[str, Any] = {"schema": fields, "progress": False, "sample": sample}
+        out = frame.claude.map("Say {t}", journal=path, max_concurrency=1, **options)
+        recent_runs._places.clear()
+        calls._calls.clear()
+        again = out.claude.retry(prompt="Say {t}", journal=path, **options)
+
+    assert again.columns.tolist() == out.columns.tolist()
+    assert again["t"].tolist() == frame["t"].tolist()
+    assert out[["response_t", "n", "error"]].isna().all(axis=None)
+    assert again[again.columns.drop([name for name in again if name.endswith("_error")])].notna().all(axis=None)
+
+
+def test_after_a_restart_answers_of_a_series_have_no_values_to_ask(tmp_path: Path) -> None:
+    """The map itself has: what is answered costs nothing."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}):
+        out = pd.Series(["one", "two"]).claude.map("Say {}", sample=2, progress=False, journal=path)
+        recent_runs._places.clear()
+        calls._calls.clear()
+        with pytest.raises(cp.InputError, match="run its map again"):
+            out.claude.retry(prompt="Say {}", journal=path)
+
+
 def test_errors_are_grouped_with_advice(cut: Any) -> None:
     """One line per kind: how many, an example, what to do."""
     table = cut[1].claude.errors
