@@ -16,21 +16,21 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from .. import bridge
-from ..api.answers import read_answer, usage_of
+from ..api.answers import model_of, read_answer, usage_of
 from ..batch.api import BatchApi
 from ..batch.carrier import BatchEnvironment, batch_environment
-from ..batch.collector import GROUP_RESULTS
+from ..batch.collector import GROUP_RESULTS, is_same_answer
 from ..batch.envelope import read_custom_id
 from ..batch.policy import poll_after
 from ..batch.records import EnvelopeBook, EnvelopeRecord
 from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchState
-from ..config import journal_path, resolve_settings
+from ..config import is_simulating, journal_path, resolve_settings
 from ..errors import ClaudeParallelError, InputError, row_error
 from ..frames.columns import plan_columns
 from ..frames.outputs import text_array
 from ..options import Settings
 from ..pricing import PriceList
-from ..records import Failure, Reply
+from ..records import Attempt, Failure, Reply
 from ..store.journal import Journal
 
 T = TypeVar("T")
@@ -121,9 +121,11 @@ class AdoptedBatch:
         state = self.wait()
         if state.is_archived:
             raise InputError(f"the results of {self.id} are gone: they can be read for 29 days")
-        journal = self._desk.journal()
+        desk = self._desk
+        journal = desk.journal()
+        is_free = is_simulating(desk.settings.client)
         try:
-            return self._desk.call(lambda door: _collect(door, state, journal, self._desk.environment.live.host))
+            return desk.call(lambda door: _collect(door, state, journal, desk.environment.live.host, is_free=is_free))
         finally:
             journal.close()
 
@@ -238,7 +240,7 @@ def _moment(seconds: float | None) -> pd.Timestamp | None:
     return None if seconds is None else pd.Timestamp(int(seconds), unit="s", tz="UTC")
 
 
-async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: str) -> pd.DataFrame:
+async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: str, *, is_free: bool) -> pd.DataFrame:
     """Read all results, every group on disk before the next is read."""
     prices, envelopes = PriceList(), set[str]()
     ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()
@@ -260,17 +262,26 @@ async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: st
                 group.append((found[1], host, item.fate, time.time()))
                 answers += 1
             if len(group) >= GROUP_RESULTS:
-                _keep(journal, group)
+                _keep(journal, group, None if is_free else state, prices)
                 await asyncio.sleep(0)
-    _keep(journal, group)
+    _keep(journal, group, None if is_free else state, prices)
     if not has_damage:  # the cell reads the results again, since its row may be whole then
         _close(journal, envelopes, answers)
     return _frame(ids, texts, errors, costs)
 
 
-def _keep(journal: Journal, group: list[tuple[bytes, str, Reply, float]]) -> None:
+def _keep(
+    journal: Journal, group: list[tuple[bytes, str, Reply, float]], paid_in: BatchState | None, prices: PriceList
+) -> None:
+    """Keep answers, and that they were paid in this batch; one that is there already was noted when it came."""
     if journal.path is not None:
+        known = journal.recall([key for key, *_ in group])
         journal.keep_answers(group)
+        for position, (key, _, reply, ended) in enumerate(group if paid_in else ()):
+            if paid_in is not None and not is_same_answer(known.get(key), reply):
+                usage = usage_of(reply.message)
+                cost = prices.cost(str(model_of(reply.message)), usage, is_batch=True)
+                journal.keep_attempt(paid_in.id, position, Attempt(1, paid_in.created, ended, reply), usage, cost)
     group.clear()
 
 

@@ -89,7 +89,7 @@ class Collector:
             item = batch.items.pop(key, None)
             if item is not None:
                 item.attempts += 1
-                self._answered(batch, item, reply, is_charged=_is_same(known.get(key), reply))
+                self._answered(batch, item, reply, is_charged=is_same_answer(known.get(key), reply))
 
     async def miss(self, batch: InFlightBatch) -> None:
         """Judge what an ended batch says nothing about, however often its results are read.
@@ -149,7 +149,7 @@ class Collector:
         return Attempt(item.attempts, batch.record.created, self.run.wall_clock(), result)
 
 
-def _is_same(known: Reply | None, reply: Reply) -> bool:
+def is_same_answer(known: Reply | None, reply: Reply) -> bool:
     """Say whether an answer in the journal is this very Message, and not an earlier one to the same question.
 
     Messages without an id (an odd one, a gateway's) are the same where all of them is.

@@ -172,6 +172,9 @@ def test_a_batch_of_another_machine_is_adopted_by_its_id(server: SimulatorServer
     assert out["response"].tolist() == expected["response"].tolist()
     assert (out["response_cost"] == 0).all()
     assert server.ledger.batch_rows == 12
+    assert cp.spent()["usd"].sum() == pytest.approx(expected["response_cost"].sum())
+    adopted.result()
+    assert cp.spent()["calls"].sum() == 12
 
 
 def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) -> None:
