@@ -16,8 +16,9 @@ from typing import Any
 from .api.account import SIMULATOR_KEY, Account, open_account
 from .api.platforms import WITHOUT_BATCHES
 from .errors import InputError
-from .options import Settings, check_names, read_environment, resolve
+from .options import Settings, check_names, resolve
 from .signatures import shows_options
+from .variables import read_environment
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file, in :func:`home`."""

@@ -133,37 +133,6 @@ class Settings:
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Settings))
-_FROM_ENVIRONMENT: dict[str, Callable[[str], Any]] = {
-    "model": str,
-    "max_tokens": int,
-    "max_concurrency": lambda text: text if text == "auto" else int(text),
-    "limits": str,
-    "budget": float,
-    "retries": int,
-    "timeout": float,
-    "journal": lambda text: _boolean(text, other=text),
-    "prompt_cache": lambda text: _boolean(text, other=text),
-    "progress": lambda text: _boolean(text, other=None),
-}
-
-
-def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options that ``CLAUDE_PARALLEL_*`` variables set.
-
-    Raises
-    ------
-    InputError
-        For a variable whose text does not fit.
-    """
-    found: dict[str, Any] = {}
-    for name, convert in _FROM_ENVIRONMENT.items():
-        text = environ.get(f"CLAUDE_PARALLEL_{name.upper()}")
-        if text:
-            try:
-                found[name] = convert(text)
-            except ValueError:
-                raise InputError(f"CLAUDE_PARALLEL_{name.upper()}={text!r} does not fit") from None
-    return found
 
 
 def check_names(options: Mapping[str, Any]) -> None:
@@ -202,17 +171,6 @@ def _check_together(merged: Mapping[str, Any]) -> None:
         raise InputError("vote=True needs several answers to vote on: add sample=3")
     if merged.get("quotes") and merged.get("schema") is None:
         raise InputError("quotes=True needs fields to quote for: add schema=, or use classify() or extract()")
-
-
-def _boolean(text: str, *, other: Any) -> Any:
-    lowered = text.lower()
-    if lowered in ("1", "true", "yes", "on"):
-        return True
-    if lowered in ("0", "false", "no", "off"):
-        return False
-    if other is None:
-        raise ValueError(text)
-    return other
 
 
 def _integer(least: int) -> Callable[[str, Any], int]:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import claude_parallel as cp
 from claude_parallel.config import journal_path, resolve_settings
 from claude_parallel.errors import InputError
-from claude_parallel.options import OPTION_NAMES, MapOptions, Settings, read_environment, resolve
+from claude_parallel.options import OPTION_NAMES, MapOptions, Settings, resolve
 from claude_parallel.retry import RetryPolicy
+from claude_parallel.variables import read_environment
 
 
 def test_without_anything_set_the_defaults_hold() -> None:
@@ -84,6 +85,25 @@ def test_a_variable_that_does_not_fit_is_refused_by_its_name(name: str, text: st
     """The user must find it."""
     with pytest.raises(InputError, match=f"CLAUDE_PARALLEL_{name}='"):
         read_environment({f"CLAUDE_PARALLEL_{name}": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("BUGDET", "did you mean 'CLAUDE_PARALLEL_BUDGET'"),
+        ("MAX_TOKEN", "did you mean 'CLAUDE_PARALLEL_MAX_TOKENS'"),
+        ("BATCH", r"write batch= into the call or cp.configure\(\)"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused(name: str, advice: str) -> None:
+    """A misspelt budget would be none, and the money gone."""
+    with pytest.raises(InputError, match=f"CLAUDE_PARALLEL_{name} is not read; {advice}"):
+        read_environment({f"CLAUDE_PARALLEL_{name}": "1"})
+
+
+def test_a_variable_of_somebody_elses_is_left_alone() -> None:
+    """The prefix is nobody's property."""
+    assert read_environment({"CLAUDE_PARALLEL_SCREENSHOTS": "folder", "CLAUDE_PARALLEL_HOME": "folder"}) == {}
 
 
 def test_an_empty_variable_sets_nothing() -> None:
