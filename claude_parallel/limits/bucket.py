@@ -45,8 +45,9 @@ class Bucket:
         Half a step of the server's ``remaining``, or a whole one where it is rounded down.
     server_limit, user_limit, limit : float
         Per minute: as the server tells it, as the user gave it, and the tighter of both; infinite while unknown.
-    told_at, known_at, first_known_at : float
-        When the request was sent whose answer told it last; since when it holds; since when there is one at all.
+    told_at, known_at, first_known_at, changed_at : float
+        When the request was sent whose answer told it last; since when it holds; since when there is one at all; when
+        the server last told another one.
     rate, room : float
         What comes back per second; how much may be owed for certain, in seconds.
     full_at, own_at, idle_at : float
@@ -72,6 +73,7 @@ class Bucket:
     told_at: float = -math.inf
     known_at: float = -math.inf
     first_known_at: float = -math.inf
+    changed_at: float = -math.inf
     rate: float = math.inf
     room: float = 0.0
     full_at: float = -math.inf
@@ -238,11 +240,13 @@ class Bucket:
                 self.doubt.end()
             if not is_same and self.server_limit != math.inf:
                 self.burst.forget_hint()
-            self.server_limit = status.limit
+            before, self.server_limit = self.limit, status.limit
             self._set_limit(now, since=sent_at if self.sight.is_arrival else math.inf)
+            if before not in (self.limit, math.inf):
+                self.changed_at = now
         if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
             return
-        if self.first_known_at < self.known_at > sent_at:
+        if sent_at < self.changed_at:
             return  # what was owed then was counted in seconds of another limit
         owed, rate = max(0.0, self.own_at - now), self.server_limit / MINUTE
         is_empty = status.remaining <= self.rounding
@@ -271,9 +275,10 @@ class Bucket:
             least, most = status.remaining - self.rounding - needed, status.remaining + self.rounding
             self.burst.learn_offset(least / rate, most / rate)
         if refusal.sent_at < self.known_at:
-            if self.known_at > self.first_known_at:  # the limit fell meanwhile, and we counted with the old one
+            if refusal.sent_at < self.changed_at:  # the limit fell meanwhile, and we counted with the old one
                 self._empty(refusal, now)
                 self.own_at = self.full_at
+            if self.known_at > self.first_known_at:
                 return
             owed_then = self.debt(now) + needed / self.rate  # it went before the limit was known
             if self.known_at == now:

@@ -18,7 +18,7 @@ FIRST_SECONDS = 0.1
 LEAST_SECONDS = 0.05
 """The belief never sinks below: less than the jitter of timers would cost a part of the rate."""
 
-LEAST_SLOPE, CALLS_SLOPE = 0.2, 9.0
+LEAST_SLOPE, CALLS_SLOPE = 0.4, 9.0
 """How fast the belief grows before the first refusal: seconds of refill a second, plus calls a second for each square
 root of the account's calls a second. While a refusal is on its way back, some 50 ms, so much is refused by a bucket
 that has just run dry (sweep: three refusals at 50 requests a minute, 0.5 % of the calls at 3,000)."""
@@ -60,13 +60,10 @@ WINDOW_SECONDS = 1.0
 others (sweep: reordering)."""
 
 HEARD_SECONDS = 0.05
-"""Time constant of the way to what an earlier run has been lent: a refusal takes about as long to be heard, so that a
-bucket that lends no more refuses a part of the calls, and not a bucketful (test: a policed burst after a memory)."""
-
-HINTED_SECONDS = 0.6
-"""The same towards what ``remaining`` promises in a first run: it knows nothing of a limit that no header tells, and in
-a twentieth of a second the belief grows by a twelfth (sweep: acceleration limits; a run of half a minute loses nothing
-by it, since all that a bucket holds is spent in the end)."""
+"""Time constant of the way to what ``remaining`` or an earlier run promises: a refusal takes about as long to be heard,
+so that a bucket that lends no more, or a limit that no header tells, refuses a part of the calls, and not a bucketful
+(test: a policed burst after a memory). Half a second serves acceleration limits better, and neighbours worse: a process
+that joins others climbs into what they have just left (test: four processes, the last three within three seconds)."""
 
 WHOLE_MINUTE_FRACTION = 0.9
 """A hint below this fraction of a minute cannot speak of a whole minute, so it speaks of the bucket."""
@@ -99,7 +96,7 @@ class Burst:
         Bounds of what ``remaining`` counts and the bucket does not hold.
     is_plain : bool
         True once `least_offset` and `most_offset` are known, by a refusal.
-    expected, is_recalled : float, bool
+    expected : float
         Up to where the belief grows quickly: ``remaining`` says so, or an earlier run has been there.
     """
 
@@ -116,7 +113,6 @@ class Burst:
     most_offset: float = 0.0
     is_plain: bool = False
     expected: float = 0.0
-    is_recalled: bool = False
 
     @property
     def allowed(self) -> float:
@@ -138,7 +134,7 @@ class Burst:
         """Grow quickly to what an earlier run found out, and hardly beyond where `is_end`: there it was refused."""
         if self.is_checked:
             return
-        self.expected, self.is_recalled = min(cautious(MINUTE), seconds), True
+        self.expected = min(cautious(MINUTE), seconds)
         if is_end:
             self.eagerness, self.refused_seconds = PATIENCE, seconds
             self.seconds = max(LEAST_SECONDS, min(self.seconds, seconds))
@@ -162,8 +158,7 @@ class Burst:
         if passed <= 0.0 or self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 / calls_per_second:
             return
         if self.seconds < self.expected:
-            heard = HEARD_SECONDS if self.is_recalled else HINTED_SECONDS
-            self.seconds = min(self.expected, self.seconds * math.exp(passed / heard))
+            self.seconds = min(self.expected, self.seconds * math.exp(passed / HEARD_SECONDS))
             return
         if self.is_checked:
             slope = self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
@@ -216,7 +211,7 @@ class Burst:
 
     def refused(self, owed: float, *, is_new_episode: bool) -> None:
         """Take note that `owed` seconds were too much."""
-        self.expected, self.is_recalled = 0.0, False
+        self.expected = 0.0
         if is_new_episode:
             self.eagerness = min(self.eagerness, PATIENCE)
         self.refused_seconds = cautious(owed)
