@@ -333,6 +333,26 @@ def test_what_remaining_promises_is_not_sent_at_once() -> None:
 # -- a part of an account ----------------------------------------------------------------------------------------------
 
 
+def test_a_part_that_changes_makes_no_reading_old() -> None:
+    """Parts change every second, with calls under way: what the server says of the account is heard all the same."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(600.0, 600.0), 0.0, 0.0, 0.0)
+    ceiling = bucket.burst.ceiling
+    bucket.restrict(300.0, 1.0, is_part=True)
+    bucket.learn(RateLimitStatus(600.0, 100.0), 0.1, 0.5, 1.5)
+    assert bucket.burst.ceiling < ceiling
+
+
+def test_a_refusal_from_before_a_part_has_changed_teaches_nothing() -> None:
+    """What was owed then was counted in seconds of the other part, and who asked too much is not known."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(600.0, 600.0), 0.0, 0.0, 0.0)
+    bucket.restrict(300.0, 1.0, is_part=True)
+    debt, seconds = bucket.debt(1.5), bucket.burst.seconds
+    bucket.refused(Refusal(None, 1.0, 0.1, 1.0, 1.0, 0.5), 1.5, is_new_episode=True)
+    assert (bucket.debt(1.5), bucket.burst.seconds) == (debt, seconds)
+
+
 @given(st.floats(1.0, 60.0), st.floats(0.1, 1.0))
 def test_what_was_used_before_comes_out_of_our_part(debt: float, part: float) -> None:
     """In calls it stays what it was; and who gets a larger part again finds nothing new in it."""
