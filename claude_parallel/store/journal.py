@@ -18,7 +18,7 @@ from typing import Any
 from ..api.json_text import parse_object
 from ..records import Attempt, Reply, Usage
 from . import statements
-from .open_file import OpenFile, choosing, shared_file
+from .open_file import OpenFile, share
 from .row_records import RunRow, row_records
 from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 
@@ -56,8 +56,7 @@ class Journal:
     @classmethod
     def open_for_run(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
         """Open the journal at `path` as :meth:`open` does, together with the runs of this process that use it now."""
-        with choosing():
-            return cls(shared_file(path, is_explicit=is_explicit))
+        return share(path, cls, is_explicit=is_explicit)
 
     @classmethod
     def open_existing(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:

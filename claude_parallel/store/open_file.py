@@ -13,8 +13,9 @@ import sqlite3
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from ..bridge import off_loop
@@ -23,6 +24,8 @@ from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, 
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("claude_parallel")
 
@@ -73,9 +76,10 @@ class OpenFile:
             return cls(*open_or_set_aside(path, is_explicit=is_explicit))
 
     def join(self, user: object) -> OpenFile:
-        """Note who uses this file, and return it."""
+        """Note who uses this file, and return it; what was told to others is told to them again."""
         with choosing():
             self._users.add(user)
+            self._warned.clear()
         return self
 
     def leave(self, user: object) -> None:
@@ -263,18 +267,27 @@ def choosing() -> Iterator[None]:
         yield
 
 
-def shared_file(path: Path | None, *, is_explicit: bool = False) -> OpenFile:
-    """Return the open file that other runs of this process use at `path`, or one that is opened now.
+def share(path: Path | None, make: Callable[[OpenFile], T], *, is_explicit: bool = False) -> T:
+    """Return what `make` gives for the open file that other runs of this process use at `path`, or one opened now.
 
-    Call it, and join, inside :func:`choosing`: the file is closed when the last one leaves.
+    `make` joins the file, which is closed when the last one leaves. A file is opened before anybody chooses: one that
+    another process has locked holds up who opens it, and no run that begins or ends elsewhere.
     """
     if path is None:
-        return OpenFile.open(None)
-    place = path.absolute()
-    found = _in_use.get(place)
-    if found is not None and found.is_at(path):
-        return found
+        return make(OpenFile.open(None))
+    with choosing():
+        if (found := _used_at(path)) is not None:
+            return make(found)
     opened = OpenFile.open(path, is_explicit=is_explicit)
-    if opened.path == path:  # not one beside it, nor one in memory
-        _in_use[place] = opened
-    return opened
+    with choosing():
+        if (found := _used_at(path)) is not None:  # somebody was quicker
+            opened.connection.close()
+            return make(found)
+        if opened.path == path:  # not one beside it, nor one in memory
+            _in_use[path.absolute()] = opened
+        return make(opened)
+
+
+def _used_at(path: Path) -> OpenFile | None:
+    found = _in_use.get(path.absolute())
+    return found if found is not None and found.is_at(path) else None

@@ -133,3 +133,37 @@ def test_looking_into_a_journal_is_nobodys_business(path: Path) -> None:
     look.close()
     assert not is_closed(run)
     run.close()
+
+
+def test_a_file_that_is_locked_holds_up_no_run_elsewhere(path: Path) -> None:
+    """While one thread waits to open a file that another process has locked, others begin, write and end."""
+    locked = path.with_name("locked.sqlite3")
+    locker = sqlite3.connect(locked, isolation_level=None, check_same_thread=False)
+    locker.execute("BEGIN EXCLUSIVE")
+    locker.execute("CREATE TABLE held (a)")
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Journal.open_for_run, locked)
+        other = Journal.open_for_run(path)
+        other.begin_run("r1", 1.0, HOST, {})
+        other.close()
+        was_waiting = not opening.done()
+        locker.execute("ROLLBACK")
+        opening.result().close()
+    locker.close()
+    assert was_waiting
+    assert count(path, "runs") == 1
+
+
+def test_who_joins_later_is_told_too(path: Path) -> None:
+    """That the journal cannot be written is said to each run, and not to the first alone."""
+    first = Journal.open_for_run(path)
+    first._file.connection.execute("PRAGMA query_only=ON")
+    with pytest.warns(UserWarning, match="CANNOT BE WRITTEN"):
+        first.begin_run("r1", 1.0, HOST, {})
+    second = Journal.open_for_run(path)
+    with pytest.warns(UserWarning, match="CANNOT BE WRITTEN"):
+        second.begin_run("r2", 1.0, HOST, {})
+    first._file.connection.execute("PRAGMA query_only=OFF")
+    first.close()
+    assert second.query("SELECT count(*) FROM runs") == [(2,)]
+    second.close()
