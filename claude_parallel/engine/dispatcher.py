@@ -19,13 +19,14 @@ from ..api.answers import usage_of
 from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request
-from ..retry import Again, Stop, judge_failure
+from ..retry import Again, Stop, Verdict, judge_failure
 from ..text import clock_time, elapsed
 from .cache_warmup import Turn
 from .context import RunContext
 from .holds import Holds
 from .interception import Interception
 from .live_calls import LiveCalls
+from .patience import Patience
 from .pending import Pending
 from .queue import RequestQueue, Source
 
@@ -64,7 +65,7 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._stopped_at: float | None = None
-        self._refused_since: float | None = None
+        self._patience = Patience(context.policy.outage_patience)
         self._interception = Interception()
         self._bug: BaseException | None = None
 
@@ -286,7 +287,7 @@ class Dispatcher:
 
     def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
         run, calls = self._run, self._calls
-        self._refused_since = None
+        self._patience.answered()
         self._interception.answered()
         usage = usage_of(reply.message)
         real = calls.estimator.learn(pending.asked.load, usage)
@@ -297,52 +298,41 @@ class Dispatcher:
             self._queue.retry_at(run.clock(), pending)
 
     def _failed(self, pending: Pending, attempt: Attempt, failure: Failure, ticket: Ticket) -> None:
-        run = self._run
-        now = run.clock()
+        run, gate, now = self._run, self._calls.gate, self._run.clock()
         if self._interception.is_certain(failure, self._sending):
             failure = replace(failure, should_retry=False)
         verdict = judge_failure(failure, pending.failures, run.policy, run.rng)
-        message = failure.message
         if isinstance(verdict, Stop) and verdict.wait_seconds is not None:
-            message = self._come_back(failure.message, verdict.wait_seconds)
-            failure = replace(failure, retry_after=None, hint="run the cell again then")  # the gate waits for no quota
-        self._calls.gate.fail(ticket, failure, now)
-        is_outage = failure.status != 200 and self._calls.gate.is_outage(ticket.sent_at)
+            failure = self._with_return(failure, verdict.wait_seconds)
+        gate.fail(ticket, failure, now)
+        is_outage = failure.status != 200 and gate.is_outage(ticket.sent_at)
         if is_outage and not isinstance(verdict, Stop):
             verdict = judge_failure(failure, (), run.policy, run.rng)  # not the row's fault, so not one of its tries
-        if isinstance(verdict, Again) and (
-            self._has_lost_patience(now) if is_outage else self._is_shut_out(failure, now)
-        ):
-            verdict, message = Stop(), f"{message}; no call came through for {elapsed(run.policy.outage_patience)}"
+        outage_seconds = (gate.status(now).outage_seconds or 0.0) if is_outage else None
+        if isinstance(verdict, Again) and self._patience.ends(failure, outage_seconds, now):
+            message = f"{failure.message}; no call came through for {elapsed(run.policy.outage_patience)}"
+            verdict, failure = Stop(), replace(failure, message=message)
         run.accounting.failed(pending, attempt, failure, is_counted=not is_outage)
+        self._carry_out(verdict, pending, failure, now)
+
+    def _with_return(self, failure: Failure, seconds: float) -> Failure:
+        """Say until when the server wants us to stay away, longer than the run has patience for."""
+        now = self._run.wall_clock()
+        until, patience = clock_time(now + seconds, now), elapsed(self._run.policy.patience_seconds)
+        message = f"{failure.message}; the server wants no call before {until}, and the run waits {patience} at most"
+        hint = "run the cell again then"
+        return replace(failure, message=message, hint=hint, retry_after=None)  # the gate waits for no quota
+
+    def _carry_out(self, verdict: Verdict, pending: Pending, failure: Failure, now: float) -> None:
+        """Ask again, or give the row up, and where no other can do better stop the run."""
         if isinstance(verdict, Again):
             wait, status = verdict.wait_seconds, failure.status
             _LOG.debug("row %d: %s (status %s), again in %.2f s", pending.position, failure.kind, status, wait)
-            self._queue.retry_at(now + verdict.wait_seconds, pending)
+            self._queue.retry_at(now + wait, pending)
             return
         if isinstance(verdict, Stop):
-            run.state.halt(failure.kind, message, failure.hint)
-        run.accounting.give_up(pending, failure.kind, message, failure.hint, failure.request_id)
-
-    def _has_lost_patience(self, now: float) -> bool:
-        seconds = self._calls.gate.status(now).outage_seconds
-        return seconds is not None and seconds >= self._run.policy.outage_patience
-
-    def _is_shut_out(self, failure: Failure, now: float) -> bool:
-        """Say whether nothing but refusals came for too long, of which none said when to come back."""
-        if failure.kind != "rate_limit":
-            return False
-        if failure.retry_after:
-            self._refused_since = None
-            return False
-        self._refused_since = now if self._refused_since is None else self._refused_since
-        return now - self._refused_since >= self._run.policy.outage_patience
-
-    def _come_back(self, message: str, seconds: float) -> str:
-        """Say until when the server wants us to stay away; longer than the run has patience for."""
-        now = self._run.wall_clock()
-        until, patience = clock_time(now + seconds, now), elapsed(self._run.policy.patience_seconds)
-        return f"{message}; the server wants no call before {until}, and the run waits {patience} at most"
+            self._run.state.halt(failure.kind, failure.message, failure.hint)
+        self._run.accounting.give_up(pending, failure.kind, failure.message, failure.hint, failure.request_id)
 
     def _refuse(self, waiting: Iterable[Pending]) -> None:
         """Give requests that will not be sent the reason."""
