@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import json
 import queue
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,14 @@ class Kernel:
     def has_subshells(self) -> bool:
         """True where the kernel can run a second shell beside a busy one (ipykernel 7 and newer)."""
         return "kernel subshells" in self._info.get("supported_features", ())
+
+    def journal(self, query: str, *parameters: Any) -> list[Any]:
+        """Return the first column of what its journal on disk has now; nothing before there is one."""
+        path = self.folder / "claude_parallel_home" / "simulated.sqlite3"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(path)) as journal:
+            return [first for (first, *_) in journal.execute(query, parameters)]
 
     # -- the process -------------------------------------------------------------------------------------------------
 

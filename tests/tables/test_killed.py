@@ -39,11 +39,17 @@ def start(url: str, source: Path, target: str, journal: Path) -> subprocess.Pope
     return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], stderr=subprocess.PIPE)
 
 
-def stopped(server: Any, begin: Callable[[], subprocess.Popen[bytes]], answers: int, how: signal.Signals) -> None:
-    """Run until so many answers more were sent, and end it."""
+def stopped(
+    server: Any,
+    begin: Callable[[], subprocess.Popen[bytes]],
+    answers: int,
+    is_reached: Callable[[], bool],
+    how: signal.Signals,
+) -> None:
+    """Run until so many answers more were sent, and what else is to be seen on disk, and end it."""
     wanted = server.ledger.answered + answers
     process = begin()
-    while server.ledger.answered < wanted and process.poll() is None:
+    while (server.ledger.answered < wanted or not is_reached()) and process.poll() is None:
         time.sleep(0.002)
     assert process.poll() is None, "it ended before it was stopped"
     process.send_signal(how)
@@ -75,8 +81,11 @@ def test_a_file_run_survives(tmp_path: Path, target: str, ends: list[signal.Sign
         def begin() -> subprocess.Popen[bytes]:
             return start(server.url, source, place, journal)
 
+        def has_parts() -> bool:
+            return len(parts(tmp_path / "out")) > 0
+
         for end in ends:
-            stopped(server, begin, 40, end)
+            stopped(server, begin, 40, has_parts if target == "out/" else lambda: True, end)
             kept.append(parts(tmp_path / "out"))
         finished(server, begin)
         bodies = Counter(paid.digest for paid in server.ledger.paid)
