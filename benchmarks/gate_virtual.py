@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 from claude_parallel.engine.environment import Environment
@@ -20,7 +19,7 @@ from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
 from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.simulation.brain import Brain
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import tier_limits
 from claude_parallel.simulation.transport import MemoryTransport
 from claude_parallel.simulation.wire import Exchange
@@ -95,12 +94,7 @@ def play(case: Case, seed: int = 0) -> Score:
     brain = Brain(profile_of(case, tokens_out), seed=seed)
     foreign: Counter[int] = Counter()
     gate = Gate(case.given)
-    now = [0.0]
-
-    def clock() -> float:
-        with suppress(RuntimeError):
-            now[0] = asyncio.get_running_loop().time()
-        return now[0]
+    clock = LoopClock()
 
     transport = LateTransport(MemoryTransport(brain), case.uplink_seconds, random.Random(seed))
     environment = Environment(

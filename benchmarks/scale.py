@@ -13,7 +13,6 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from statistics import quantiles
 
@@ -25,7 +24,7 @@ from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.report.run import Run
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 
 from .gate import cp_client
 from .servers import served
@@ -65,12 +64,7 @@ class CountingEcho(Echo):
 
 def environment(transport: Echo) -> Environment:
     """Return an environment on virtual time whose every call takes about a second."""
-    seen = [0.0]
-
-    def clock() -> float:
-        with suppress(RuntimeError):
-            seen[0] = asyncio.get_running_loop().time()
-        return seen[0]
+    clock = LoopClock()
 
     return Environment("memory://echo", lambda *_: transport, Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1))
 

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,7 @@ from claude_parallel.engine.session import Session
 from claude_parallel.limits.gate import Gate
 from claude_parallel.options import resolve
 from claude_parallel.records import Body, Failure, RateLimitStatus, RateLimitStatuses, Reply
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.store.journal import Journal
 
 from .gate import cp_client
@@ -187,12 +187,7 @@ class Echo:
 
 def engine_seconds(rows: int = ENGINE_ROWS) -> float:
     """Return the CPU seconds that the engine takes for `rows` rows with up to 1,000 in flight, on virtual time."""
-    seen = [0.0]
-
-    def clock() -> float:
-        with suppress(RuntimeError):
-            seen[0] = asyncio.get_running_loop().time()
-        return seen[0]
+    clock = LoopClock()
 
     environment = Environment(
         "memory://echo", lambda *_: Echo(), Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1)

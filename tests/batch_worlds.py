@@ -22,11 +22,11 @@ from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Failure
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.brain import EPOCH, Brain
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.transport import MemoryTransport
 
-from .worlds import HOST, LoopClock
+from .worlds import HOST
 
 Wrap = Callable[[BatchApi], BatchApi]
 

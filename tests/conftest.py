@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,16 @@ settings.register_profile("search", max_examples=300, deadline=None)
 settings.load_profile("default")
 
 
+# Thousands of modules and tests come into being while tests are collected, and nearly all of them stay.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, and leave alone what is there."""
+    gc.freeze()
+    gc.enable()
+
+
 # Tests of processes on the wall clock: a machine that stands still for a moment can fail one of them, a fault of ours
 # fails it three times. Their bounds stay those of a calm machine; the report counts what was run again.
 WALL_CLOCK = ("wall_clock", "kernel", "browser")
@@ -29,8 +40,11 @@ WALL_CLOCK = ("wall_clock", "kernel", "browser")
 SHARING = ("browser", "kernels")
 """Rooms whose tests share a JupyterLab, or a kernel and an API process: each room is one group."""
 
-LONGEST = (*SHARING, "dask", "tables", "stories", "forecast", "engine", "batch")
-"""Rooms that start first, those that wait for processes before those that compute: the end is for short ones."""
+LONGEST = (
+    *SHARING, "dask", "tables", "stories", "forecast", "trust", "engine", "batch",
+    "test_polars.py", "test_documentation.py", "test_public.py",
+)  # fmt: skip
+"""Rooms and files that start first, those that wait for processes before those that compute: short ones end a run."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +52,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.get_closest_marker(name) for name in WALL_CLOCK):
             item.add_marker(pytest.mark.flaky(reruns=2))
-    items.sort(key=lambda item: (*LONGEST, item.path.parent.name).index(item.path.parent.name))
+    items.sort(key=lambda item: min(_place(item.path.parent.name), _place(item.path.name)))
+
+
+def _place(name: str) -> int:
+    """Return when a room or a file starts."""
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name each test that was run again, and why: the next one to be mended."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_line(f"RERUN {report.nodeid} - {_reason(report)}", yellow=True)
+
+
+def _reason(report: Any) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr).partition("\n")[0]
 
 
 @pytest.hookimpl(optionalhook=True)

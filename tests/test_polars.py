@@ -381,7 +381,7 @@ def test_a_part_of_rows_that_have_changed_is_made_again(tmp_path: Path, account:
         pl.DataFrame({"t": texts}).write_parquet(path)
         return pl.scan_parquet(path).claude.map("Say {t}", into=into, progress=False).collect()
 
-    first = [f"row {number}" for number in range(10_000)]
+    first = [f"row {number % 500}" for number in range(10_000)]  # as many rows as a part has, of few texts
     mapped([*first, "a", "b"])
     before = {part.name: part.stat().st_mtime_ns for part in into.glob("part*")}
     changed = mapped([*first, "a", "c"])
@@ -394,7 +394,7 @@ def test_a_part_of_rows_that_have_changed_is_made_again(tmp_path: Path, account:
     assert before["part-000000.parquet"] == after["part-000000.parquet"]
     assert mapped(first).height == 10_000
     assert [part.name for part in into.glob("part*")] == ["part-000000.parquet"]
-    assert account.ledger.requests == asked == 10_003
+    assert account.ledger.requests == asked == 503
 
 
 def test_what_cannot_work_says_so(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -16,24 +15,11 @@ from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Body, Failure, Reply, Transport
 from claude_parallel.simulation.brain import EPOCH, Brain
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.transport import MemoryTransport
 
 HOST = "memory://simulator"
-
-
-class LoopClock:
-    """The running loop's time, and the last one seen where no loop runs."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        """Return virtual seconds."""
-        with contextlib.suppress(RuntimeError):
-            self.seconds = asyncio.get_running_loop().time()
-        return self.seconds
 
 
 @dataclass

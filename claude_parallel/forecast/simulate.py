@@ -6,7 +6,6 @@ the limits are, ``estimate`` finds out. The gate of a rehearsal is always a fres
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -32,7 +31,7 @@ from ..prompt.cache_breakpoints import SECONDS
 from ..records import Answer, Load, Request
 from ..report.record import RunData
 from ..report.run import Run as RunRecord
-from ..simulation.clock import run_virtual
+from ..simulation.clock import LoopClock, run_virtual
 from ..simulation.profile import Profile
 from ..simulation.token_transport import EPOCH, TokenTransport
 from ..store.journal import Journal
@@ -124,7 +123,7 @@ class _Play:
         self._conditions = conditions
         self._control = control
         self._journal = Journal.open(None)
-        self._clock = _LoopClock()
+        self._clock = LoopClock()
         self._start = 0
 
     async def run(self) -> None:
@@ -210,20 +209,6 @@ class _Play:
         cached, output = round(self._script.cached_tokens), max(1, round(self._script.output_tokens))
         body = {"model": "rehearsal", "input": max(round(input_tokens), cached), "cached": cached, "output": output}
         return Request(body, b"", Load(load), _PREFIX if cached else None)
-
-
-class _LoopClock:
-    """The running loop's time, and the last one seen where no loop runs."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-
-    def __call__(self) -> float:
-        try:
-            self._seconds = asyncio.get_running_loop().time()
-        except RuntimeError:
-            return self._seconds
-        return self._seconds
 
 
 def _fresh_gate(conditions: Conditions) -> Gate:

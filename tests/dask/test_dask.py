@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
 import json
 import os
@@ -17,21 +18,14 @@ from typing import Any, Literal
 import pandas as pd
 import pytest
 
-pytest.importorskip("dask.dataframe", reason="needs the extra [dask]")
-pytest.importorskip("distributed", reason="needs the extra [dask]")
-
-import dask.dataframe as dd
-from distributed import Client, LocalCluster
-
 import claude_parallel as cp
-import claude_parallel.dask
 from claude_parallel.config import override
-from claude_parallel.dask import on_workers
 
 PARTITIONS = 40
 ROWS = 6 * PARTITIONS
 
 pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra [dask]"),
     pytest.mark.wall_clock,
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*unclosed.*", "ignore::DeprecationWarning"),
 ]
@@ -44,9 +38,20 @@ def frame_of(rows: int = ROWS) -> pd.DataFrame:
     return pd.DataFrame({"t": texts, "n": range(rows), "other": ["x" * 50] * rows}, index=index)
 
 
+def from_pandas(frame: pd.DataFrame, npartitions: int) -> Any:
+    """Return a Dask frame. Dask is imported here and not above: of all processes of the tests, one runs this file."""
+    import dask.dataframe as dd
+
+    import claude_parallel.dask  # noqa: F401  # registers the accessors
+
+    return dd.from_pandas(frame, npartitions=npartitions)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Run two workers, each a process of its own."""
+    from distributed import Client, LocalCluster
+
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as running, Client(running) as client:
         yield client
 
@@ -86,7 +91,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_paid_twice(cluster: Any, acco
     frame = frame_of()
     expected = frame.claude.map("Say {t} {key}", journal=False, progress=False)
     paid = len(account.ledger.paid)
-    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    frames = from_pandas(frame, npartitions=PARTITIONS)
     (first, *_others) = cluster.run(os.getpid).values()
     with override(api_key="k-secret"):
         killing = when(lambda: len(account.ledger.paid) > paid + ROWS // 3, lambda: os.kill(first, signal.SIGKILL))
@@ -112,7 +117,7 @@ def _tasks(dask_scheduler: Any) -> bytes:
 def test_an_interrupt_keeps_what_was_paid(cluster: Any, account: Any) -> None:
     """The frame comes back with the rest cancelled; the next call pays for the rest."""
     frame = frame_of()
-    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    frames = from_pandas(frame, npartitions=PARTITIONS)
     stopping = when(lambda: len(account.ledger.paid) > ROWS // 3, cp.stop)
     part = frames.claude.map("Say {t}", progress=False, max_concurrency=10)
     stopping.join()
@@ -139,7 +144,7 @@ def test_an_interrupt_keeps_what_was_paid(cluster: Any, account: Any) -> None:
 def test_into_a_folder_and_on_from_there(cluster: Any, account: Any, tmp_path: Path) -> None:
     """Workers write the parts; a part that is complete is neither written nor computed again."""
     frame = frame_of()
-    frames = dd.from_pandas(frame, npartitions=PARTITIONS)
+    frames = from_pandas(frame, npartitions=PARTITIONS)
     into = tmp_path / "out"
     stopping = when(lambda: len(list(into.glob("part*"))) >= 5, cp.stop)
     frames.claude.map("Say {t}", into=into, progress=False, max_concurrency=5)
@@ -168,7 +173,7 @@ def test_into_a_folder_and_on_from_there(cluster: Any, account: Any, tmp_path: P
 def test_typed_columns_are_those_of_pandas(cluster: Any, account: Any) -> None:
     """Labels are known to every partition, lists stay lists; empty partitions and a series are no exception."""
     frame = frame_of(30)
-    few = dd.from_pandas(frame, npartitions=4)
+    few = from_pandas(frame, npartitions=4)
     few = few[few["n"] >= 10]
     schema = {"tone": Literal["good", "bad"], "score": int, "tags": list[str]}
     made = few.claude.map("Say {t}", schema=schema, progress=False)
@@ -188,7 +193,7 @@ def test_typed_columns_are_those_of_pandas(cluster: Any, account: Any) -> None:
 def test_a_sample_is_that_of_pandas(cluster: Any, account: Any) -> None:
     """Drawn among all partitions by the same seed; the whole map then has its answers for nothing."""
     frame = frame_of(60)
-    frames = dd.from_pandas(frame, npartitions=7)
+    frames = from_pandas(frame, npartitions=7)
     few = frames.claude.preview("Say {t}", rows=12, progress=False)
     paid = len(account.ledger.paid)
     expected = frame.claude.preview("Say {t}", rows=12, progress=False)
@@ -207,7 +212,7 @@ def test_a_sample_is_that_of_pandas(cluster: Any, account: Any) -> None:
 def test_what_the_answers_are_worth(cluster: Any, account: Any) -> None:
     """compare, review and audit: the answers come to the client, of the texts those that were drawn."""
     frame = frame_of(60).assign(truth=["good", "bad"] * 30)
-    frames = dd.from_pandas(frame, npartitions=7)
+    frames = from_pandas(frame, npartitions=7)
     asked = {"labels": ["good", "bad"], "gold": "truth", "rows": 20, "progress": False}
     tried = frames.claude.compare("{t}", {"a": {}, "b": {"prompt": "Say {t}"}}, **asked)
     expected = frame.claude.compare("{t}", {"a": {}, "b": {"prompt": "Say {t}"}}, **asked)
@@ -231,7 +236,7 @@ def test_what_the_answers_are_worth(cluster: Any, account: Any) -> None:
 def test_the_answers_of_a_series_are_reviewed_and_audited(cluster: Any, account: Any) -> None:
     """What was asked stands beside them."""
     frame = frame_of(40).assign(truth=["x", "y"] * 20)
-    frames = dd.from_pandas(frame, npartitions=5)
+    frames = from_pandas(frame, npartitions=5)
     labels = frames["t"].claude.classify(["x", "y"], progress=False)
     expected = frame["t"].claude.classify(["x", "y"], progress=False)
     review = labels.claude.review(rows=5, journal=False)
@@ -246,13 +251,13 @@ def test_the_answers_of_a_series_are_reviewed_and_audited(cluster: Any, account:
 def test_the_verbs_show_what_those_of_pandas_show(verb: str) -> None:
     """Their options are listed there alone."""
     of_pandas = inspect.signature(getattr(pd.DataFrame().claude, verb)).parameters
-    empty = dd.from_pandas(frame_of(4), npartitions=1)
+    empty = from_pandas(frame_of(4), npartitions=1)
     assert dict(inspect.signature(getattr(empty.claude, verb)).parameters) == dict(of_pandas)
 
 
 def test_failed_rows_are_asked_again(cluster: Any) -> None:
     """And costs add up."""
-    frames = dd.from_pandas(frame_of(20), npartitions=3)
+    frames = from_pandas(frame_of(20), npartitions=3)
     with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):
         made = frames.claude.map("Say {t} again", progress=False, max_concurrency=1)
         again = made.claude.retry()
@@ -264,7 +269,7 @@ def test_failed_rows_are_asked_again(cluster: Any) -> None:
 
 def test_another_model_is_asked_about_what_failed_and_about_nothing_else(cluster: Any) -> None:
     """Rows with a good answer are neither asked nor changed, whatever the option; typed columns keep their dtypes."""
-    frames = dd.from_pandas(frame_of(20), npartitions=3)
+    frames = from_pandas(frame_of(20), npartitions=3)
     schema = {"tone": Literal["x", "y"], "tags": list[str]}
     with cp.simulator(None, latency_seconds=0, script={3: "refusal"}) as simulator:
         made = frames.claude.map("Say {t}", schema=schema, progress=False, max_concurrency=1)
@@ -292,7 +297,7 @@ def test_another_model_is_asked_about_what_failed_and_about_nothing_else(cluster
 def test_a_map_in_the_background(cluster: Any, tmp_path: Path) -> None:
     """Live or in a batch, beside other cells: complete partitions first, then what map would have returned."""
     frame = frame_of(40)
-    frames = dd.from_pandas(frame, npartitions=5)
+    frames = from_pandas(frame, npartitions=5)
     with cp.simulator(None, latency_seconds=0.02, batch_seconds=0.5) as simulator:
         job = frames.claude.submit("Say {t}", progress=False, panel=False, max_concurrency=2)
         early = job.wait(timeout=0.3)
@@ -316,7 +321,7 @@ def test_a_map_in_the_background(cluster: Any, tmp_path: Path) -> None:
 
 def test_a_map_runs_beside_other_work(cluster: Any, account: Any) -> None:
     """A task on the caller's loop, which goes on meanwhile."""
-    frames = dd.from_pandas(frame_of(40), npartitions=5)
+    frames = from_pandas(frame_of(40), npartitions=5)
 
     async def beside() -> tuple[Any, int]:
         task, ticks = asyncio.create_task(frames.claude.amap("Say {t}", progress=False, max_concurrency=2)), 0
@@ -332,7 +337,7 @@ def test_a_map_runs_beside_other_work(cluster: Any, account: Any) -> None:
 
 def test_a_series_knows_its_errors_and_costs(cluster: Any) -> None:
     """As on pandas: answers alone, missing where something went wrong, and asked again by retry()."""
-    texts = dd.from_pandas(frame_of(20), npartitions=3)["t"]
+    texts = from_pandas(frame_of(20), npartitions=3)["t"]
     with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):
         with pytest.warns(UserWarning, match="of 20 rows 1 failed"):
             made = texts.claude.map("Say {} here", out="said", progress=False, max_concurrency=1)
@@ -351,7 +356,7 @@ def test_a_series_knows_its_errors_and_costs(cluster: Any) -> None:
 def test_mapping_a_result_again_replaces_its_columns(cluster: Any, account: Any) -> None:
     """With the same name and schema there is one set of columns."""
     schema = {"tone": Literal["x", "y"], "n": int}
-    first = dd.from_pandas(frame_of(8)[["t"]], npartitions=2).claude.map("Say {t}", schema=schema, progress=False)
+    first = from_pandas(frame_of(8)[["t"]], npartitions=2).claude.map("Say {t}", schema=schema, progress=False)
     again = first.claude.map("Tell {t}", schema=schema, progress=False)
     assert list(again.columns) == list(first.columns) == list(again.compute().columns)
     assert again.claude.cost.loc["total", "rows"] == 8
@@ -359,7 +364,7 @@ def test_mapping_a_result_again_replaces_its_columns(cluster: Any, account: Any)
 
 def test_what_cannot_work_says_so(cluster: Any, account: Any, tmp_path: Path) -> None:
     """Before a call where it can be known; else with what to do."""
-    frames = dd.from_pandas(frame_of(20), npartitions=2)
+    frames = from_pandas(frame_of(20), npartitions=2)
     with pytest.raises(cp.InputError, match="the prompt names the column 'x'"):
         frames.claude.map("Say {x}")
     with pytest.raises(cp.InputError, match="name a folder"):
@@ -374,7 +379,7 @@ def test_what_cannot_work_says_so(cluster: Any, account: Any, tmp_path: Path) ->
 
 def test_shared_work_is_done_once(cluster: Any, account: Any, tmp_path: Path) -> None:
     """A shuffle is not run anew for each of its partitions."""
-    frames = dd.from_pandas(frame_of(40), npartitions=4)
+    frames = from_pandas(frame_of(40), npartitions=4)
     notes = tmp_path / "notes"
     notes.mkdir()
 
@@ -397,12 +402,14 @@ def test_without_a_cluster_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(distributed, "default_client", none)
     with pytest.raises(cp.InputError, match=r"distributed\.Client\(\) starts one"):
-        dd.from_pandas(frame_of(4), npartitions=1).claude.map("Say {t}")
+        from_pandas(frame_of(4), npartitions=1).claude.map("Say {t}")
 
 
 @pytest.mark.parametrize("change", [lambda part: part[::-1], lambda part: part.assign(t="x"), lambda part: part[1:]])
 def test_answers_are_not_put_beside_other_rows(change: Any) -> None:
     """A partition that comes out otherwise when it is computed again is refused."""
+    from claude_parallel.dask import on_workers
+
     part = frame_of(10)
     asked, known = on_workers.rows_asked(part, [0])
     new = pd.DataFrame({"response": [f"answer {row}" for row in range(10)]})
@@ -418,7 +425,7 @@ def test_answers_are_not_put_beside_other_rows(change: Any) -> None:
 def test_batches_samples_and_functions_of_rows(cluster: Any) -> None:
     """Everything of ``map`` works on partitions: a question that repeats is paid once, and rows are read again."""
     frame = frame_of(40).assign(t=[f"row {row % 30}" for row in range(40)])
-    frames = dd.from_pandas(frame, npartitions=5)
+    frames = from_pandas(frame, npartitions=5)
     with cp.simulator(None, latency_seconds=0, batch_seconds=1) as simulator:
         batched = frames.claude.map("Say {t}", batch=True, progress=False).compute()
         paid = len(simulator.ledger.paid)
@@ -433,6 +440,10 @@ def test_batches_samples_and_functions_of_rows(cluster: Any) -> None:
 
 def test_a_part_with_a_named_range_as_its_index_can_be_read_by_dask(tmp_path: Path) -> None:
     """The index is written as a column."""
+    import dask.dataframe as dd
+
+    from claude_parallel.dask import on_workers
+
     part = pd.DataFrame({"t": ["a", "b"]}, index=pd.RangeIndex(2, name="k"))
     new = pd.DataFrame({"response": ["x", "y"]})
     on_workers.write_part(part, None, on_workers.rows_asked(part, None)[1], new, str(tmp_path / "part-0.parquet"))

@@ -9,6 +9,7 @@ import signal
 import time
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from claude_parallel.simulation.profile import Limits as SimulatorLimits
 from claude_parallel.simulation.profile import Profile
 from tests.worlds import World, frame_of, world
 
-SONNET = "claude-sonnet-4-6"
+HAIKU, SONNET = "claude-haiku-5-5", "claude-sonnet-4-6"
 QUICK: dict[str, Any] = {"latency_seconds": 1.0, "limits": "scale"}
 
 
@@ -47,9 +48,15 @@ def dollars(figures: Estimate, strategy: str) -> float:
     return float(figures.to_frame().loc[strategy, "usd_likely"])
 
 
+@cache
+def missions_example() -> Estimate:
+    """Estimate 100,000 requests of 2,000 and 500 tokens on Sonnet 4.6, which share too little to be cached."""
+    return estimate(rows=100_000, input_tokens=2_000, output_tokens=500, model=SONNET, cached_tokens=100, **QUICK)
+
+
 def test_the_missions_example_costs_1350_dollars_live_and_675_as_batches() -> None:
-    """100,000 requests of 2,000 and 500 tokens on Sonnet 4.6; the mission's text, $0.675, is off by a thousand."""
-    figures = estimate(rows=100_000, input_tokens=2_000, output_tokens=500, model=SONNET, **QUICK)
+    """The mission's text, $0.675, is off by a thousand."""
+    figures = missions_example()
     live, batch = figures.strategies[0], figures.strategies[2]
     assert live.usd == (Decimal(1_350), Decimal(1_350), Decimal(1_350))
     assert batch.usd == (Decimal(675), Decimal(675), Decimal(675))
@@ -86,23 +93,22 @@ def test_the_frame_of_an_estimate_has_one_row_per_pattern() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "cached", "limits", "expected"),
+    ("rows", "model", "cached", "limits", "expected"),
     [
-        (1_000, 0, "scale", "live"),
-        (1_000, 1_500, "scale", "live + caching"),
-        (100_000, 0, "scale", "batch"),
-        (100_000, 1_500, "scale", "batch + caching"),
-        (50, 0, {"requests_per_minute": 1}, "live"),
-        (400, 0, {"requests_per_minute": 2}, "batch"),
-        (0, 0, "scale", "live"),
+        (1_000, HAIKU, 0, "scale", "live"),
+        (1_000, HAIKU, 15_000, "scale", "live + caching"),
+        (1_000, SONNET, 0, "scale", "batch"),
+        (1_000, SONNET, 15_000, "scale", "batch + caching"),
+        (50, HAIKU, 0, {"requests_per_minute": 1}, "live"),
+        (400, HAIKU, 0, {"requests_per_minute": 2}, "batch"),
+        (0, HAIKU, 0, "scale", "live"),
     ],
 )
 def test_the_recommended_pattern_follows_from_money_and_time(
-    rows: int, cached: int, limits: Any, expected: str
+    rows: int, model: str, cached: int, limits: Any, expected: str
 ) -> None:
     """A batch where it saves some dollars or a live run takes as long; caching where a long prefix is shared."""
-    model = "claude-haiku-5-5" if limits != "scale" or rows < 10_000 else SONNET
-    figures = estimate(rows, 2_000, 100, model=model, cached_tokens=cached, limits=limits, latency_seconds=1.0)
+    figures = estimate(rows, 20_000, 1_000, model=model, cached_tokens=cached, limits=limits, latency_seconds=1.0)
     assert [strategy.name for strategy in figures.strategies if strategy.recommended] == [expected]
 
 
@@ -410,7 +416,7 @@ def test_an_estimate_has_the_prices_of_the_accounts_platform() -> None:
 
 def test_an_estimate_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is longer than the screen is wide, or than reads well."""
-    figures = estimate(rows=100_000, cached_tokens=100, **QUICK)
+    figures = missions_example()
     for columns in (60, 80, 120):
         monkeypatch.setenv("COLUMNS", str(columns))
         text = repr(figures)

@@ -17,10 +17,10 @@ from claude_parallel.engine.neighbours import Neighbours
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.simulation.brain import Brain
-from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import Limits, Profile
 from claude_parallel.store.leases import LeaseBook
-from tests.worlds import LoopClock, World, frame_of
+from tests.worlds import World, frame_of
 
 PER_MINUTE, LATENCY = 1_000, 0.5
 
