@@ -101,7 +101,7 @@ class Bucket:
 
     def restrict(self, user_limit: float, now: float, *, is_part: bool = False) -> None:
         """Keep below a limit of the user's, or below our part of the account's; infinite = none."""
-        self.user_limit = user_limit
+        self.user_limit, self.burst.is_part = user_limit, is_part and user_limit != math.inf
         self._set_limit(now, is_part=is_part)
 
     def _set_limit(self, now: float, *, is_part: bool = False, since: float = math.inf) -> None:
@@ -154,10 +154,14 @@ class Bucket:
             self._set_limit(now)
             return self._slow_wait(amount, now)
         if not self.backoff.lost:
-            self.burst.hold(seconds, self.debt(now), self.rate / max(amount, 1e-9), now)
+            slope = self._grow(seconds, amount, now)
             self._refresh()
-            seconds = self._missing(amount, now)
+            seconds = self._missing(amount, now) / (1.0 + slope)
         return settled(seconds)
+
+    def _grow(self, seconds: float, amount: float, now: float) -> float:
+        """Believe in more, since a call is held back, and return how fast that goes on until it may go."""
+        return self.burst.hold(seconds, self.debt(now), max(amount, 1e-9) / self.rate, now)
 
     def _refresh(self) -> None:
         """Keep at hand what a quick look needs."""

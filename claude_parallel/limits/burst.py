@@ -18,7 +18,7 @@ FIRST_SECONDS = 0.1
 LEAST_SECONDS = 0.05
 """The belief never sinks below: less than the jitter of timers would cost a part of the rate."""
 
-LEAST_SLOPE, CALLS_SLOPE = 0.4, 9.0
+LEAST_SLOPE, CALLS_SLOPE = 0.2, 9.0
 """How fast the belief grows before the first refusal: seconds of refill a second, plus calls a second for each square
 root of the account's calls a second. While a refusal is on its way back, some 50 ms, so much is refused by a bucket
 that has just run dry (sweep: three refusals at 50 requests a minute, 0.5 % of the calls at 3,000)."""
@@ -39,7 +39,8 @@ OVERDRAWN = 1.3
 """From so many times the belief on, it is not the belief that is being tried (sweep: the blind first second)."""
 
 MOST_CAUTION_SECONDS = 0.3
-"""How far below a capacity to stay at most, in seconds: what overtakes is a few calls, however large the bucket."""
+"""How far below a capacity to stay at most, in seconds, or a call: what overtakes is a few calls, however large the
+bucket (sweep: 50 requests a minute, where a call is more than a second)."""
 
 CAUTION = 0.85
 """The fraction of what was refused, or hinted at, that is believed: requests overtake each other on their way (sweep:
@@ -60,18 +61,21 @@ WINDOW_SECONDS = 1.0
 others (sweep: reordering)."""
 
 HEARD_SECONDS = 0.05
-"""Time constant of the way to what ``remaining`` or an earlier run promises: a refusal takes about as long to be heard,
-so that a bucket that lends no more, or a limit that no header tells, refuses a part of the calls, and not a bucketful
-(test: a policed burst after a memory). Half a second serves acceleration limits better, and neighbours worse: a process
-that joins others climbs into what they have just left (test: four processes, the last three within three seconds)."""
+"""How long a refusal takes to be heard: by what goes meanwhile the belief is ahead of what is owed, at most. It is also
+the time constant of the way to what an earlier run was lent, so that a bucket that lends no more refuses a part of the
+calls, and not a bucketful (test: a policed burst after a memory)."""
+
+RISE_SECONDS = 0.6
+"""Time constant of the way to what ``remaining`` promises: a limit that no header tells (an acceleration limit) may
+come sooner, and then refuses three to five calls (sweep: acceleration limits, 3,000 a minute, where seven may be)."""
 
 WHOLE_MINUTE_FRACTION = 0.9
 """A hint below this fraction of a minute cannot speak of a whole minute, so it speaks of the bucket."""
 
 
-def cautious(seconds: float) -> float:
-    """Return how much to owe to a bucket that holds so many seconds."""
-    return max(CAUTION * seconds, seconds - MOST_CAUTION_SECONDS)
+def cautious(seconds: float, call: float) -> float:
+    """Return how much to owe to a bucket that holds so many seconds: a call's worth less, where a call is large."""
+    return max(CAUTION * seconds, seconds - max(MOST_CAUTION_SECONDS, call))
 
 
 @dataclass(slots=True)
@@ -98,6 +102,12 @@ class Burst:
         True once `least_offset` and `most_offset` are known, by a refusal.
     expected : float
         Up to where the belief grows quickly: ``remaining`` says so, or an earlier run has been there.
+    call : float
+        What the last call that was held back takes, in seconds of refill.
+    is_part : bool
+        Whether other processes of ours have the rest of the account: what remains is not for us alone to take.
+    rise_seconds : float
+        Time constant of the way to what is expected.
     """
 
     seconds: float = FIRST_SECONDS
@@ -113,12 +123,18 @@ class Burst:
     most_offset: float = 0.0
     is_plain: bool = False
     expected: float = 0.0
+    call: float = 0.0
+    is_part: bool = False
+    rise_seconds: float = RISE_SECONDS
 
     @property
     def allowed(self) -> float:
         """How much may be owed, in seconds; never below 0."""
-        margin = min(MOST_MARGIN_SECONDS, max(LEAST_MARGIN_SECONDS, HINT_MARGIN * self.ceiling))
-        return max(0.0, min(self.seconds, self.ceiling - margin))
+        return max(0.0, min(self.seconds, self.ceiling - self._margin))
+
+    @property
+    def _margin(self) -> float:
+        return min(max(MOST_MARGIN_SECONDS, self.call), max(LEAST_MARGIN_SECONDS, HINT_MARGIN * self.ceiling))
 
     @property
     def is_checked(self) -> bool:
@@ -134,37 +150,52 @@ class Burst:
         """Grow quickly to what an earlier run found out, and hardly beyond where `is_end`: there it was refused."""
         if self.is_checked:
             return
-        self.expected = min(cautious(MINUTE), seconds)
+        self.expected, self.rise_seconds = min(cautious(MINUTE, self.call), seconds), HEARD_SECONDS
         if is_end:
             self.eagerness, self.refused_seconds = PATIENCE, seconds
             self.seconds = max(LEAST_SECONDS, min(self.seconds, seconds))
 
-    def hold(self, seconds: float, owed: float, calls_per_second: float, now: float) -> None:
+    def hold(self, seconds: float, owed: float, call: float, now: float, *, on_its_way: float = 0.0) -> float:
         """Take note that a call has to wait, and grow by the time that calls have been held back.
+
+        The belief is never further ahead of what is owed than this call, and what goes until a refusal is heard.
 
         Parameters
         ----------
         seconds : float
             How long it has to wait.
         owed : float
-            What is owed, with the call; where that is far above the belief, waiting proves nothing.
-        calls_per_second : float
-            What the refill allows.
+            What is owed without the call; where that is far above the belief, waiting proves nothing.
+        call : float
+            What the call takes, in seconds of refill.
         now : float
             The present.
+        on_its_way : float
+            What calls in flight will owe besides.
+
+        Returns
+        -------
+        float
+            Seconds of belief a second, 0 where that will not let the call go.
         """
         passed = min(now - self.held_at, 2.0 * self.held_seconds + 0.05)
-        self.held_at, self.held_seconds = now, seconds
-        if passed <= 0.0 or self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 / calls_per_second:
-            return
+        self.held_at, self.held_seconds, self.call = now, seconds, call
+        if self.seconds > self.allowed or owed > OVERDRAWN * self.seconds + 2.0 * call:
+            return 0.0
+        slope, most = self._slope(1.0 / call), cautious(MINUTE, call)
         if self.seconds < self.expected:
-            self.seconds = min(self.expected, self.seconds * math.exp(passed / HEARD_SECONDS))
-            return
+            slope, most = self.seconds / self.rise_seconds, self.expected
+        ahead = min(most, owed + on_its_way + call + slope * HEARD_SECONDS)
+        self.seconds = max(self.seconds, min(ahead, self.seconds + slope * max(0.0, passed)))
+        is_enough = call < self.allowed and owed + call < min(most, self.ceiling - self._margin)
+        return slope if is_enough else 0.0  # a call that is larger than all waits for a full bucket
+
+    def _slope(self, calls_per_second: float) -> float:
         if self.is_checked:
-            slope = self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
-        else:
-            slope = LEAST_SLOPE + CALLS_SLOPE / math.sqrt(calls_per_second) + (self.seconds / SURE_SECONDS) ** 4
-        self.seconds = max(self.seconds, min(cautious(MINUTE), self.seconds + slope * passed))
+            return self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
+        # Who lends so much most likely lends the whole minute: to all who use it.
+        haste = 0.0 if self.is_part else (self.seconds / SURE_SECONDS) ** 4
+        return LEAST_SLOPE + CALLS_SLOPE / math.sqrt(calls_per_second) + haste
 
     @property
     def is_sure(self) -> bool:
@@ -174,7 +205,7 @@ class Burst:
     def prove(self, owed: float) -> None:
         """Take note that a call was accepted while `owed` seconds were owed: so much goes, until somebody objects."""
         if self.eagerness == 1.0:
-            self.seconds = max(self.seconds, min(owed, cautious(MINUTE)))
+            self.seconds = max(self.seconds, min(owed, cautious(MINUTE, self.call)))
 
     def hint(self, least: float, most: float, now: float, *, is_idle: bool) -> None:
         """Take note of what ``remaining`` says of the capacity.
@@ -194,12 +225,12 @@ class Burst:
             most = min(most, self.ceiling + HINT_RISE * (now - self.ceiling_at))
         self.ceiling = most if self.ceiling == math.inf else max(most, leaked)
         self.ceiling_at = now
-        if not self.is_plain and self.ceiling > WHOLE_MINUTE_FRACTION * MINUTE:
+        if self.is_part or (not self.is_plain and self.ceiling > WHOLE_MINUTE_FRACTION * MINUTE):
             return
         self.lowest = min(self.lowest, least - self.most_offset)
         if is_idle or now - self.lowest_since >= WINDOW_SECONDS:
             if is_idle or self.lowest_since != -math.inf:
-                self.expected = max(self.expected, min(cautious(self.lowest), self.refused_seconds))
+                self.expected = max(self.expected, min(cautious(self.lowest, self.call), self.refused_seconds))
             self.lowest, self.lowest_since = math.inf, now
 
     def learn_offset(self, least: float, most: float) -> None:
@@ -214,7 +245,7 @@ class Burst:
         self.expected = 0.0
         if is_new_episode:
             self.eagerness = min(self.eagerness, PATIENCE)
-        self.refused_seconds = cautious(owed)
+        self.refused_seconds = cautious(owed, self.call)
         self.seconds = max(LEAST_SECONDS, min(self.seconds, self.refused_seconds))
 
     def forget_end(self) -> None:

@@ -102,6 +102,12 @@ class OutputBucket(Bucket):
             missing = max(missing, owed + self.on_its_way / self.rate + cost - room if cost < room else owed)
         return missing
 
+    def _grow(self, seconds: float, amount: float, now: float) -> float:
+        """Believe in more; the pace of sends, and not the belief, says when the next one goes."""
+        debt, call = self.debt(now), max(amount, 1e-9) / self.rate
+        self.burst.hold(seconds, debt, call, now, on_its_way=self.on_its_way / self.rate)
+        return 0.0
+
     def _charge(self, amount: float, now: float) -> None:
         self.on_its_way += amount
         if self.rate != math.inf:

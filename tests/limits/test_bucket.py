@@ -156,7 +156,7 @@ def test_only_a_refusal_that_our_own_use_does_not_explain_lowers_the_rate() -> N
     bucket = known(600.0, burst=10.0)
     bucket.refused(Refusal(None, 1.0, 9.1, None, 0.25, 1.0), 1.0, is_new_episode=True)
     assert bucket.backoff.at(1.0) == 1.0
-    assert bucket.burst.seconds == pytest.approx(cautious(9.0))
+    assert bucket.burst.seconds == pytest.approx(cautious(9.0, bucket.burst.call))
     bucket.accept(7.0, 2.0, 2.0)
     bucket.refused(Refusal(None, 1.0, 3.0, None, 0.25, 3.0), 3.0, is_new_episode=True)
     assert bucket.backoff.at(3.0) == 1.0
@@ -170,7 +170,7 @@ def test_retry_after_says_how_much_was_missing(retry_after: float | None, fits: 
     """To the fraction where it has one; where it is rounded or missing, a call's worth."""
     bucket = known(600.0, burst=60.0)
     bucket.refused(Refusal(None, 1.0, 5.0, retry_after, 1.0, 1.0), 1.0, is_new_episode=True)
-    assert bucket.burst.seconds == pytest.approx(cautious(fits))
+    assert bucket.burst.seconds == pytest.approx(cautious(fits, bucket.burst.call))
 
 
 def test_the_burst_grows_while_it_holds_back_and_nobody_objects() -> None:
@@ -184,6 +184,34 @@ def test_the_burst_grows_while_it_holds_back_and_nobody_objects() -> None:
         else:
             bucket.take(1.0, now)
     assert 30.0 <= bucket.burst.seconds <= MINUTE
+
+
+def test_the_burst_is_ahead_of_what_is_owed_by_a_call_and_what_goes_unheard() -> None:
+    """A long wait is no proof of more: no bucketful goes after it, since a refusal would come too late."""
+    bucket, now, sent = Bucket("requests"), 0.0, 0
+    bucket.restrict(50.0, 0.0)
+    bucket.burst = Burst(2.0)
+    bucket.take(2.0, 0.0)
+    bucket.wait(1.0, 0.0)
+    bucket.restrict(50.0, 0.0)
+    for now in (1.2, 1.21, 1.22, 1.23, 1.24, 1.25):
+        if not bucket.wait(1.0, now):
+            bucket.take(1.0, now)
+            sent += 1
+    assert sent <= 2
+    assert bucket.burst.seconds <= bucket.debt(now) + 1.2 + 0.05 * 12.0
+
+
+def test_waiting_as_told_suffices_while_the_burst_grows() -> None:
+    """The wait knows how fast the belief grows: who waits so long may go."""
+    bucket, now, looks = Bucket("requests"), 0.0, 0
+    bucket.restrict(1_000.0, 0.0)
+    for _ in range(100):
+        while seconds := bucket.wait(1.0, now):
+            now, looks = now + seconds, looks + 1
+        bucket.take(1.0, now)
+    assert looks <= 110
+    assert now < 100 / (1_000 / 60) - 1.0
 
 
 def test_the_burst_does_not_grow_while_nothing_is_sent() -> None:
@@ -308,29 +336,42 @@ def test_readings_that_overtook_each_other_do_not_enlarge_a_bucket(ahead: list[f
 
 
 def test_what_remaining_promises_is_not_sent_at_once() -> None:
-    """Calls go by e times more in a twentieth of a second, so a limit that nobody told refuses no bucketful."""
+    """Calls go by e times more in six tenths of a second, so a limit that nobody told refuses no bucketful."""
     bucket = Bucket("requests")
     bucket.learn(RateLimitStatus(3_000.0, 500.0), 0.0, 0.0, 0.0)
     sent, now = 0, 0.0
-    while now < 0.06:
-        seconds = bucket.wait(1.0, now)
-        if seconds:
-            now += min(seconds, 0.001)
-        else:
-            bucket.take(1.0, now)
-            sent += 1
-    assert sent <= 80
-    while now < 0.4:
-        seconds = bucket.wait(1.0, now)
-        if seconds:
-            now += min(seconds, 0.001)
-        else:
-            bucket.take(1.0, now)
-            sent += 1
-    assert sent >= 400
+
+    def send_until(end: float) -> None:
+        nonlocal sent, now
+        while now < end:
+            seconds = bucket.wait(1.0, now)
+            if seconds:
+                now += min(seconds, 0.001)
+            else:
+                bucket.take(1.0, now)
+                sent += 1
+
+    send_until(0.06)
+    assert sent <= 10
+    send_until(3.0)
+    assert sent >= 500
 
 
 # -- a part of an account ----------------------------------------------------------------------------------------------
+
+
+def test_what_remains_of_a_shared_account_is_not_ours_alone() -> None:
+    """The others of our processes read the same number, and two that both took it would take it twice."""
+    whole, part = Bucket("requests"), Bucket("requests")
+    part.restrict(500.0, 0.0, is_part=True)
+    for bucket in (whole, part):
+        for second in (0.0, 2.0, 4.0):
+            bucket.learn(RateLimitStatus(1_000.0, 333.0), 0.0, second, second)
+    assert whole.burst.expected > 15.0
+    assert part.burst.expected == 0.0
+    part.restrict(math.inf, 5.0, is_part=True)
+    part.learn(RateLimitStatus(1_000.0, 333.0), 0.0, 6.0, 6.0)
+    assert part.burst.expected > 15.0
 
 
 def test_a_part_that_changes_makes_no_reading_old() -> None:
@@ -418,7 +459,7 @@ def test_the_end_of_a_bucket_that_growth_has_met_again_is_one_more_time_its_end(
     bucket = known(600.0, burst=10.0)
     bucket.accept(10.0, 1.0, 1.0)
     bucket.refused(Refusal(None, 1.0, 10.0, 0.002, 0.002, 2.0), 2.0, is_new_episode=True)
-    assert bucket.burst.seconds == pytest.approx(cautious(10.0))
+    assert bucket.burst.seconds == pytest.approx(cautious(10.0, bucket.burst.call))
     assert bucket.backoff.at(2.0) == 1.0
 
 
@@ -430,7 +471,7 @@ def test_an_answer_may_have_taken_a_bucket_of_output_into_debt(retry_after: floa
     bucket.burst = Burst(20.0)
     bucket.land(0.0, 20.0, 0.0, 0.0)
     bucket.refused(Refusal(None, 1.0, 10.0, retry_after, retry_after or 0.25, 1.0), 1.0, is_new_episode=True)
-    assert bucket.burst.seconds == pytest.approx(cautious(held))
+    assert bucket.burst.seconds == pytest.approx(cautious(held, bucket.burst.call))
 
 
 def test_a_limit_that_only_refusals_tell_is_tried_again_when_none_tells_it() -> None:
