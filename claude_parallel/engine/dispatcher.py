@@ -306,13 +306,16 @@ class Dispatcher:
             failure = self._with_return(failure, verdict.wait_seconds)
         gate.fail(ticket, failure, now)
         is_outage = failure.status != 200 and gate.is_outage(ticket.sent_at)
-        if is_outage and not isinstance(verdict, Stop):
-            verdict = judge_failure(failure, (), run.policy, run.rng)  # not the row's fault, so not one of its tries
+        # What fails in an outage is not the row's fault, so none of its tries; but the API may bill what it answers too
+        # late, and too short a timeout= looks like an outage: nobody is to pay for a row again and again.
+        is_counted = not is_outage or (failure.kind == "timeout" and failure.perhaps_billed)
+        if not is_counted and not isinstance(verdict, Stop):
+            verdict = judge_failure(failure, (), run.policy, run.rng)
         outage_seconds = (gate.status(now).outage_seconds or 0.0) if is_outage else None
         if isinstance(verdict, Again) and self._patience.ends(failure, outage_seconds, now):
             message = f"{failure.message}; no call came through for {elapsed(run.policy.outage_patience)}"
             verdict, failure = Stop(), replace(failure, message=message)
-        run.accounting.failed(pending, attempt, failure, is_counted=not is_outage)
+        run.accounting.failed(pending, attempt, failure, is_counted=is_counted)
         self._carry_out(verdict, pending, failure, now)
 
     def _with_return(self, failure: Failure, seconds: float) -> Failure:

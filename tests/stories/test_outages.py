@@ -122,6 +122,14 @@ def test_what_fails_in_an_outage_is_not_the_rows_fault() -> None:
     assert made.brain.ledger.requests == 300 + 40
 
 
+def test_a_timeout_that_is_too_short_pays_for_no_row_more_often_than_its_tries() -> None:
+    """The API bills what it answers too late: 20 rows of 3 seconds, two tries of half a second each."""
+    made = world(Profile(latency_seconds=3.0))
+    out = made.map(frame_of(20), "{t}", timeout=0.5, retries=1)
+    assert set(out["response_error"].str.split(":").str[0]) == {"timeout"}
+    assert made.brain.ledger.requests == 20 * 2
+
+
 @pytest.mark.parametrize("begin", [0.0, 5.0])
 def test_refusals_that_name_no_wait_end_the_run_as_an_outage_does(begin: float) -> None:
     """30 rows would take four hours of nothing but 429s, 300 rows two days; the rows are told that it was a limit."""
