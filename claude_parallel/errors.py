@@ -74,7 +74,7 @@ HINTS: dict[Kind, str] = {
     "billing": "the account cannot pay; see Plans & Billing in the Claude Console",
     "spend_limit": "the account's spend limit is reached; raise it in the Claude Console",
     "not_found": "nothing of that name is there for this key; check model= and base_url=",
-    "budget": "not sent; run the cell again with a higher budget=, or a lower max_tokens=",
+    "budget": "run the cell again with a higher budget=, or a lower max_tokens=",
     "cancelled": "not finished, the run was stopped; run the cell again to go on",
     "expired": "the batch ended before this row's turn; run the cell again to send it anew",
     "unknown": "the API answered in an unforeseen way; see the run's attempts()",

@@ -221,12 +221,15 @@ class Answer:
         The kind of error; None for a good answer.
     what : str
         What happened, for the error column.
+    hint : str or None
+        What to do about it, where the hint of its kind would mislead.
     """
 
     text: str
     values: Any = None
     kind: Kind | None = None
     what: str = ""
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import InputError, nearest
-from .options import OPTION_NAMES
+from .options import OPTION_NAMES, resolve
 
 PREFIX = "CLAUDE_PARALLEL_"
 
 _READ: dict[str, Callable[[str], Any]] = {
     "model": str,
-    "max_tokens": int,
-    "max_concurrency": lambda text: text if text == "auto" else int(text),
+    "max_tokens": lambda text: _number(text, int),
+    "max_concurrency": lambda text: text if text == "auto" else _number(text, int),
     "limits": str,
-    "budget": float,
-    "retries": int,
-    "timeout": float,
-    "journal": lambda text: _boolean(text, other=text),
-    "prompt_cache": lambda text: _boolean(text, other=text),
-    "progress": lambda text: _boolean(text, other=None),
+    "budget": lambda text: _number(text, float),
+    "retries": lambda text: _number(text, int),
+    "timeout": lambda text: _number(text, float),
+    "journal": lambda text: _boolean(text),
+    "prompt_cache": lambda text: _boolean(text),
+    "progress": lambda text: _boolean(text),
 }
 _NAMES = (*_READ, "home")
 
@@ -32,7 +32,7 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        For a variable whose text does not fit; and for one that is named after another option, or nearly as one of
+        For a variable whose value cannot work; and for one that is named after another option, or nearly as one of
         these: a misspelt budget would be none.
     """
     found: dict[str, Any] = {}
@@ -43,10 +43,11 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if name not in _NAMES:
             _check_is_none_of_ours(variable, name)
         elif name in _READ:
+            found[name] = _READ[name](text)
             try:
-                found[name] = _READ[name](text)
-            except ValueError:
-                raise InputError(f"{variable}={text!r} does not fit") from None
+                resolve(found)
+            except InputError as error:  # of an option that this call does not name
+                raise InputError(f"the variable {variable} cannot be used: {error}") from None
     return found
 
 
@@ -58,12 +59,19 @@ def _check_is_none_of_ours(variable: str, name: str) -> None:
         raise InputError(f"{variable} is not read; {nearest(variable, (PREFIX + each.upper() for each in _NAMES))}")
 
 
-def _boolean(text: str, *, other: Any) -> Any:
+def _number(text: str, kind: type[int] | type[float]) -> float | str:
+    """Return a number, and as it stands what is none: the option's own check says what it must be."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def _boolean(text: str) -> bool | str:
+    """Return a boolean, and as it stands what is none: a path, a lifetime, or nothing that the option's check takes."""
     lowered = text.lower()
     if lowered in ("1", "true", "yes", "on"):
         return True
     if lowered in ("0", "false", "no", "off"):
         return False
-    if other is None:
-        raise ValueError(text)
-    return other
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,20 @@ def test_variables_are_read(name: str, text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("MAX_TOKENS", "many"), ("BUDGET", "$5"), ("PROGRESS", "perhaps"), ("RETRIES", "1.5")]
+    ("name", "text", "advice"),
+    [
+        ("MAX_TOKENS", "many", "max_tokens must be a whole number of at least 1, not 'many'"),
+        ("BUDGET", "$5", "budget must be a number above 0, not '$5'"),
+        ("BUDGET", "0", "budget must be a number above 0, not 0.0"),
+        ("BUDGET", "nan", "budget must be a number above 0, not nan"),
+        ("PROGRESS", "perhaps", "progress must be one of True, False, not 'perhaps'"),
+        ("RETRIES", "1.5", "retries must be a whole number"),
+        ("MODEL", "sonnet", "'sonnet' is not a model's full id"),
+    ],
 )
-def test_a_variable_that_does_not_fit_is_refused_by_its_name(name: str, text: str) -> None:
-    """The user must find it."""
-    with pytest.raises(InputError, match=f"CLAUDE_PARALLEL_{name}='"):
+def test_a_variable_that_cannot_work_is_refused_by_its_name(name: str, text: str, advice: str) -> None:
+    """The user must find it, and be told what it may be."""
+    with pytest.raises(InputError, match=re.escape(f"the variable CLAUDE_PARALLEL_{name} cannot be used: {advice}")):
         read_environment({f"CLAUDE_PARALLEL_{name}": text})
 
 

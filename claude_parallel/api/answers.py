@@ -32,6 +32,10 @@ _COUNTS = (
 
 _NOTHING: Mapping[str, Any] = {}
 
+_TOOL_HINT = (
+    "a map runs no tools of your own: ask for fields with schema=, or give a tool that the API runs (web search)"
+)
+
 _UNREADABLE = "unreadable"
 """Field of what stands in for an answer that is no JSON object, or cannot be read as one."""
 
@@ -259,6 +263,8 @@ def read_answer(message: Mapping[str, Any]) -> Answer:
     odd = oddity(message)
     if odd is not None:
         return Answer(text, kind="unknown", what=f"the answer is not a Message as the API promises it: {odd}")
+    if message.get("stop_reason") == "tool_use":
+        return Answer(text, kind="unknown", what=_unanswered_call(message), hint=_TOOL_HINT)
     problem = _problem(message, text)
     return Answer(text) if problem is None else Answer(text, kind=problem[0], what=problem[1])
 
@@ -281,6 +287,13 @@ def _problem(message: Mapping[str, Any], text: str) -> tuple[Kind, str] | None:
     if not text.strip():
         return "empty", f"the answer holds no text (stop reason {stop})"
     return None
+
+
+def _unanswered_call(message: Mapping[str, Any]) -> str:
+    """Say what Claude waits for: what text it has written before the call is not its answer."""
+    names = (_text(block.get("name")) for block in _blocks(message) if block.get("type") == "tool_use")
+    name = next((name for name in names if name), None)
+    return f"Claude called the tool {name!r} and waits for its result" if name else "Claude waits for a tool's result"
 
 
 def _refusal(message: Mapping[str, Any]) -> str:

@@ -25,7 +25,8 @@ _SPEND_LIMIT_CODES = {
     "contract_spend_limit_reached",
     "linked_organization_spend_limit_reached",
 }
-_BILLING_CODES = {"organization_on_hold", "linked_organization_billing_unavailable"}
+_ON_HOLD = "organization_on_hold"
+_BILLING_CODES = {_ON_HOLD, "linked_organization_billing_unavailable"}
 _KIND_OF_STATUS: dict[int, Kind] = {
     400: "invalid",
     401: "auth",
@@ -210,7 +211,8 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
     error = data.get("error")
     error = error if isinstance(error, Mapping) else {}
     details = error.get("details")
-    code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
+    details = details if isinstance(details, Mapping) else {}
+    code = _text(details.get("error_code"))
     message = (
         _redirect(status, headers)
         if is_redirect(status)
@@ -228,7 +230,14 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
         error_code=code,
         request_id=headers.get("request-id") or _text(data.get("request_id")),
         rate_limits=read_limits(headers),
+        hint=_appeal(details) if code == _ON_HOLD else None,
     )
+
+
+def _appeal(details: Mapping[str, Any]) -> str:
+    """Say where to appeal: who is on hold can pay, so the hint of the kind would mislead."""
+    url = _text(details.get("appeal_url"))
+    return f"appeal at {without_keys(url)}" if url else "see the Claude Console, or ask Anthropic's support"
 
 
 def _redirect(status: int, headers: Mapping[str, str]) -> str:

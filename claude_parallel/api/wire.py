@@ -6,6 +6,7 @@ add for each call (a request object, three layers of headers, copies of the body
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ _HINT_OF_CODE = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _NAME_HINT, 64: _NAME_HINT
 """By the code of what is wrong with a certificate: not yet or no longer valid, of another name or address. Source:
 OpenSSL, ``x509_vfy.h``. Every other one is a matter of trust."""
 _PROXY_HINT = "start it, or mend or unset HTTPS_PROXY, then run the cell again"
+_MOST_AT_ONCE = 2**20
+"""Bytes of a body that aiohttp writes in one piece; it warns of more (its ``payload.TOO_LARGE_BYTES_BODY``), and a user
+who has warnings raised would lose every row with a large picture."""
 _REFUSED_HINT = "ask whoever runs it to let the API's host through, or unset HTTPS_PROXY, then run the cell again"
 
 
@@ -70,7 +74,8 @@ class Wire:
             For whatever happens on the way; see :func:`read_wire_error`.
         """
         sent = template.headers if on_chunk is None else {**template.headers, "accept-encoding": "identity"}
-        async with self._session.post(template.url, data=content, headers=sent, allow_redirects=False) as response:
+        data = content if len(content) <= _MOST_AT_ONCE else io.BytesIO(content)
+        async with self._session.post(template.url, data=data, headers=sent, allow_redirects=False) as response:
             headers: Mapping[str, str] = response.headers
             is_packed = "content-encoding" in headers
             if on_chunk is None or is_packed:

@@ -300,7 +300,7 @@ def _read(item: BatchResult, prices: PriceList) -> tuple[str | None, str | None,
     if isinstance(fate, Reply):
         answer = read_answer(fate.message)
         cost = prices.cost(str(fate.message.get("model")), usage_of(fate.message), is_batch=True)
-        error = row_error(answer.kind, answer.what) if answer.kind else None
+        error = row_error(answer.kind, answer.what, answer.hint) if answer.kind else None
         return answer.text, error, None if cost is None else float(cost)
     if isinstance(fate, Failure):
         return None, row_error(fate.kind, fate.message), 0.0

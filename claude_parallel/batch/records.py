@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..store.journal import Journal
+from ..store.statements import key_chunks
 
 EnvelopeState = Literal["prepared", "submitted", "unclear", "collected", "failed", "cancelled"]
 """``prepared``: about to be sent; ``submitted``: the batch's id is known; ``unclear``: sent, but no answer was seen;
@@ -21,8 +22,6 @@ EnvelopeState = Literal["prepared", "submitted", "unclear", "collected", "failed
 
 _OPEN = "('prepared', 'submitted', 'unclear')"
 _COLUMNS = "id, run, host, owner, created, requests, lease, batch_id, state"
-_CHUNK = 500
-"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +174,10 @@ class EnvelopeBook:
             Where they would go.
         """
         found: dict[bytes, str] = {}
-        for start in range(0, len(fingerprints), _CHUNK):
-            keys = fingerprints[start : start + _CHUNK]
+        for keys, marks in key_chunks(fingerprints):
             query = (
                 "SELECT r.fingerprint, r.envelope FROM envelope_rows r JOIN envelopes e ON e.id = r.envelope "
-                f"WHERE r.fingerprint IN ({', '.join('?' * len(keys))}) AND e.host = ? "
+                f"WHERE r.fingerprint IN {marks} AND e.host = ? "
                 f"AND e.state IN {_OPEN} ORDER BY e.rowid DESC"
             )
             found.update((row[0], row[1]) for row in self._journal.query(query, (*keys, host)))

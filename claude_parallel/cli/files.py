@@ -119,7 +119,7 @@ def map_files(
             raise typer.Exit(130) from None
     typer.echo(f"{result.words} -> {output}")
     if result.kinds:
-        typer.echo(f"errors by kind: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
+        typer.echo(f"without a good answer: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
     if result.errors and result.is_complete:
         typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
     if not result.is_complete:
@@ -192,7 +192,7 @@ def _read_schema(path: Path | None) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"--schema {path} cannot be read as a JSON schema: {error}") from None
+        raise InputError(f"--schema takes the path of a file that holds a JSON schema: {error}") from None
 
 
 def _split(text: str | None) -> list[str] | None:

@@ -18,6 +18,7 @@ from ..errors import Kind, row_error
 from ..progress.stats import RunStats
 from ..records import ZERO, Answer, Attempt, Failure, Outcome, Reply, Request, Source, Usage
 from ..store.journal import Journal
+from ..text import format_usd
 from .budget import Budget
 from .pending import FollowUp, Pending
 from .tariff import Tariff
@@ -93,6 +94,11 @@ class Accounting:
             return False
         pending.reserved = reserved
         return True
+
+    def too_dear(self, pending: Pending) -> str:
+        """Say why the budget has no room for a call."""
+        left = max(ZERO, self.budget.room)
+        return f"the next call could cost {format_usd(pending.worst)}, and {format_usd(left)} of the budget is left"
 
     def _bounded(self, request: Request) -> Request:
         """Return a request whose bound counts the shared prefix as what it is, once that is known.
@@ -185,7 +191,7 @@ class Accounting:
     def _conclude(self, pending: Pending, reply: Reply, source: Source) -> FollowUp | None:
         answer, follow_up = self._judge(pending, reply.message)
         if follow_up is None:
-            error = row_error(answer.kind, answer.what) if answer.kind else None
+            error = row_error(answer.kind, answer.what, answer.hint) if answer.kind else None
             self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
         else:
             key = follow_up.request.fingerprint

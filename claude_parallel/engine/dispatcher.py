@@ -122,7 +122,7 @@ class Dispatcher:
             self._queue.put_back(pending, now)
             if wait.reason is WaitReason.BUDGET and not self._workers:
                 # Nothing is in flight whose real cost could make room.
-                run.state.halt("budget", "the next call could pass the budget")
+                run.state.halt("budget", run.accounting.too_dear(pending))
             else:
                 # What one is refused, the others are refused too.
                 await self._sleep(wait.seconds, wait.reason, by_gate=self._is_by_gate(wait))

@@ -11,12 +11,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from .journal import Journal
+from .statements import key_chunks
 
 LEASE_SECONDS = 8.0
 """How long a claimant counts as alive after its last sign of life: four renewals, so that a busy machine loses none."""
-
-_CHUNK = 500
-"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 
 
 class ClaimBook:
@@ -87,11 +85,8 @@ class ClaimBook:
 
     def _mine(self, fingerprints: Sequence[bytes]) -> set[bytes]:
         found: set[bytes] = set()
-        for start in range(0, len(fingerprints), _CHUNK):
-            keys = fingerprints[start : start + _CHUNK]
-            query = (
-                f"SELECT fingerprint FROM claims WHERE claimant = ? AND fingerprint IN ({', '.join('?' * len(keys))})"
-            )
+        for keys, marks in key_chunks(fingerprints):
+            query = f"SELECT fingerprint FROM claims WHERE claimant = ? AND fingerprint IN {marks}"
             found.update(row[0] for row in self._journal.query(query, (self._claimant, *keys)))
         return found
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .journal import Journal
+from .statements import key_chunks
 
 _TABLE = """CREATE TABLE IF NOT EXISTS gold_uses (
     row BLOB NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (row, fingerprint)
 ) WITHOUT ROWID"""
-_CHUNK = 500
-"""Keys in one SELECT; SQLite takes 999 at least."""
 
 
 class GoldUses:
@@ -37,9 +36,7 @@ class GoldUses:
     def most(self, rows: Sequence[bytes]) -> int:
         """Return in how many ways that one of these rows was asked that was asked in most."""
         most = 0
-        for start in range(0, len(rows), _CHUNK):
-            keys = rows[start : start + _CHUNK]
-            marks = ", ".join("?" * len(keys))
-            query = f"SELECT count(*) FROM gold_uses WHERE row IN ({marks}) GROUP BY row ORDER BY 1 DESC LIMIT 1"
+        for keys, marks in key_chunks(rows):
+            query = f"SELECT count(*) FROM gold_uses WHERE row IN {marks} GROUP BY row ORDER BY 1 DESC LIMIT 1"
             most = max([most, *(int(count) for (count,) in self._journal.query(query, tuple(keys)))])
         return most

@@ -24,8 +24,6 @@ from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 
 __all__ = ["Journal", "RunRow", "Statement"]
 
-_CHUNK = 500
-"""Keys in one query; SQLite takes 999 parameters or more, by its version."""
 _NOTHING_USED = Usage()
 _RECORDS_AT_ONCE = 1_000
 """Records of rows in one transaction: 4 MB where rows share them, some 20 ms."""
@@ -99,10 +97,9 @@ class Journal:
 
     def _read_answers(self, fingerprints: Sequence[bytes], found: dict[bytes, Reply]) -> None:
         """Fill in the answers that are there; one that is not whole is as good as none, and costs no other one."""
-        for start in range(0, len(fingerprints), _CHUNK):
-            keys = fingerprints[start : start + _CHUNK]
-            query = f"{_SELECT_ANSWERS} ({', '.join('?' * len(keys))})"
-            for key, message_bytes, id_bytes in self._file.connection.execute(query, keys):
+        for keys, marks in statements.key_chunks(fingerprints):
+            rows = self._file.connection.execute(f"{_SELECT_ANSWERS} {marks}", keys)
+            for key, message_bytes, id_bytes in rows:
                 message = parse_object(message_bytes or b"")
                 if message is not None:
                     request_id = None if id_bytes is None else id_bytes.decode("utf-8", "replace")

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .journal import Journal
+from .statements import key_chunks
 
 _TABLE = """CREATE TABLE IF NOT EXISTS labels (
     question TEXT NOT NULL, row BLOB NOT NULL, label TEXT NOT NULL, given REAL NOT NULL, PRIMARY KEY (question, row)
 )"""
-_CHUNK = 500
-"""Keys in one SELECT; SQLite takes 999 at least."""
 
 
 def row_key(texts: Sequence[str]) -> bytes:
@@ -44,10 +43,8 @@ class LabelBook:
     def read(self, rows: Sequence[bytes]) -> dict[bytes, Any]:
         """Return the labels that were given to these rows."""
         found: dict[bytes, Any] = {}
-        for start in range(0, len(rows), _CHUNK):
-            keys = rows[start : start + _CHUNK]
-            marks = ", ".join("?" * len(keys))
-            query = f"SELECT row, label FROM labels WHERE question = ? AND row IN ({marks})"
+        for keys, marks in key_chunks(rows):
+            query = f"SELECT row, label FROM labels WHERE question = ? AND row IN {marks}"
             found |= {row: json.loads(label) for row, label in self._journal.query(query, (self._question, *keys))}
         return found
 

@@ -7,8 +7,9 @@ the disk.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ..api.answers import model_of, stop_reason_of, unreadable
 from ..api.json_text import write_json
@@ -19,10 +20,22 @@ INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
 INSERT_WAIT = "INSERT INTO waits VALUES (?, ?, ?, ?)"
 INSERT_FOLLOW_UP = "INSERT OR REPLACE INTO follow_ups VALUES (?, ?, ?, ?)"
 
+_KEYS_AT_ONCE = 500
+"""SQLite takes 999 parameters in one query, or more, by its version; some of them are not keys."""
+
 _DETAIL_LETTERS = 500
 """A proxy's page can be long; the first lines say what it is."""
 
 Statement = tuple[str, tuple[Any, ...]]
+
+Key = TypeVar("Key", str, bytes)
+
+
+def key_chunks(keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], str]]:
+    """Yield the keys, as many at a time as one query takes, each time with the list of marks that stands for them."""
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        chunk = keys[start : start + _KEYS_AT_ONCE]
+        yield chunk, f"({', '.join('?' * len(chunk))})"
 
 
 def answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> Statement:

@@ -19,6 +19,7 @@ from ..engine.session import Session
 from ..records import Outcome, Reply
 from ..statistics.intervals import FloatArray
 from ..store.journal import Journal
+from ..store.statements import key_chunks
 
 _TOKENS = "coalesce(input_tokens, 0) + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)"
 _BOUGHT = f"""SELECT position, count(*), CASE WHEN count(request_id) = count(*) THEN sum(ended - started) END,
@@ -27,8 +28,6 @@ _BOUGHT = f"""SELECT position, count(*), CASE WHEN count(request_id) = count(*) 
 """The answers that a run bought, by position; those that came in a batch have no request id, and no seconds."""
 _LATER = "SELECT asked, fingerprint FROM follow_ups WHERE run = ? ORDER BY asked, number"
 _SECONDS = "SELECT request_id, ended - started FROM attempts WHERE kind IS NULL AND request_id IN"
-_CHUNK = 500
-"""Keys in one SELECT; SQLite takes 999 at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +159,8 @@ def _readable(journal: Journal) -> Iterator[Journal]:
 
 def _seconds(journal: Journal, ids: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
-    for start in range(0, len(ids), _CHUNK):
-        keys = ids[start : start + _CHUNK]
-        for key, seconds in journal.query(f"{_SECONDS} ({', '.join('?' * len(keys))})", keys):
+    for keys, marks in key_chunks(ids):
+        for key, seconds in journal.query(f"{_SECONDS} {marks}", keys):
             found[key] = float(seconds)
     return found
 

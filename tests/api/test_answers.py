@@ -62,7 +62,6 @@ def test_a_message_without_content_has_no_text(missing: Any) -> None:
 GOOD = [
     message(text("a")),
     message(text("a"), stop="stop_sequence"),
-    message(text("a"), stop="tool_use"),
     message(text("a"), stop="a brand new reason"),
     message(text("a"), stop=None),
 ]
@@ -95,7 +94,8 @@ def test_a_good_answer_has_no_kind(good: Any) -> None:
         (message(text("x"), stop="pause_turn"), "unknown", "pause_turn"),
         (message(), "empty", "no text"),
         (message(text(" \n")), "empty", "no text"),
-        (message({"type": "tool_use", "id": "x"}, stop="tool_use"), "empty", "tool_use"),
+        (message({"type": "tool_use", "name": "find"}, stop="tool_use"), "unknown", "called the tool 'find' and waits"),
+        (message(text("I look."), {"type": "tool_use", "name": 3}, stop="tool_use"), "unknown", "waits for a tool's"),
     ],
 )
 def test_a_bad_answer_has_its_kind_and_keeps_its_text(bad: Any, kind: str, words: str) -> None:
@@ -103,6 +103,7 @@ def test_a_bad_answer_has_its_kind_and_keeps_its_text(bad: Any, kind: str, words
     answer = read_answer(bad)
     assert answer.kind == kind
     assert words in answer.what
+    assert (answer.hint is None) == (bad["stop_reason"] != "tool_use")
     assert answer.text == text_of(bad)
 
 

@@ -85,6 +85,22 @@ def test_each_error_has_its_kind(status: int, code: str | None, message: str, ki
     assert not found.perhaps_billed
 
 
+@pytest.mark.parametrize(
+    ("details", "hint"),
+    [
+        ({"appeal_url": "https://claude.example/appeal"}, "appeal at https://claude.example/appeal"),
+        ({}, "see the Claude"),
+    ],
+)
+def test_who_is_on_hold_is_not_told_to_pay(details: dict[str, str], hint: str) -> None:
+    """The hint of the kind says that the account cannot pay."""
+    body = {"error": {"message": "on hold", "details": {"error_code": "organization_on_hold", **details}}}
+    found = failure(400, {}, body)
+    assert found.hint is not None
+    assert found.hint.startswith(hint)
+    assert failure(402, {}, error_body("pay")).hint is None
+
+
 @pytest.mark.parametrize("status", [400, 403, 413, 429, 500, 502, 503, 520, 529])
 @pytest.mark.parametrize("body", ["<html>bad</html>", "", "null", "[]", '"text"', '{"error": "text"}', b"\xff\xfe\x00"])
 def test_a_body_that_is_no_error_object_leaves_the_status(status: int, body: Any) -> None:

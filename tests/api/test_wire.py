@@ -120,6 +120,14 @@ def test_both_ways_send_the_same_bytes(server: RawServer, name: str) -> None:
     assert over_the_wire == by_the_sdk
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_large_body_goes_as_it_is_and_warns_nobody(server: RawServer) -> None:
+    """A picture of two megabytes: aiohttp warns of it in one piece, which cost the row where warnings raise."""
+    large: Body = {**BODY, "messages": [{"role": "user", "content": "x" * 2**21}]}
+    assert isinstance(send(account_of(server), "auto", large)[0], Reply)
+    assert normal(server.requests[0])[-1] == encode(large)
+
+
 def test_cookies_of_a_gateway_are_sent_back_on_both_ways(server: RawServer) -> None:
     """Load balancers keep a session on one machine by them."""
     server.answer = [message(ANSWER, b"set-cookie: node=7; Path=/")]

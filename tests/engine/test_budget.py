@@ -216,6 +216,15 @@ def test_the_rest_says_budget_and_costs_nothing() -> None:
     account = world()
     with pytest.warns(UserWarning, match=r"stopped early \(budget.*spent"):
         out = account.map(frame_of(200), "Say {t}", max_tokens=100, budget=0.001)
+    assert (
+        out["response_error"]
+        .dropna()
+        .str.fullmatch(
+            r"budget: not sent: the next call could cost \$0\.000\d+, and \$0\.000\d+ of the budget is left; "
+            r"run the cell again with a higher budget=, or a lower max_tokens="
+        )
+        .all()
+    )
     kinds = out["response_error"].str.split(":").str[0].value_counts(dropna=False)
     assert kinds["budget"] + out["response_error"].isna().sum() == 200
     assert 0 < kinds["budget"] < 200
