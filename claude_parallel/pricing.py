@@ -53,17 +53,15 @@ class RateCard:
 
     def cost(self, usage: Usage) -> Decimal:
         """Return what an answer with this usage costs."""
-        per_input, per_output, per_write_5m, per_write_1h, per_read = self.prices(usage.total_input_tokens)
-        tokens = (
-            usage.input_tokens * per_input
-            + usage.output_tokens * per_output
-            + usage.cache_write_5m_tokens * per_write_5m
-            + usage.cache_write_1h_tokens * per_write_1h
-            + usage.cache_read_tokens * per_read
-        )
+        written_5m, written_1h, read = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens, usage.cache_read_tokens
+        cached = written_5m + written_1h + read
+        per_input, per_output, per_write_5m, per_write_1h, per_read = self.prices(usage.input_tokens + cached)
+        tokens = usage.input_tokens * per_input + usage.output_tokens * per_output
+        if cached:  # most answers have none, and all of them are priced here
+            tokens += written_5m * per_write_5m + written_1h * per_write_1h + read * per_read
         if usage.inference_geo == "us":
             tokens *= _US_ONLY
-        return tokens + usage.web_searches * self.per_search
+        return tokens + usage.web_searches * self.per_search if usage.web_searches else tokens
 
 
 @dataclass(slots=True)
@@ -85,9 +83,10 @@ class PriceList:
     def card(self, model: str, *, is_batch: bool = False, is_fast: bool = False) -> RateCard | None:
         """Return the rate card of a model; None where genai-prices knows no price."""
         key = (model, is_batch, is_fast)
-        if key not in self._cards:
-            self._cards[key] = _read_card(model, is_batch=is_batch, is_fast=is_fast)
-        return self._cards[key]
+        try:
+            return self._cards[key]
+        except KeyError:
+            return self._cards.setdefault(key, _read_card(model, is_batch=is_batch, is_fast=is_fast))
 
     def cost(self, model: str, usage: Usage, *, is_batch: bool = False) -> Decimal | None:
         """Return what an answer costs.

@@ -8,7 +8,7 @@ promises. Whatever JSON it holds, nothing here raises. Prices are computed in ``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Kind
 from ..records import Answer, Usage
@@ -60,42 +60,120 @@ def is_message(data: object) -> TypeGuard[Mapping[str, Any]]:
     return data.get("type") == "message" or not {"content", "usage", _UNREADABLE}.isdisjoint(data)
 
 
+class Reading(NamedTuple):
+    """What one look at a Message finds, as :func:`text_of`, :func:`usage_of` and :func:`oddity` return it."""
+
+    text: str
+    usage: Usage
+    odd: str | None = None
+
+
+def read_message(message: Mapping[str, Any]) -> Reading:
+    """Return text, usage and oddity of a Message at one look: every answer passes here, live or from the journal."""
+    return _quick_look(message) or _long_look(message)
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text blocks of a Message, joined.
+
+    The first block is often ``thinking`` and unknown block types exist, so only ``type == "text"`` counts.
+    """
+    return read_message(message).text
+
+
+def usage_of(message: Mapping[str, Any]) -> Usage:
+    """Return the usage of a Message, disjoint by kind of token.
+
+    The API's ``input_tokens`` is what follows the last cache breakpoint; cache writes and reads stand beside it.
+    Where the split of the writes by lifetime is missing, they count as five-minute writes (the API's default). Numbers
+    that make no sense count as 0, and the usage is then not known; neither is one without input and output tokens.
+    """
+    return read_message(message).usage
+
+
 def oddity(message: Mapping[str, Any]) -> str | None:
     """Return what a Message has that the API does not promise; None where all is as promised.
 
     Source of the form: the SDK's ``types/message.py`` and ``types/usage.py`` (API version 2026-10-21). Fields and block
     types that are new are no oddity, and neither are missing ones that nothing here depends on.
     """
-    return None if _is_plain(message) else next(_oddities(message), None)
+    return read_message(message).odd
 
 
-def _is_plain(message: Mapping[str, Any]) -> bool:
-    """Say whether a Message is as promised beyond doubt: a quick look that spares nearly every answer the long one."""
+def _quick_look(message: Mapping[str, Any]) -> Reading | None:
+    """Return what a Message says that is as promised beyond doubt, as nearly every one is; None for any other."""
     content, usage = message.get("content"), message.get("usage")
     if type(content) is not list or type(usage) is not dict or _UNREADABLE in message:
-        return False
+        return None
+    texts = []
     for block in content:
-        if type(block) is not dict or type(block.get("type")) is not str:
-            return False
-        if block["type"] == "text" and type(block.get("text")) is not str:
-            return False
+        kind = block.get("type") if type(block) is dict else None
+        if type(kind) is not str:
+            return None
+        if kind == "text":
+            text = block.get("text")
+            if type(text) is not str:
+                return None
+            texts.append(text)
     for name in _TEXTS:
         value = message.get(name)
         if value is not None and type(value) is not str:
-            return False
+            return None
     details = message.get("stop_details")
-    return (details is None or type(details) is dict) and _has_plain_counts(usage, _counts(usage))
+    counts = _plain_counts(usage) if details is None or type(details) is dict else None
+    if counts is None:
+        return None
+    is_known = usage.get("input_tokens") is not None and usage.get("output_tokens") is not None
+    return Reading("".join(texts), _usage(message, usage, counts, is_known=is_known))
 
 
-def _has_plain_counts(usage: dict[str, Any], counts: tuple[Any, ...]) -> bool:
+def _plain_counts(usage: dict[str, Any]) -> list[int] | None:
+    """Return the numbers of a usage object by ``_COUNTS``, missing ones as 0; None where one of them makes no sense."""
     for name in _PARTS:
         part = usage.get(name)
         if part is not None and type(part) is not dict:
-            return False
-    for value in counts:  # noqa: SIM110  (a generator costs half as much again, for every answer)
+            return None
+    counts = _counts(usage)
+    for value in counts:
         if value is not None and (type(value) is not int or not 0 <= value < MOST_TOKENS):
-            return False
-    return True
+            return None
+    return [value or 0 for value in counts]
+
+
+def _long_look(message: Mapping[str, Any]) -> Reading:
+    """Return what any Message says."""
+    texts = [block.get("text") for block in _blocks(message) if block.get("type") == "text"]
+    usage = _mapping(message.get("usage"))
+    counts = _counts(usage)
+    has_totals = _is_count(counts[0]) and _is_count(counts[1])
+    return Reading(
+        "".join([text for text in texts if isinstance(text, str)]),
+        _usage(
+            message,
+            usage,
+            [value if _is_count(value) else 0 for value in counts],
+            is_known=has_totals and next(_odd_counts(usage), None) is None,
+        ),
+        next(_oddities(message), None),
+    )
+
+
+def _usage(message: Mapping[str, Any], usage: Mapping[str, Any], counts: Sequence[int], *, is_known: bool) -> Usage:
+    fresh, output, written, read, written_5m, written_1h, thinking, searches = counts
+    return Usage(
+        fresh,
+        output,
+        max(written - written_1h, written_5m),
+        written_1h,
+        read,
+        thinking,
+        searches,
+        _text(usage.get("service_tier")),
+        _text(usage.get("speed")),
+        _text(usage.get("inference_geo")),
+        is_known,
+        not is_refused_unanswered(message),
+    )
 
 
 def _oddities(message: Mapping[str, Any]) -> Iterator[str]:
@@ -171,15 +249,6 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [block for block in content if type(block) is dict or isinstance(block, Mapping)]
 
 
-def text_of(message: Mapping[str, Any]) -> str:
-    """Return the text blocks of a Message, joined.
-
-    The first block is often ``thinking`` and unknown block types exist, so only ``type == "text"`` counts.
-    """
-    texts = (block.get("text") for block in _blocks(message) if block.get("type") == "text")
-    return "".join(text for text in texts if isinstance(text, str))
-
-
 def model_of(message: Mapping[str, Any]) -> str | None:
     """Return the model that a Message names; None where it names none."""
     model = message.get("model")
@@ -190,35 +259,6 @@ def stop_reason_of(message: Mapping[str, Any]) -> str | None:
     """Return why the model stopped; None where the Message does not say."""
     reason = message.get("stop_reason")
     return reason if isinstance(reason, str) else None
-
-
-def usage_of(message: Mapping[str, Any]) -> Usage:
-    """Return the usage of a Message, disjoint by kind of token.
-
-    The API's ``input_tokens`` is what follows the last cache breakpoint; cache writes and reads stand beside it.
-    Where the split of the writes by lifetime is missing, they count as five-minute writes (the API's default). Numbers
-    that make no sense count as 0, and the usage is then not known; neither is one without input and output tokens.
-    """
-    usage = _mapping(message.get("usage"))
-    raw = _counts(usage)
-    is_plain = type(usage) is dict and _has_plain_counts(usage, raw)
-    count = [value or 0 for value in raw] if is_plain else [value if _is_count(value) else 0 for value in raw]
-    fresh, output, written, read, written_5m, written_1h, thinking, searches = count
-    has_totals = _is_count(raw[0]) and _is_count(raw[1])
-    return Usage(
-        input_tokens=fresh,
-        output_tokens=output,
-        cache_write_5m_tokens=max(written - written_1h, written_5m),
-        cache_write_1h_tokens=written_1h,
-        cache_read_tokens=read,
-        thinking_tokens=thinking,
-        web_searches=searches,
-        service_tier=_text(usage.get("service_tier")),
-        speed=_text(usage.get("speed")),
-        inference_geo=_text(usage.get("inference_geo")),
-        is_known=has_totals and (is_plain or next(_odd_counts(usage), None) is None),
-        is_billed=not is_refused_unanswered(message),
-    )
 
 
 def is_refused_unanswered(message: Mapping[str, Any]) -> bool:
@@ -257,19 +297,26 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def read_answer(message: Mapping[str, Any]) -> Answer:
-    """Return the text of a Message, and the kind of error where it is not a good answer."""
-    text = text_of(message)
-    odd = oddity(message)
+def read_answer(message: Mapping[str, Any], reading: Reading | None = None) -> Answer:
+    """Return the text of a Message, and the kind of error where it is not a good answer.
+
+    Parameters
+    ----------
+    message : mapping
+        The Message.
+    reading : Reading, optional
+        What :func:`read_message` gives, where it was asked before.
+    """
+    text, usage, odd = reading or read_message(message)
     if odd is not None:
         return Answer(text, kind="unknown", what=f"the answer is not a Message as the API promises it: {odd}")
     if message.get("stop_reason") == "tool_use":
         return Answer(text, kind="unknown", what=_unanswered_call(message), hint=_TOOL_HINT)
-    problem = _problem(message, text)
+    problem = _problem(message, text, usage)
     return Answer(text) if problem is None else Answer(text, kind=problem[0], what=problem[1])
 
 
-def _problem(message: Mapping[str, Any], text: str) -> tuple[Kind, str] | None:
+def _problem(message: Mapping[str, Any], text: str, usage: Usage) -> tuple[Kind, str] | None:
     """Return None for a good answer, else the kind of error and what happened.
 
     Stop reasons come first: a cut or refused answer may well contain text (source: stop reasons, API version
@@ -279,7 +326,7 @@ def _problem(message: Mapping[str, Any], text: str) -> tuple[Kind, str] | None:
     if stop == "refusal":
         return "refusal", _refusal(message)
     if stop == "max_tokens":
-        return "max_tokens", _cut(message, text)
+        return "max_tokens", _cut(text, usage)
     if stop == "model_context_window_exceeded":
         return "context_window", "the model's context window was full before the answer was finished"
     if stop == "pause_turn":
@@ -302,8 +349,7 @@ def _refusal(message: Mapping[str, Any]) -> str:
     return "Claude refused" + (f" ({category})" if category else "") + (f": {explanation}" if explanation else "")
 
 
-def _cut(message: Mapping[str, Any], text: str) -> str:
-    usage = usage_of(message)
+def _cut(text: str, usage: Usage) -> str:
     if not text and usage.thinking_tokens:
         return f"all {usage.output_tokens} output tokens went into thinking, none were left for the answer"
     return f"the answer was cut after {usage.output_tokens} output tokens"

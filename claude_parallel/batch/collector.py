@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from ..api.answers import usage_of
+from ..api.answers import read_message
 from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.pending import Pending
@@ -124,9 +124,9 @@ class Collector:
         accounting = self.run.accounting
         if is_charged:
             accounting.release(item)
-            instead = accounting.recalled(item, reply)
+            instead = accounting.recalled(item, accounting.recollect(item, reply))
         else:
-            instead = accounting.answered(item, self._attempt(batch, item, reply), reply, usage_of(reply.message))
+            instead = accounting.answered(item, self._attempt(batch, item, reply), reply, read_message(reply.message))
         if instead is not None:
             item.ask_instead(instead)
             batch.again.append(item)

@@ -180,8 +180,8 @@ class Packer:
             for item in await self._pull():
                 run.accounting.weigh(item)
                 held_tokens += item.asked.max_input_tokens
-                if held_tokens > _MOST_HELD_TOKENS and item.asks_as_its_row:
-                    item.request = None
+                if held_tokens > _MOST_HELD_TOKENS:
+                    item.let_go()
                 self.fresh.append(item)
             await asyncio.sleep(0)
         self.is_planned = not self.intake.has_rows
@@ -214,7 +214,7 @@ class Packer:
     def _ceiling(self, mean_worst: Decimal) -> Decimal:
         """Return what of its worst case a row can cost, since the tokens of the shared prefix have been counted."""
         first = self.fresh[0]
-        first.request = first.request or self.intake.plan.request_of(first.position)
+        first.request = first.request or self.intake.plan.request_of(first)
         if not mean_worst or first.request is None:
             return Decimal(1)
         return max(ZERO, 1 - self.run.accounting.overrated(first) / mean_worst)
@@ -275,8 +275,7 @@ class Packer:
             return True
         if envelope.add(item.fingerprint, params):
             items[item.fingerprint] = item
-            if item.asks_as_its_row:
-                item.request = None
+            item.let_go()
         elif len(envelope):
             accounting.release(item)
             return False
@@ -311,8 +310,7 @@ class Packer:
             else:
                 batch.items[item.fingerprint] = item
                 self._leave_to_envelope([item.fingerprint])
-                if item.asks_as_its_row:
-                    item.request = None
+                item.let_go()
         return rest
 
     def _leave_to_envelope(self, fingerprints: Iterable[bytes]) -> None:

@@ -8,11 +8,11 @@ decided elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..api.answers import is_paused, model_of, text_of, usage_of, whole_message
+from ..api.answers import Reading, is_paused, model_of, read_message, text_of, whole_message
 from ..bridge import Control
 from ..errors import Kind, row_error
 from ..progress.stats import RunStats
@@ -22,6 +22,21 @@ from ..text import format_usd
 from .budget import Budget
 from .pending import FollowUp, Pending
 from .tariff import Tariff
+
+
+class Recollection(NamedTuple):
+    """What an answer in the journal comes to.
+
+    Attributes
+    ----------
+    price : Decimal or None
+        US dollars that it would cost now; None where no price is known.
+    fate : Outcome or FollowUp
+        What the row gets, or what it asks next.
+    """
+
+    price: Decimal | None
+    fate: Outcome | FollowUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,7 @@ class Accounting:
     stats : RunStats
         Counts dollars and what the cache did.
     read : callable
-        Message -> Answer: text, typed values, kind of error.
+        (Message, its Reading) -> Answer: text, typed values, kind of error.
     repair : callable
         (Pending, Answer) -> the request that asks for an answer that fits the schema, or None.
     go_on : callable
@@ -69,7 +84,7 @@ class Accounting:
     budget: Budget
     journal: Journal
     stats: RunStats
-    read: Callable[[Mapping[str, Any]], Answer]
+    read: Callable[[Mapping[str, Any], Reading], Answer]
     repair: Callable[[Pending, Answer], Request | None]
     deliver: Callable[[int, Outcome], None]
     control: Control
@@ -108,7 +123,7 @@ class Accounting:
         known = self.budget.prefix_tokens
         if known is None or request.prefix is None or known >= self.prefix_bytes:
             return request
-        return replace(request, max_input_tokens=request.max_input_tokens - self.prefix_bytes + known)
+        return request._replace(max_input_tokens=request.max_input_tokens - self.prefix_bytes + known)
 
     def overrated(self, pending: Pending) -> Decimal:
         """Return by how many US dollars its worst case is too high, now that the shared prefix has been counted."""
@@ -122,7 +137,7 @@ class Accounting:
 
     # -- what came back ----------------------------------------------------------------------------------------------
 
-    def answered(self, pending: Pending, attempt: Attempt, reply: Reply, usage: Usage) -> FollowUp | None:
+    def answered(self, pending: Pending, attempt: Attempt, reply: Reply, reading: Reading) -> FollowUp | None:
         """Charge an answer that is on disk for what it used, and deliver what it says.
 
         Returns
@@ -131,17 +146,23 @@ class Accounting:
             What to ask next, where the answer is to be continued, or does not fit and may be mended; then nothing was
             delivered.
         """
-        cost = self._charge(pending, self._model_of(reply), usage)
-        self.journal.keep_attempt(self.run_id, pending.position, attempt, usage, cost)
-        return self._conclude(pending, reply, self.source)
+        cost = self._charge(pending, self._model_of(reply), reading.usage)
+        self.journal.keep_attempt(self.run_id, pending.position, attempt, reading.usage, cost)
+        return self._conclude(pending, self._judge(pending, reply, reading, self.source))
 
-    def recalled(self, pending: Pending, reply: Reply) -> FollowUp | None:
+    def recollect(self, pending: Pending, reply: Reply) -> Recollection:
+        """Return what an answer in the journal comes to; nobody is told, so it may be done beside the event loop."""
+        reading = read_message(reply.message)
+        price = self.tariff.cost(self._model_of(reply), reading.usage)
+        return Recollection(price, self._judge(pending, reply, reading, "journal"))
+
+    def recalled(self, pending: Pending, found: Recollection) -> FollowUp | None:
         """Deliver what an answer in the journal says; returns as :meth:`answered` does."""
-        cost = self.tariff.cost(self._model_of(reply), usage_of(reply.message))
-        self.stats.saved += cost or ZERO
-        if cost is not None and pending.request is not None:
-            self.budget.learn(self.tariff.worst_cost(pending.request), cost)
-        return self._conclude(pending, reply, "journal")
+        price, fate = found
+        self.stats.saved += price or ZERO
+        if price is not None and pending.request is not None:
+            self.budget.learn(self.tariff.worst_cost(pending.request), price)
+        return self._conclude(pending, fate)
 
     def failed(self, pending: Pending, attempt: Attempt, failure: Failure, *, is_counted: bool = True) -> None:
         """Keep the record of a call that brought no answer, and give its reservation back.
@@ -165,7 +186,10 @@ class Accounting:
     ) -> None:
         """Deliver a row's final error, with what its paid answers said; `hint` replaces what the kind advises."""
         self.release(pending, perhaps_billed=perhaps_billed)
-        self._deliver(pending, Verdict(kind, row_error(kind, message, hint), pending.text), "none", request_id)
+        error = row_error(kind, message, hint)
+        self._deliver(
+            pending, Outcome(pending.text, None, kind, error, pending.cost, "none", pending.attempts, request_id)
+        )
 
     # -- one answer --------------------------------------------------------------------------------------------------
 
@@ -188,52 +212,35 @@ class Accounting:
             self.budget.prefix_tokens = max(cached_tokens, self.budget.prefix_tokens or 0) or None
         return cost
 
-    def _conclude(self, pending: Pending, reply: Reply, source: Source) -> FollowUp | None:
-        answer, follow_up = self._judge(pending, reply.message)
-        if follow_up is None:
-            error = row_error(answer.kind, answer.what, answer.hint) if answer.kind else None
-            self._deliver(pending, Verdict(answer.kind, error, answer.text, answer.values), source, reply.request_id)
-        else:
-            key = follow_up.request.fingerprint
-            self.journal.keep_follow_up(self.run_id, pending.claim, pending.follow_ups + 2, key)
-        return follow_up
-
-    def _judge(self, pending: Pending, message: Mapping[str, Any]) -> tuple[Answer, FollowUp | None]:
-        """Return what an answer says, and what to ask next; whatever that raises is this one row's error."""
+    def _judge(self, pending: Pending, reply: Reply, reading: Reading, source: Source) -> Outcome | FollowUp:
+        """Return what an answer comes to, or what to ask next; whatever that raises is this one row's error."""
+        message = reply.message
         try:
             going_on = self.go_on(pending, message) if is_paused(message) else None
-            whole = whole_message((*pending.turns, message))
+            whole = whole_message((*pending.turns, message)) if pending.turns else message
             if going_on is not None:
-                return Answer(""), FollowUp(going_on, text_of(whole), message)
-            answer = self.read(whole)
+                return FollowUp(going_on, text_of(whole), message)
+            answer = self.read(whole, reading if whole is message else read_message(whole))
             instead = self.repair(pending, answer) if answer.kind == "schema" else None
-            return answer, None if instead is None else FollowUp(instead, answer.text)
+            if instead is not None:
+                return FollowUp(instead, answer.text)
         except Exception as error:
             what = f"the answer could not be judged ({type(error).__name__})"
-            return Answer(text_of(message), kind="unknown", what=what), None
+            answer = Answer(reading.text, kind="unknown", what=what)
+        text, values, kind, what, hint = answer
+        error_text = None if kind is None else row_error(kind, what, hint)
+        return Outcome(text, values, kind, error_text, pending.cost, source, pending.attempts, reply.request_id)
 
-    def _deliver(self, pending: Pending, verdict: Verdict, source: Source, request_id: str | None) -> None:
-        outcome = Outcome(
-            text=verdict.text,
-            values=verdict.values,
-            kind=verdict.kind,
-            error=verdict.error,
-            cost=pending.cost,
-            source=source,
-            attempts=pending.attempts,
-            request_id=request_id,
-        )
+    def _conclude(self, pending: Pending, fate: Outcome | FollowUp) -> FollowUp | None:
+        if isinstance(fate, FollowUp):
+            key = fate.request.fingerprint
+            self.journal.keep_follow_up(self.run_id, pending.claim, pending.follow_ups + 2, key)
+            return fate
+        self._deliver(pending, fate)
+        return None
+
+    def _deliver(self, pending: Pending, outcome: Outcome) -> None:
         self.settled(pending.claim)
         self.deliver(pending.position, outcome)
-        if self.stops_at_error and verdict.kind is not None and source != "journal":
+        if self.stops_at_error and outcome.kind is not None and outcome.source != "journal":
             self.control.stop_sending()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a row came to, before its price and its way are written beside it."""
-
-    kind: Kind | None
-    error: str | None
-    text: str | None = None
-    values: Any = None

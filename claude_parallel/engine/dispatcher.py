@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from ..api.answers import usage_of
+from ..api.answers import read_message
 from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request
@@ -289,10 +289,10 @@ class Dispatcher:
         run, calls = self._run, self._calls
         self._patience.answered()
         self._interception.answered()
-        usage = usage_of(reply.message)
-        real = calls.estimator.learn(pending.asked.load, usage)
+        reading = read_message(reply.message)
+        real = calls.estimator.learn(pending.asked.load, reading.usage)
         calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
-        instead = run.accounting.answered(pending, attempt, reply, usage)
+        instead = run.accounting.answered(pending, attempt, reply, reading)
         if instead is not None:
             pending.ask_instead(instead)
             self._queue.retry_at(run.clock(), pending)

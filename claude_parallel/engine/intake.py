@@ -15,9 +15,9 @@ from ..bridge import off_loop
 from ..progress.stats import RunStats
 from ..progress.waits import WaitReason
 from ..prompt.template import Content, RowProblem, Skipped
-from ..records import Outcome, Reply
+from ..records import Outcome
 from ..store.journal import Journal
-from .accounting import Accounting
+from .accounting import Accounting, Recollection
 from .claims import POLL_SECONDS, Claims
 from .pending import Pending
 from .plan import Plan, without_bound
@@ -146,14 +146,14 @@ class Intake:
         mine = [item for item in items if item.claim in granted or item.fingerprint in self.plan.bypass_cache]
         for item in items:
             if item.claim not in granted and item.fingerprint not in self.plan.bypass_cache:
-                item.request = None if item.asks_as_its_row else item.request
+                item.let_go()
                 self._elsewhere.append(item)
         # Between the first look and the claim another run may have answered, and ended.
         return [item for item in await self.unanswered(mine) if self.revive(item)]
 
     def revive(self, item: Pending) -> bool:
-        """Make the request of a row once more that another run was to answer; False where that is not possible."""
-        item.request = item.request or self.plan.request_of(item.position)
+        """Make the request of a row, or make it once more; False where that is not possible."""
+        item.request, item.content = item.request or self.plan.request_of(item), None
         if item.request is None:
             self.accounting.give_up(item, "invalid", "the row could not be asked again: its prompt has changed")
         return item.request is not None
@@ -169,13 +169,18 @@ class Intake:
         rest = [item for item in pending if item.fingerprint in bypassed]
         asked = [item for item in pending if item.fingerprint not in bypassed]
         while asked:
-            keys = [item.fingerprint for item in asked]
-            known = await off_loop(lambda keys=keys: self.journal.recall(keys))  # type: ignore[misc]
+            known = await off_loop(lambda asked=asked: self._recall(asked))  # type: ignore[misc]
             rest += [item for item in asked if item.fingerprint not in known]
             asked = [item for item in asked if item.fingerprint in known and self._is_to_mend(item, known)]
         return sorted(rest, key=lambda item: item.position)
 
-    def _is_to_mend(self, item: Pending, known: dict[bytes, Reply]) -> bool:
+    def _recall(self, items: list[Pending]) -> dict[bytes, Recollection]:
+        """Return what the journal says to requests; runs off the event loop."""
+        asked = {item.fingerprint: item for item in items}
+        recollect = self.accounting.recollect
+        return {key: recollect(asked[key], reply) for key, reply in self.journal.recall(list(asked)).items()}
+
+    def _is_to_mend(self, item: Pending, known: dict[bytes, Recollection]) -> bool:
         """Deliver what the journal says; True when it has to be asked for a better answer."""
         instead = self.accounting.recalled(item, known[item.fingerprint])
         if instead is None:
@@ -201,11 +206,12 @@ class Intake:
             return content
         if position in self.plan.not_asked:
             return Skipped("this sample has a good answer already")
-        request = self.plan.request(content, sample)
-        assert request is not None
-        if request.unbounded is not None and self.plan.settings.budget is not None:
-            return RowProblem(without_bound(request.unbounded))
-        return Pending.of(position, request)
+        pending = Pending(position, self.plan.key_of(content, sample), content=content)
+        if self.plan.settings.budget is None:
+            return pending  # most rows need no request: the journal answers them
+        pending.request = self.plan.request_of(pending)
+        unbounded = pending.asked.unbounded
+        return pending if unbounded is None else RowProblem(without_bound(unbounded))
 
     def _first_askers(self, prepared: list[tuple[int, Pending | Skipped | RowProblem]]) -> list[Pending]:
         """Return one request per distinct question; rows that ask the same are told whom to follow."""

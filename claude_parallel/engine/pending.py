@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import Kind
+from ..prompt.template import Content
 from ..records import ZERO, Request
 
 
@@ -41,8 +42,11 @@ class Pending:
     fingerprint : bytes
         Key of the request in the journal.
     request : Request or None
-        What is asked. None once a batch carries it: a hundred thousand bodies need not lie in memory, since a row makes
-        its request again. Kept where it does not (a repair asks something else than its row).
+        What is asked. None before the journal was asked, and once a batch carries it: a hundred thousand bodies need
+        not lie in memory, since a row makes its request again. Kept where it does not (a repair asks something else
+        than its row).
+    content : str, list or None
+        What its row asks, until the request is made of it; None where the row has to say it again.
     failures : tuple of str
         Kinds of the failures so far.
     attempts : int
@@ -67,7 +71,8 @@ class Pending:
 
     position: int
     fingerprint: bytes
-    request: Request | None
+    request: Request | None = None
+    content: Content | None = None
     failures: tuple[Kind, ...] = ()
     attempts: int = 0
     repairs: int = 0
@@ -90,8 +95,13 @@ class Pending:
     @property
     def asked(self) -> Request:
         """The request; only while it is at hand."""
-        assert self.request is not None, "the request was handed to a batch"
+        assert self.request is not None, "the request is not made yet, or was handed to a batch"
         return self.request
+
+    def let_go(self) -> None:
+        """Forget the request where its row can make it again."""
+        if self.asks_as_its_row:
+            self.request = self.content = None
 
     @property
     def asks_as_its_row(self) -> bool:

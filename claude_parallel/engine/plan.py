@@ -6,15 +6,15 @@ Pure preparation: it opens nothing and sends nothing, so an estimate works with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..api.answers import read_answer
+from ..api.answers import Reading, read_answer
 from ..errors import InputError
 from ..options import Settings
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive, add_breakpoint, minimum_tokens
-from ..prompt.request import Shared, body_fields, build, example_messages, share
+from ..prompt.request import Shared, body_fields, build, example_messages, key_of, share
 from ..prompt.template import Content, RowProblem, Skipped
 from ..records import Answer, Body, Request
 from ..schema.reader import repair_request
@@ -67,7 +67,7 @@ class Plan:
     ttl : "5m", "1h" or None
         Lifetime of the cache breakpoint at the end of the shared prefix; None where caching cannot pay.
     read : callable
-        Message -> Answer.
+        (Message, its Reading) -> Answer.
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer, since the user rejected it.
     not_asked : frozenset of int
@@ -79,7 +79,7 @@ class Plan:
     host: str
     shared: Shared
     ttl: TimeToLive | None
-    read: Callable[[Mapping[str, Any]], Answer]
+    read: Callable[[Mapping[str, Any], Reading], Answer]
     bypass_cache: frozenset[bytes] = frozenset()
     not_asked: frozenset[int] = frozenset()
 
@@ -88,16 +88,22 @@ class Plan:
         """Answers that are wanted: rows times samples; None where nobody knows."""
         return None if self.rows.total is None else self.rows.total * self.settings.sample
 
-    def request_of(self, position: int) -> Request | None:
-        """Return the request of one row once more; None when the row asks nothing now."""
-        row, sample = divmod(position, self.settings.sample)
+    def key_of(self, content: Content, sample: int) -> bytes:
+        """Return the key of what a row asks: all that the journal has to know."""
+        return key_of(self.shared, content, sample)
+
+    def request_of(self, pending: Pending) -> Request | None:
+        """Return the request of a row, made now; None when the row asks nothing any more."""
+        row, sample = divmod(pending.position, self.settings.sample)
+        if pending.content is not None:
+            return self.request(pending.content, sample, pending.fingerprint)
         return self.request(self.rows.contents(row, row + 1)[0], sample)
 
-    def request(self, content: Content | Skipped | RowProblem, sample: int) -> Request | None:
+    def request(self, content: Content | Skipped | RowProblem, sample: int, key: bytes | None = None) -> Request | None:
         """Return what a row asks; None for a row that cannot or need not be sent."""
         if isinstance(content, Skipped | RowProblem):
             return None
-        return build(self.shared, content, sample=sample, has_breakpoint=self.ttl is not None)
+        return build(self.shared, content, sample=sample, has_breakpoint=self.ttl is not None, key=key)
 
     def with_breakpoint(self, request: Request) -> Body:
         """Return the wire body of a request, with a cache breakpoint where it has a prefix."""
@@ -109,7 +115,7 @@ class Plan:
         """Return the request that asks to mend an answer which does not fit the schema; None where that is over."""
         if pending.repairs >= self.settings.repair:
             return None
-        asked = pending.request or self.request_of(pending.position)
+        asked = pending.request or self.request_of(pending)
         return None if asked is None else repair_request(self.shared, asked, answer, self._sample_of(pending))
 
     def go_on(self, pending: Pending, paused: Mapping[str, Any]) -> Request | None:
@@ -120,7 +126,7 @@ class Plan:
         """
         if len(pending.turns) >= MOST_PAUSES:
             return None
-        asked = pending.request or self.request_of(pending.position)
+        asked = pending.request or self.request_of(pending)
         if asked is None:
             return None
         own = asked.body["messages"][len(self.shared.examples) :]
@@ -128,7 +134,7 @@ class Plan:
         request = build(self.shared, turns, sample=self._sample_of(pending), has_breakpoint=asked.prefix is not None)
         container = paused.get("container")
         container_id = container.get("id") if isinstance(container, Mapping) else None
-        return replace(request, body={**request.body, "container": container_id}) if container_id else request
+        return request._replace(body={**request.body, "container": container_id}) if container_id else request
 
     def _sample_of(self, pending: Pending) -> int:
         """Return the number of the row's sample: what follows one is asked for this one alone."""
@@ -141,7 +147,7 @@ def make_plan(
     host: str,
     *,
     static_text: str = "",
-    read: Callable[[Mapping[str, Any]], Answer] = read_answer,
+    read: Callable[[Mapping[str, Any], Reading], Answer] = read_answer,
     output_format: Mapping[str, Any] | None = None,
     examples: tuple[tuple[str, str], ...] = (),
     bypass_cache: frozenset[bytes] = frozenset(),

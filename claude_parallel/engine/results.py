@@ -8,7 +8,7 @@ lies in memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..errors import Kind
 from ..progress.stats import RunStats
@@ -131,4 +131,4 @@ class Results:
 def _copy(outcome: Outcome) -> Outcome:
     """Return the outcome of a row whose question another one has asked: it cost nothing."""
     source: Source = "duplicate" if outcome.source != "none" else "none"
-    return replace(outcome, cost=ZERO, source=source, attempts=0)
+    return outcome._replace(cost=ZERO, source=source, attempts=0)

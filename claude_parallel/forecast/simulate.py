@@ -162,7 +162,7 @@ class _Play:
                 budget=Budget(),
                 journal=self._journal,
                 stats=stats,
-                read=lambda _message: Answer("rehearsal"),
+                read=lambda _message, _reading: Answer("rehearsal"),
                 repair=lambda _pending, _answer: None,
                 deliver=lambda _position, _outcome: None,
                 control=self._control,

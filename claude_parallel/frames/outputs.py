@@ -120,7 +120,8 @@ def text_array(values: list[str | None]) -> Any:
     as it came is in ``run.messages()``.
     """
     # The dtype's name depends on the version; Arrow refuses half a character, text kept by Python does not.
-    return pd.array([encodable(value) for value in values], dtype=TEXT_DTYPE)  # type: ignore[call-overload]
+    texts = [value if value is None or value.isascii() else encodable(value) for value in values]
+    return pd.array(texts, dtype=TEXT_DTYPE)  # type: ignore[call-overload]
 
 
 def attach(frame: pd.DataFrame, arrays: Mapping[str, Any]) -> pd.DataFrame:

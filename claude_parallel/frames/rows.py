@@ -18,8 +18,9 @@ from ..prompt.template import Content, Prompt, RowProblem, Skipped, lack_of
 from .quotes import OwnText
 from .row import Row, is_missing, lack_of_row, no_method
 
-_ROWS_OF_TEXT = 500
-"""Rows that are filled in at a time: a few milliseconds of work, and no more in memory than the calls need soon."""
+_ROWS_OF_TEXT = 1_000
+"""Rows that are filled in at a time: a few milliseconds of work, and no more in memory than the calls need soon. Each
+time costs a millisecond, whatever its rows."""
 _ROWS_OF_A_FUNCTION = 25
 """A prompt function may take its time: few rows at once let the first call go early."""
 ROWS_WITH_FILES = 8

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -64,10 +63,10 @@ def _elect(draws: Sequence[Outcome], schema: Schema | None) -> tuple[Outcome, li
     attempts = sum(draw.attempts for draw in draws)
     if first is None:
         parts = 1 if schema is None else len(schema.fields)
-        return replace(draws[0], cost=cost, attempts=attempts), [math.nan] * parts
+        return draws[0]._replace(cost=cost, attempts=attempts), [math.nan] * parts
     if schema is None:
         vote = majority([None if draw is None else draw.text for draw in answered])
-        return replace(first, text=vote.value, cost=cost, attempts=attempts), [vote.agreement]
+        return first._replace(text=vote.value, cost=cost, attempts=attempts), [vote.agreement]
     values = [draw.values if draw is not None else None for draw in answered]
     votes = [
         _vote(field, [None if one is None else one.columns[place] for one in values], values)
@@ -76,7 +75,7 @@ def _elect(draws: Sequence[Outcome], schema: Schema | None) -> tuple[Outcome, li
     columns = tuple(None if vote.value is _NOTHING else vote.value for vote in votes)
     same = next((draw for draw in answered if draw is not None and draw.values.columns == columns), first)
     elected = Values(columns, None, _quotes(values, columns))
-    return replace(same, values=elected, cost=cost, attempts=attempts), [vote.agreement for vote in votes]
+    return same._replace(values=elected, cost=cost, attempts=attempts), [vote.agreement for vote in votes]
 
 
 def _vote(field: Field, cells: Sequence[Any], values: Sequence[Values | None]) -> Vote:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ..errors import FateCounts, Kind, count_fates
@@ -25,7 +25,7 @@ def outcome_of_row(draws: Sequence[Outcome], *, has_vote: bool) -> Outcome:
     bad = [draw for draw in draws if draw.kind is not None]
     chosen = (good or bad)[0] if has_vote else (bad or good)[0]
     is_known = all(draw.source == "journal" for draw in draws)
-    return replace(chosen, source="api") if chosen.source == "journal" and not is_known else chosen
+    return chosen._replace(source="api") if chosen.source == "journal" and not is_known else chosen
 
 
 @dataclass(slots=True)

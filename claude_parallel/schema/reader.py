@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..api.answers import read_answer
+from ..api.answers import Reading, read_answer
 from ..prompt.request import Shared, build
 from ..records import Answer, Request
 from .schema import Problem, Schema
 
 
-def typed_reader(schema: Schema) -> Callable[[Mapping[str, Any]], Answer]:
+def typed_reader(schema: Schema) -> Callable[[Mapping[str, Any], Reading], Answer]:
     """Return a reader of Messages that also reads the values; a cut or refused answer is never half-parsed."""
 
-    def read(message: Mapping[str, Any]) -> Answer:
-        answer = read_answer(message)
+    def read(message: Mapping[str, Any], reading: Reading) -> Answer:
+        answer = read_answer(message, reading)
         if answer.kind is not None:
             return answer
         found = schema.read(answer.text)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.json_text import parse_object
-from ..records import Attempt, Reply, Usage
+from ..records import Attempt, RateLimitStatuses, Reply, Usage
 from . import statements
 from .open_file import OpenFile, share
 from .row_records import RunRow, row_records
@@ -25,6 +25,7 @@ from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 __all__ = ["Journal", "RunRow", "Statement"]
 
 _NOTHING_USED = Usage()
+_NO_LIMITS: RateLimitStatuses = {}
 _RECORDS_AT_ONCE = 1_000
 """Records of rows in one transaction: 4 MB where rows share them, some 20 ms."""
 
@@ -103,7 +104,7 @@ class Journal:
                 message = parse_object(message_bytes or b"")
                 if message is not None:
                     request_id = None if id_bytes is None else id_bytes.decode("utf-8", "replace")
-                    found[key] = Reply(message=message, request_id=request_id, rate_limits={})
+                    found[key] = Reply(message, request_id, _NO_LIMITS)
 
     async def keep_answer(self, fingerprint: bytes, host: str, reply: Reply, ended: float) -> None:
         """Keep a paid answer; it is on disk when this returns, before anybody has looked at it."""

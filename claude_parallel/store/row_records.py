@@ -83,10 +83,10 @@ def _group(run: str, first: int, fate: _Fate, members: Sequence[RunRow | None]) 
 
 def _json_cost(outcome: Outcome) -> str | int | None:
     """Return dollars as text, which keeps every digit; nothing to pay as 0, which is short."""
-    if outcome.cost is None:
-        return None
-    cost = str(outcome.cost)
-    return 0 if cost == "0" else cost
+    cost = outcome.cost
+    if not cost:
+        return None if cost is None else 0
+    return str(cost)
 
 
 def _alone(run: str, row: RunRow) -> Statement:

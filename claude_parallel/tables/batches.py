@@ -112,11 +112,11 @@ class Spool:
         """
         row = self._row(position)
         if row is None:
-            return text and replace(text, source="duplicate")
+            return text and text._replace(source="duplicate")
         source, kind, error, cost, attempts = row
         paid = None if cost is None else Decimal(cost)
         if text is not None:
-            return replace(text, source=source, cost=paid, attempts=attempts)
+            return text._replace(source=source, cost=paid, attempts=attempts)
         return (
             Outcome(kind=kind, error=error, cost=paid, source=source, attempts=attempts) if kind is not None else None
         )

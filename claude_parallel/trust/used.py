@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
@@ -129,7 +129,7 @@ def _recalled(session: Session, journal: Journal, bought: Mapping[int, _Bought])
 def _known(session: Session, reply: Reply, seconds: Mapping[str, float]) -> Used:
     """Return what an answer of the journal would take now."""
     usage = usage_of(reply.message)
-    as_asked = replace(usage, service_tier="batch" if session.carrier.is_batch else "standard")
+    as_asked = usage._replace(service_tier="batch" if session.carrier.is_batch else "standard")
     usd = session.tariff.cost(model_of(reply.message) or session.plan.settings.model, as_asked)
     took = seconds.get(str(reply.request_id))
     return Used(took, usage.total_input_tokens, usage.output_tokens, _usd(usd))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from claude_parallel.api.answers import usage_of
+from claude_parallel.api.answers import read_message
 from claude_parallel.bridge import Control
 from claude_parallel.engine.accounting import Accounting
 from claude_parallel.engine.budget import Budget
@@ -57,7 +57,7 @@ def accounting(read: Callable[..., Any], repair: Callable[..., Any], delivered: 
     [
         (raising, lambda *_: None, "Surprise"),
         (too_deep, lambda *_: None, "RecursionError"),
-        (lambda _: Answer("x", kind="schema", what="no"), raising, "Surprise"),
+        (lambda *_: Answer("x", kind="schema", what="no"), raising, "Surprise"),
     ],
 )
 def test_what_judging_raises_is_this_rows_error(is_recalled: bool, read: Any, repair: Any, name: str) -> None:
@@ -67,9 +67,9 @@ def test_what_judging_raises_is_this_rows_error(is_recalled: bool, read: Any, re
     pending = Pending.of(0, Request({"model": "m"}, bytes(32), Load(1.0)))
     reply = Reply(message("kept"), "req_1", {})
     if is_recalled:
-        instead = accounts.recalled(pending, reply)
+        instead = accounts.recalled(pending, accounts.recollect(pending, reply))
     else:
-        instead = accounts.answered(pending, Attempt(1, 0.0, 1.0, reply), reply, usage_of(reply.message))
+        instead = accounts.answered(pending, Attempt(1, 0.0, 1.0, reply), reply, read_message(reply.message))
     assert instead is None
     assert [(outcome.kind, outcome.text) for outcome in delivered] == [("unknown", "kept")]
     assert f"could not be judged ({name})" in str(delivered[0].error)
