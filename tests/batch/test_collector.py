@@ -126,7 +126,7 @@ class WithoutIds(Edited):
         """Take the id of the Message away."""
         assert isinstance(item.fate, Reply)
         message = {name: value for name, value in item.fate.message.items() if name != "id"}
-        return [replace(item, fate=replace(item.fate, message=message))]
+        return [replace(item, fate=item.fate._replace(message=message))]
 
 
 class NamelessOnce(DamagedOnce):
