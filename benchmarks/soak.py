@@ -21,8 +21,8 @@ from typing import Any
 
 import pandas as pd
 
-from claude_parallel.api.answers import usage_of
 from claude_parallel.api.json_text import parse_json
+from claude_parallel.api.reading import usage_of
 from claude_parallel.options import DEFAULT_MODEL
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Usage

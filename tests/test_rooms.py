@@ -73,6 +73,7 @@ SDK_DOORS = {
 PURE_ROOMS = {"limits", "prompt", "schema", "statistics"}
 PURE_MODULES = {
     "api/answers.py",
+    "api/reading.py",
     "api/responses.py",
     "attachments/sniffing.py",
     "attachments/token_estimates.py",

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from ..errors import Kind, without_keys
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
-from .answers import is_message, unreadable
 from .json_text import UnreadableJson, parse_json, parse_object
+from .reading import is_message, unreadable
 
 _HEADER_NAMES: dict[Dimension, str] = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
 _SPEND_LIMIT_CODES = {

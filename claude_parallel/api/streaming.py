@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..records import Failure, Reply
-from .answers import marked_odd, unreadable
 from .json_text import UnreadableJson, parse_json
+from .reading import marked_odd, unreadable
 from .responses import read_batch_error, read_limits, read_response
 
 _PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from .. import bridge
-from ..api.answers import model_of, read_answer, usage_of
+from ..api.answers import read_answer
+from ..api.reading import model_of, usage_of
 from ..batch.api import BatchApi
 from ..batch.carrier import BatchEnvironment, batch_environment
 from ..batch.collector import GROUP_RESULTS, is_same_answer

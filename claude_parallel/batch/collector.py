@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from ..api.answers import read_message
+from ..api.reading import read_message
 from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.pending import Pending

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from ..api.answers import unreadable
 from ..api.json_text import UnreadableJson, parse_json
+from ..api.reading import unreadable
 from ..api.responses import read_batch_error, read_result_message
 from ..records import Failure, Reply
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ..api.answers import Reading, is_paused, model_of, read_message, text_of, whole_message
+from ..api.reading import Reading, is_paused, model_of, read_message, text_of, whole_message
 from ..bridge import Control
 from ..errors import Kind, row_error
 from ..progress.stats import RunStats

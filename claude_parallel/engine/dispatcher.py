@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from ..api.answers import read_message
+from ..api.reading import read_message
 from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request

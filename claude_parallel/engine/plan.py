@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..api.answers import Reading, read_answer
+from ..api.answers import read_answer
+from ..api.reading import Reading
 from ..errors import InputError
 from ..options import Settings
 from ..pricing import PriceList

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..api.answers import Reading, read_answer
+from ..api.answers import read_answer
+from ..api.reading import Reading
 from ..prompt.request import Shared, build
 from ..records import Answer, Request
 from .schema import Problem, Schema

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from ..api.answers import model_of, stop_reason_of, unreadable
 from ..api.json_text import write_json
+from ..api.reading import model_of, stop_reason_of, unreadable
 from ..records import Attempt, Failure, Reply, Usage
 
 INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from ..api.answers import model_of, usage_of
+from ..api.reading import model_of, usage_of
 from ..engine.session import Session
 from ..records import Outcome, Reply
 from ..statistics.intervals import FloatArray

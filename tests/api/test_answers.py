@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.api.answers import (
-    is_message,
-    model_of,
-    oddity,
-    read_answer,
-    stop_reason_of,
-    text_of,
-    usage_of,
-)
+from claude_parallel.api.answers import read_answer
+from claude_parallel.api.reading import is_message, model_of, oddity, stop_reason_of, text_of, usage_of
 from claude_parallel.records import Usage
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.api.answers import read_answer, usage_of
+from claude_parallel.api.answers import read_answer
+from claude_parallel.api.reading import usage_of
 from claude_parallel.api.streaming import MessageStream
 from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.streaming import first_event, later_events

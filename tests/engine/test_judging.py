@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from claude_parallel.api.answers import read_message
+from claude_parallel.api.reading import read_message
 from claude_parallel.bridge import Control
 from claude_parallel.engine.accounting import Accounting
 from claude_parallel.engine.budget import Budget

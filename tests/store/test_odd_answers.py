@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.api.answers import read_answer, usage_of
+from claude_parallel.api.answers import read_answer
+from claude_parallel.api.reading import usage_of
 from claude_parallel.api.responses import read_response
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.store.journal import Journal, RunRow
