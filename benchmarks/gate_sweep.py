@@ -125,7 +125,7 @@ class Player:
         self._wakes_at = math.inf
         self._now = self._last_sent = 0.0
         self._flying = self._done = 0
-        self._busy = 0.0
+        self._busy = self._free_at = 0.0
         self.counts: Counter[str] = Counter()
         middle = max(5.0, 0.4 * world.bound_seconds())
         self._outage = (middle, middle + OUTAGE_SECONDS) if world.event == "outage" else (math.inf, math.inf)
@@ -190,7 +190,7 @@ class Player:
 
     def _pump(self) -> None:
         """Do as the dispatcher does: the next due retry, else the next row, until the gate says wait."""
-        while True:
+        while self._now >= self._free_at:
             if self._retries and self._retries[0][0] <= self._now:
                 row = self._retries[0][2]
             elif self._next < len(self._rows):
@@ -214,9 +214,9 @@ class Player:
             uplink = self._chance.uniform(0, 0.05) if self.world.event == "reordering" else 0.002
             self._at(self._now + uplink, self._arrive, row, answer, self._now)
             if self._busy > SLICE_SECONDS:
-                self._wake(self._now + self._busy)
+                self._free_at = self._now + self._busy
+                self._wake(self._free_at)
                 self._busy = 0.0
-                return
 
     def _wake(self, moment: float) -> None:
         moment += self._chance.uniform(0, LATE_SECONDS)

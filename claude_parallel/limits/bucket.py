@@ -239,7 +239,7 @@ class Bucket:
             self.told_at = sent_at
             is_same = status.limit == self.server_limit
             if status.remaining is None:  # the message of a refusal
-                self.doubt.refused(self.call * MINUTE / status.limit, now, is_same=is_same)
+                self.doubt.told(self.call * MINUTE / status.limit, now)
             else:
                 self.doubt.end()
             if not is_same and self.server_limit != math.inf:
@@ -270,6 +270,7 @@ class Bucket:
         rates.
         """
         needed, owed_then, status = refusal.needed, refusal.owed_then, refusal.status
+        self.doubt.paused(refusal.pause_seconds, now)
         if self.limit == math.inf:
             if is_new_episode:
                 self._guess(refusal.pause_seconds, now)

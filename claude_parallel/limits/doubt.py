@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-TRUSTED_SECONDS, LONGEST_TRUSTED_SECONDS = 8.0, 30.0
-"""How long such a limit is trusted: twice as long each time that it was found to be the same (sweep: no headers, rise,
-neighbour)."""
+TRUSTED_SECONDS, TRUSTED_CALLS = 4.0, 30.0
+"""How long such a limit is trusted at least, and for how many calls: each look costs two or three refusals (sweep: no
+headers, rise, 50 requests a minute)."""
 
-TRUSTED_CALLS = 30.0
-"""And for no fewer calls, since each look costs two or three refusals (sweep: no headers, 50 requests a minute)."""
+TRUSTED_PAUSES = 25.0
+"""And so many times as long as the last refusal made everybody wait: a look costs a twenty-fifth of the time at most,
+be ``Retry-After`` some milliseconds or rounded up to a second (sweep: no headers, buckets of 0.2 s)."""
 
-STEP, STEP_SECONDS = 2.0, 2.0
+STEP, STEP_SECONDS = 2.0, 1.0
 """Then it is tried this many times as high, and so again after each of these times, until a refusal tells it anew: a
-limit that rose tenfold is found in eight seconds (sweep: no headers, rise)."""
+limit that rose tenfold is found in four seconds (sweep: no headers, rise)."""
 
 
 @dataclass(slots=True)
@@ -30,25 +31,22 @@ class Doubt:
         That many times.
     next_at : float
         When it will be more.
-    seconds : float
-        How long the limit is trusted once it is told.
     """
 
     factor: float = 1.0
     next_at: float = math.inf
-    seconds: float = TRUSTED_SECONDS
 
     def end(self) -> None:
         """Trust the limit: each answer tells it."""
         self.factor, self.next_at = 1.0, math.inf
 
-    def refused(self, call_seconds: float, now: float, *, is_same: bool) -> None:
-        """Take note that a refusal told the limit, whether the same as before or not."""
-        if not is_same:
-            self.seconds = TRUSTED_SECONDS
-        elif self.factor > 1.0:
-            self.seconds = min(2.0 * self.seconds, LONGEST_TRUSTED_SECONDS)
-        self.factor, self.next_at = 1.0, now + max(self.seconds, TRUSTED_CALLS * call_seconds)
+    def told(self, call_seconds: float, now: float) -> None:
+        """Take note that a refusal told the limit; `call_seconds` is what a call takes of it."""
+        self.factor, self.next_at = 1.0, now + max(TRUSTED_SECONDS, TRUSTED_CALLS * call_seconds)
+
+    def paused(self, seconds: float, now: float) -> None:
+        """Take note of how long a refusal makes everybody wait."""
+        self.next_at = max(self.next_at, now + TRUSTED_PAUSES * seconds)
 
     def grow(self, now: float) -> None:
         """Try more."""

@@ -7,31 +7,30 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.limits.doubt import LONGEST_TRUSTED_SECONDS, STEP, TRUSTED_CALLS, TRUSTED_SECONDS, Doubt
+from claude_parallel.limits.doubt import STEP, TRUSTED_CALLS, TRUSTED_PAUSES, TRUSTED_SECONDS, Doubt
 
 
-@given(st.lists(st.booleans(), max_size=10), st.floats(1e-3, 60.0))
-def test_a_limit_is_trusted_longer_each_time_it_is_found_to_be_the_same(outcomes: list[bool], call: float) -> None:
-    """Within bounds, and for no fewer calls than a look is worth."""
-    doubt, now, before = Doubt(), 0.0, 0.0
-    doubt.refused(call, now, is_same=False)
-    for is_same in outcomes:
+@given(st.lists(st.floats(0.0, 60.0), min_size=1, max_size=10), st.floats(1e-3, 60.0))
+def test_a_look_costs_a_small_part_of_the_time(pauses: list[float], call: float) -> None:
+    """The longer a refusal makes everybody wait, the longer its limit is trusted, and for enough calls."""
+    doubt, now = Doubt(), 0.0
+    for seconds in pauses:
+        doubt.told(call, now)
+        doubt.paused(seconds, now)
+        assert doubt.factor == 1.0
+        assert doubt.next_at - now >= 0.999 * max(TRUSTED_SECONDS, TRUSTED_CALLS * call, TRUSTED_PAUSES * seconds)
         now = doubt.next_at
         doubt.grow(now)
         assert doubt.factor == STEP
-        doubt.refused(call, now, is_same=is_same)
-        assert doubt.factor == 1.0
-        least = max(TRUSTED_SECONDS, TRUSTED_CALLS * call)
-        assert least <= doubt.next_at - now + 1e-6 <= max(LONGEST_TRUSTED_SECONDS, least) + 1e-3
-        assert not is_same or doubt.next_at - now >= before - 1e-6
-        before = doubt.next_at - now
 
 
-def test_refusals_that_are_no_answer_to_a_look_make_no_difference() -> None:
-    """A bucket that runs dry refuses at the limit that is known."""
+def test_a_pause_never_brings_a_look_nearer_nor_does_it_doubt_what_headers_tell() -> None:
+    """Each refusal of an episode pauses, and an account with headers has nothing to look for."""
     doubt = Doubt()
-    for now in (0.0, 1.0, 2.0):
-        doubt.refused(0.01, now, is_same=True)
-    assert doubt.next_at == 2.0 + TRUSTED_SECONDS
+    doubt.told(0.01, 0.0)
+    doubt.paused(1.0, 0.0)
+    doubt.paused(0.01, 0.5)
+    assert doubt.next_at == TRUSTED_PAUSES
     doubt.end()
+    doubt.paused(1.0, 1.0)
     assert doubt.next_at == math.inf
