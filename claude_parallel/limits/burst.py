@@ -18,7 +18,7 @@ FIRST_SECONDS = 0.1
 LEAST_SECONDS = 0.05
 """The belief never sinks below: less than the jitter of timers would cost a part of the rate."""
 
-LEAST_SLOPE, CALLS_SLOPE = 0.2, 9.0
+LEAST_SLOPE, CALLS_SLOPE = 0.3, 9.0
 """How fast the belief grows before the first refusal: seconds of refill a second, plus calls a second for each square
 root of the account's calls a second. While a refusal is on its way back, some 50 ms, so much is refused by a bucket
 that has just run dry (sweep: three refusals at 50 requests a minute, 0.5 % of the calls at 3,000)."""
@@ -65,7 +65,7 @@ HEARD_SECONDS = 0.05
 the time constant of the way to what an earlier run was lent, so that a bucket that lends no more refuses a part of the
 calls, and not a bucketful (test: a policed burst after a memory)."""
 
-RISE_SECONDS = 0.6
+RISE_SECONDS = 0.2
 """Time constant of the way to what ``remaining`` promises: a limit that no header tells (an acceleration limit) may
 come sooner, and then refuses three to five calls (sweep: acceleration limits, 3,000 a minute, where seven may be)."""
 
