@@ -237,12 +237,11 @@ class Bucket:
         """
         if sent_at >= self.told_at:
             self.told_at = sent_at
-            is_same = status.limit == self.server_limit
             if status.remaining is None:  # the message of a refusal
                 self.doubt.told(self.call * MINUTE / status.limit, now)
             else:
                 self.doubt.end()
-            if not is_same and self.server_limit != math.inf:
+            if status.limit != self.server_limit and self.server_limit != math.inf:
                 self.burst.forget_hint()
             before, self.server_limit = self.limit, status.limit
             self._set_limit(now, since=sent_at if self.sight.is_arrival else math.inf)

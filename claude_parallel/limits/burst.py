@@ -105,7 +105,8 @@ class Burst:
     call : float
         What the last call that was held back takes, in seconds of refill.
     is_part : bool
-        Whether other processes of ours have the rest of the account: what remains is not for us alone to take.
+        Whether other processes of ours have the rest of the account: then growth never speeds up, since what is lent to
+        all is not for us alone to take (test: neighbours that join one after the other).
     rise_seconds : float
         Time constant of the way to what is expected.
     """
@@ -225,7 +226,7 @@ class Burst:
             most = min(most, self.ceiling + HINT_RISE * (now - self.ceiling_at))
         self.ceiling = most if self.ceiling == math.inf else max(most, leaked)
         self.ceiling_at = now
-        if self.is_part or (not self.is_plain and self.ceiling > WHOLE_MINUTE_FRACTION * MINUTE):
+        if not self.is_plain and self.ceiling > WHOLE_MINUTE_FRACTION * MINUTE:
             return
         self.lowest = min(self.lowest, least - self.most_offset)
         if is_idle or now - self.lowest_since >= WINDOW_SECONDS:

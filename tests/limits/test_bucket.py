@@ -360,18 +360,16 @@ def test_what_remaining_promises_is_not_sent_at_once() -> None:
 # -- a part of an account ----------------------------------------------------------------------------------------------
 
 
-def test_what_remains_of_a_shared_account_is_not_ours_alone() -> None:
-    """The others of our processes read the same number, and two that both took it would take it twice."""
-    whole, part = Bucket("requests"), Bucket("requests")
-    part.restrict(500.0, 0.0, is_part=True)
-    for bucket in (whole, part):
-        for second in (0.0, 2.0, 4.0):
-            bucket.learn(RateLimitStatus(1_000.0, 333.0), 0.0, second, second)
-    assert whole.burst.expected > 15.0
-    assert part.burst.expected == 0.0
-    part.restrict(math.inf, 5.0, is_part=True)
-    part.learn(RateLimitStatus(1_000.0, 333.0), 0.0, 6.0, 6.0)
-    assert part.burst.expected > 15.0
+def test_a_process_that_shares_an_account_does_not_leap_at_the_whole_minute() -> None:
+    """The others believe the same, and two that both took the rest would take it twice."""
+    whole, part = Burst(20.0), Burst(20.0, is_part=True)
+    for burst in (whole, part):
+        owed = burst.seconds
+        for step in range(1, 11):
+            burst.hold(0.1, owed, 0.06, 0.1 * step)
+            owed = burst.seconds
+    assert whole.seconds > 30.0
+    assert part.seconds < 25.0
 
 
 def test_a_part_that_changes_makes_no_reading_old() -> None:
