@@ -670,7 +670,9 @@ class ClaudeFrame:
     ) -> pd.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop: ``out = await df.claude.amap(...)``.
 
-        Takes the same options, returns and raises the same.
+        Takes the same options, returns and raises the same. Cancelled, or at the end of an ``asyncio.timeout``, it
+        sends nothing more and ends once the calls in flight have landed (30 seconds at most), so that none is paid
+        twice; a second cancellation ends those too.
         """
         from .frames.frame_map import FrameMap
 

@@ -124,6 +124,39 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]], control: Control, p
     return future.result()
 
 
+async def run_here(work: Callable[[], Coroutine[Any, Any, T]], control: Control) -> T:
+    """Run a coroutine to its end on the caller's own loop, and return its result.
+
+    Cancelled (``task.cancel()``, ``asyncio.timeout``), it stops sending and lets the calls in flight land: they are
+    billed, and would be paid a second time. A second cancellation ends those too, a third the coroutine itself.
+
+    Parameters
+    ----------
+    work : callable
+        Makes the coroutine; it must watch `control`.
+    control : Control
+        The run's stop flags.
+
+    Raises
+    ------
+    asyncio.CancelledError
+        When it was cancelled, at its end.
+    """
+    task = asyncio.ensure_future(work())
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            if control.is_cancelling:
+                task.cancel()
+            control.request_stop()
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
+
+
 @contextlib.contextmanager
 def interrupts(control: Control) -> Iterator[None]:
     """Route Ctrl-C to `control` for the length of a block, and list the run for :func:`stop_all`.

@@ -72,7 +72,7 @@ class SessionGroup:
         painting = asyncio.create_task(paint_on(bar))
         with bridge.interrupts(self._first.control):
             try:
-                await self._work()
+                await bridge.run_here(self._work, self._first.control)
             finally:
                 painting.cancel()
                 self._finish(bar)

@@ -143,7 +143,7 @@ class Session:
         painting = asyncio.create_task(paint_on(bar))
         with bridge.fewer_collections(), bridge.interrupts(self.control):
             try:
-                await self.work()
+                await bridge.run_here(self.work, self.control)
             finally:
                 painting.cancel()
                 self.finish(bar)

@@ -1,0 +1,66 @@
+"""A cancelled ``await df.claude.amap(...)`` pays for nothing twice: what is in flight lands before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.simulation.profile import Profile
+
+from ..worlds import World, frame_of, world
+
+ROWS, IN_FLIGHT, LATENCY = 200, 20, 5.0
+
+
+def cancelled(here: World, journal: Path, *moments: float) -> float:
+    """Begin a map, cancel it at some moments, in seconds, and return when it had ended."""
+    settings = {"journal": journal, "progress": False, "max_concurrency": IN_FLIGHT}
+    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
+
+    async def main() -> float:
+        task = asyncio.ensure_future(prepared.arun())
+        for moment in moments:
+            await asyncio.sleep(moment - here.clock())
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return here.clock()
+
+    return run_virtual(main)
+
+
+def test_calls_in_flight_land_and_are_not_paid_again(tmp_path: Path) -> None:
+    here = world(Profile(latency_seconds=LATENCY))
+
+    ended = cancelled(here, tmp_path / "j.sqlite3", 12.0)
+
+    sent = len(here.brain.ledger.paid)
+    assert 0 < sent < ROWS
+    assert ended < 12.0 + 2 * LATENCY
+    out = here.map(frame_of(ROWS), "Say {t}", journal=tmp_path / "j.sqlite3")
+    assert out["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == ROWS
+
+
+def test_a_timeout_is_told_as_one(tmp_path: Path) -> None:
+    here = world(Profile(latency_seconds=LATENCY))
+    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
+    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
+
+    async def main() -> None:
+        async with asyncio.timeout(12.0):
+            await prepared.arun()
+
+    with pytest.raises(TimeoutError):
+        run_virtual(main)
+    here.map(frame_of(ROWS), "Say {t}", journal=tmp_path / "j.sqlite3")
+    assert len(here.brain.ledger.paid) == ROWS
+
+
+def test_a_second_cancellation_waits_for_nothing(tmp_path: Path) -> None:
+    here = world(Profile(latency_seconds=LATENCY))
+    assert cancelled(here, tmp_path / "j.sqlite3", 12.0, 12.1) < 12.2
