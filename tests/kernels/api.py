@@ -16,6 +16,8 @@ from typing import Any
 from .world import ROOT, clean_environment
 
 REPLY_SECONDS = 60.0
+WAIT_SECONDS = 55.0
+"""How long the process itself waits for calls: less, so that it is free again for the next test, and says what came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class Api:
 
     def wait(self, *, received: int = 0, answered: int = 0) -> None:
         """Return as soon as so many requests have come, or answers gone out."""
-        self._process.ask({"do": "wait", "url": self.url, "received": received, "answered": answered})
+        order = {"url": self.url, "received": received, "answered": answered, "seconds": WAIT_SECONDS}
+        come, gone_out = self._process.ask({"do": "wait", **order})
+        assert (come >= received) and (gone_out >= answered), f"{come} requests, {gone_out} answers after {order}"
 
     def calls(self) -> list[Call]:
         """Return every request so far, in the order of arrival."""

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from claude_parallel.simulation.brain import Brain
@@ -41,6 +41,16 @@ class WatchedBrain(Brain):
         super().__init__(profile, seed)
         self.calls: dict[int, list[Any]] = {}
         self.news = asyncio.Condition()
+
+    @property
+    def come(self) -> int:
+        """How many requests have come."""
+        return len(self.calls)
+
+    @property
+    def gone_out(self) -> int:
+        """How many answers have gone out."""
+        return sum(1 for call in self.calls.values() if call[2] is not None)
 
     def open(
         self, method: str, path: str, headers: Mapping[str, str], body: Any, now: float, *, size_bytes: int = 0
@@ -83,19 +93,15 @@ class Desk:
                 url = await self._stack.enter_async_context(serving(brain))
                 self._brains[url] = brain
                 return url
-            case {"do": "wait", "url": url, "received": received, "answered": answered}:
+            case {"do": "wait", "url": url, "received": received, "answered": answered, "seconds": seconds}:
                 brain = self._brains[url]
-                async with brain.news:
-                    await brain.news.wait_for(lambda: _has(brain, received, answered))
-                return True
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds), brain.news:
+                        await brain.news.wait_for(lambda: brain.come >= received and brain.gone_out >= answered)
+                return brain.come, brain.gone_out
             case {"do": "calls", "url": url}:
                 return list(self._brains[url].calls.values())
         raise ValueError(order)
-
-
-def _has(brain: WatchedBrain, received: int, answered: int) -> bool:
-    gone_out = sum(1 for call in brain.calls.values() if call[2] is not None)
-    return len(brain.calls) >= received and gone_out >= answered
 
 
 async def main() -> None:

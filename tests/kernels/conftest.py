@@ -29,8 +29,8 @@ def _shared_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]
 
 @pytest.fixture
 def kernel(_shared_kernel: Kernel) -> Kernel:
-    """An ordinary kernel, shared by all tests; a test that ended its process does not spoil the next one."""
-    if not _shared_kernel.is_alive:
+    """An ordinary kernel, shared by all tests; one that a test ended, or left busy, does not spoil the next."""
+    if not _shared_kernel.is_alive or _shared_kernel.is_busy:
         _shared_kernel.restart()
     return _shared_kernel
 

@@ -25,6 +25,10 @@ from .world import clean_environment
 CELL_SECONDS = 60.0
 """How long a cell may take before the test fails."""
 
+NUDGE_SECONDS = 1.0
+"""How long a kernel may be silent before it is nudged: ipykernel 7.0 to 7.2 does not see a request that comes while it
+sends a reply, nor any later one, until the next client connects (https://github.com/ipython/ipykernel/issues/1554)."""
+
 LAUNCHER = ("-m", "ipykernel_launcher")
 
 Message = dict[str, Any]
@@ -123,16 +127,20 @@ class Kernel:
             self._manager.start_kernel(env=clean_environment(self.folder), cwd=str(self.folder), stdout=log, stderr=log)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
+        self._nudger = self._manager.blocking_client()
         self._client.wait_for_ready(timeout=CELL_SECONDS)
-        self._info = self._client.kernel_info(reply=True, timeout=CELL_SECONDS)["content"]
+        self._info = self._reply(self._client.kernel_info())
         self.run(self._prelude + PRELUDE)
 
     # -- cells -------------------------------------------------------------------------------------------------------
 
     def start(self, code: str, *, stops_on_error: bool = True) -> Cell:
-        """Send a cell, and return at once."""
+        """Send a cell, and return as soon as it runs; at once where another one is running."""
+        is_queued = self.is_busy
         cell = Cell(self._client.execute(code, stop_on_error=stops_on_error))
         self._cells[cell.message_id] = cell
+        if not is_queued:
+            self.pump(lambda: bool(cell.messages))
         return cell
 
     def finish(self, cell: Cell, *, expects_error: bool = False) -> Cell:
@@ -159,11 +167,24 @@ class Kernel:
 
     def _reply(self, message_id: str) -> dict[str, Any]:
         """Return the content of the reply to a request on the shell channel."""
+        deadline = time.monotonic() + CELL_SECONDS
         while True:
-            reply = self._client.get_shell_msg(timeout=CELL_SECONDS)
+            assert time.monotonic() < deadline, f"no reply within {CELL_SECONDS} seconds"
+            try:
+                reply = self._client.get_shell_msg(timeout=NUDGE_SECONDS)
+            except queue.Empty:
+                self._nudge()
+                continue
             if reply["parent_header"].get("msg_id") == message_id:
                 content: dict[str, Any] = reply["content"]
                 return content
+
+    def _nudge(self) -> None:
+        """Make a living kernel look for requests: connect one more client. See :data:`NUDGE_SECONDS`."""
+        assert self.is_alive, f"the kernel process has ended: {(self.folder / 'kernel.log').read_text()}"
+        self._nudger.stop_channels()
+        self._nudger = self._manager.blocking_client()
+        self._nudger.start_channels(iopub=False, stdin=False, hb=False, control=False)
 
     def pump(self, is_reached: Callable[[], bool], timeout_seconds: float = CELL_SECONDS) -> None:
         """Read messages until something is so."""
@@ -171,9 +192,9 @@ class Kernel:
         while not is_reached():
             assert time.monotonic() < deadline, f"still waiting after {timeout_seconds} seconds"
             try:
-                message = self._client.get_iopub_msg(timeout=1)
+                message = self._client.get_iopub_msg(timeout=NUDGE_SECONDS)
             except queue.Empty:
-                assert self.is_alive, f"the kernel process has ended: {(self.folder / 'kernel.log').read_text()}"
+                self._nudge()
                 continue
             cell = self._cells.get(message["parent_header"].get("msg_id", ""))
             if cell is None:
@@ -202,6 +223,11 @@ class Kernel:
         """True while the process runs."""
         return bool(self._manager.is_alive())
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a cell has not been seen to end."""
+        return not all(cell.is_idle for cell in self._cells.values())
+
     def interrupt(self) -> float:
         """Do what the stop button does; returns the moment on ``time.monotonic()``."""
         self._manager.interrupt_kernel()
@@ -220,10 +246,13 @@ class Kernel:
     def kill(self) -> None:
         """End the process for good, whatever it is doing."""
         self._client.stop_channels()
+        self._nudger.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
     def restart(self) -> None:
         """Kill the process as the restart button does, and start a new one in the same world."""
         self._client.stop_channels()
+        self._nudger.stop_channels()
         self._manager.shutdown_kernel(now=True, restart=True)
+        self._cells.clear()
         self._start()
