@@ -26,7 +26,7 @@ CELL_SECONDS = 60.0
 """How long a cell may take before the test fails."""
 
 NUDGE_SECONDS = 1.0
-"""How long a kernel may be silent before it is nudged: ipykernel 7.0 to 7.2 does not see a request that comes while it
+"""How long a kernel may be silent before it is nudged: ipykernel 7.0 to 7.3 does not see a request that comes while it
 sends a reply, nor any later one, until the next client connects (https://github.com/ipython/ipykernel/issues/1554)."""
 
 LAUNCHER = ("-m", "ipykernel_launcher")
