@@ -113,7 +113,8 @@ class ClaudeFrame:
             ``cp.Limits(...)``, or a tier name such as ``"build"`` or ``"tier-2"``. Default: learn them from the
             responses.
         budget : float, optional
-            US dollars that this run may spend at most. The worst case of each call is reserved before it is sent; rows
+            US dollars that this run may spend at most; ``float("inf")`` lifts a default of ``cp.configure``. The worst
+            case of each call is reserved before it is sent; rows
             that do not fit any more have the error kind ``budget``. With batches, the first one holds what fits in the
             worst case; what its rows have cost decides about the next, of which one in a thousand may pass the cap.
         retries : int or RetryPolicy, optional
@@ -176,7 +177,7 @@ class ClaudeFrame:
         >>> df = pd.DataFrame({"text": ["good", None]})
         >>> with cp.simulator():
         ...     out = df.claude.map("Translate to French: {text}", out="fr", progress=False)
-        >>> out["fr_error"].str.split(":").str[0].tolist()[1]
+        >>> out["fr_error"].str.extract("([a-z_]+)", expand=False).tolist()[1]
         'skipped'
         """
         from .frames.frame_map import FrameMap

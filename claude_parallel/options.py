@@ -188,9 +188,13 @@ def _positive(name: str, value: Any) -> float:
     return float(value)
 
 
-def _dollars(name: str, value: Any) -> Decimal:
+def _dollars(name: str, value: Any) -> Decimal | None:
     if isinstance(value, Decimal) and value.is_finite() and value > 0:
         return value
+    if (
+        isinstance(value, Real | Decimal) and value == math.inf
+    ):  # None sets nothing, so a default needs a word to lift it
+        return None
     return Decimal(repr(_positive(name, value)))
 
 

@@ -58,3 +58,9 @@ def test_every_error_kind_is_explained() -> None:
     for page in ("README.md", "docs/reference/errors.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
+
+
+def test_every_public_name_has_a_place_in_the_reference() -> None:
+    """The site shows what ``import claude_parallel`` promises."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    assert [name for name in cp.__all__ if f"claude_parallel.{name}" not in re.findall(r"[\w.]+", pages)] == []

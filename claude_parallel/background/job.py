@@ -21,7 +21,6 @@ from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
 from ..engine.session import Session
 from ..errors import FateCounts
-from ..frames.frame_map import only_run
 from ..options import Settings
 from ..progress.bar import Clocks, choose_bar
 from ..progress.panel import show_panel
@@ -37,14 +36,6 @@ Windows."""
 
 class Prepared(Protocol):
     """A map that a job can run: over a frame, or over a stream whose result is held somewhere."""
-
-    frame: Any
-    """What is mapped, as the user has it."""
-
-    @property
-    def out(self) -> str:
-        """Name of the text column."""
-        ...
 
     @property
     def settings(self) -> Settings:
@@ -136,7 +127,6 @@ class Job:
         self._error: BaseException | None = None
         self._ended = threading.Event()
         with contextlib.ExitStack() as opening:
-            opening.enter_context(only_run(prepared.frame, prepared.out))
             self._session = opening.enter_context(prepared.opened())
             self._guard = opening.pop_all()
         self.id = self._session.run_id if self._session is not None else ""

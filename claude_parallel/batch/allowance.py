@@ -64,6 +64,15 @@ def is_used_up(budget: Budget, waiting: Waiting, most: int) -> bool:
     return is_little or budget.room < max(budget.cap * _CRUMBS, waiting.mean_worst * waiting.ceiling)
 
 
+def worth_no_batch(budget: Budget, waiting: Waiting) -> str:
+    """Say why what is left of a budget goes into no further batch."""
+    room, worst = max(ZERO, budget.room), waiting.mean_worst * waiting.ceiling
+    return (
+        f"{format_usd(room)} of the budget is left, too little for another batch, of which each row could cost "
+        f"{format_usd(worst)}"
+    )
+
+
 def count_batches(budget: Budget, waiting: Waiting, share: Decimal) -> int:
     """Return in how many batches, one after the other, a budget is used up or all rows are sent; at most 100.
 

@@ -20,7 +20,7 @@ from ..engine.pending import Pending
 from ..engine.seeding import LEAST_CACHED
 from ..errors import Kind
 from ..records import ZERO
-from .allowance import Waiting, allowed, is_used_up, what_fits
+from .allowance import Waiting, allowed, is_used_up, what_fits, worth_no_batch
 from .calls import BatchCalls
 from .envelope import Envelope, encode
 from .in_flight import InFlight, InFlightBatch
@@ -208,7 +208,7 @@ class Packer:
         most, self.share = allowed(budget, waiting)
         self.is_out_of_budget = most < rows
         if is_used_up(budget, waiting, most):
-            self.run.state.halt("budget", "what is left of the budget is too little for another batch")
+            self.run.state.halt("budget", worth_no_batch(budget, waiting))
         return most
 
     def _ceiling(self, mean_worst: Decimal) -> Decimal:
@@ -266,7 +266,7 @@ class Packer:
         if item.request is None and not self.intake.revive(item):
             return True
         if not accounting.reserve(item, self.share):
-            self._note_budget(is_idle=not items and self._is_idle)
+            self._note_budget(item, is_idle=not items and self._is_idle)
             return False
         try:
             params = encode(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)
@@ -290,11 +290,11 @@ class Packer:
             envelope.id, run.run_id, run.host, self.calls.api.owner, now, len(envelope), now + LEASE_SECONDS
         )
 
-    def _note_budget(self, *, is_idle: bool) -> None:
+    def _note_budget(self, item: Pending, *, is_idle: bool) -> None:
         """Wait for all that is under way, since it will cost less than its worst case; else the budget is used up."""
         self.is_out_of_budget = True
         if is_idle:
-            self.run.state.halt("budget", "the next request could pass the budget")
+            self.run.state.halt("budget", self.run.accounting.too_dear(item))
 
     # -- open envelopes ----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,12 @@ def call_of(run_id: str) -> MapCall | None:
     return _calls.get(run_id)
 
 
+def calls_of(frame: pd.DataFrame) -> list[MapCall]:
+    """Return the maps of this process that made a frame's columns, the last one first."""
+    calls = (call_of(run_id) for run_id in reversed(_run_ids(frame)))
+    return [call for call in calls if call is not None]
+
+
 def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], run_id: str) -> None:
     """Write into the result's ``attrs`` which run made it, beside the runs that made what was given."""
     result.attrs = {
@@ -140,8 +146,7 @@ def maps_of(frame: pd.DataFrame, journal: bool | str | Path = True) -> list[Made
 
 def columns_made_as(frame: pd.DataFrame, out: str) -> tuple[str, ...]:
     """Return the columns that an earlier map of this process made under the same name, to be replaced by the next."""
-    calls = (call_of(run_id) for run_id in _run_ids(frame))
-    return tuple(name for call in calls if call is not None and call.columns.out == out for name in call.columns.names)
+    return tuple(name for call in calls_of(frame) if call.columns.out == out for name in call.columns.names)
 
 
 def _run_ids(frame: pd.DataFrame | pd.Series[Any]) -> list[str]:

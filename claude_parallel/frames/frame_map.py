@@ -6,7 +6,6 @@ all go through here.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,8 +47,6 @@ from .rows import (
 )
 
 _ON_ITS_WAY = Outcome()
-_busy: set[tuple[int, str]] = set()
-_lock = threading.Lock()
 
 
 class FrameMap:
@@ -98,7 +95,8 @@ class FrameMap:
     ) -> None:
         if not isinstance(out, str) or not out:
             raise InputError(f"out must be the name of a column, not {out!r}")
-        self.frame = frame
+        # What its owner does to the frame meanwhile changes neither what is asked nor the rows that come back.
+        self.frame = frame = frame.copy(deep=False)
         self.out = out
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt, self.settings)
@@ -123,19 +121,17 @@ class FrameMap:
         """Run the map, blocking, and return the new frame (or series)."""
         if len(self.frame) == 0:
             return self._empty()
-        with only_run(self.frame, self.out):
-            session = self.session()
-            session.run()
-            return self.result(session)
+        session = self.session()
+        session.run()
+        return self.result(session)
 
     async def arun(self) -> Any:
         """Run the map on the caller's event loop, and return the new frame (or series)."""
         if len(self.frame) == 0:
             return self._empty()
-        with only_run(self.frame, self.out):
-            session = self.session()
-            await session.arun()
-            return self.result(session)
+        session = self.session()
+        await session.arun()
+        return self.result(session)
 
     def session(self, *, control: Control | None = None, budget: Budget | None = None) -> Session:
         """Return a session that runs this map once; several of them may share flags and money."""
@@ -262,21 +258,3 @@ def _check(frame: pd.DataFrame | pd.Series[Any], prompt: Prompt, settings: Setti
     check_bounded(frame, settings)
     if prompt.is_column:
         check_prompt_cells(frame, prompt.columns[0])
-
-
-@contextmanager
-def only_run(frame: pd.DataFrame | pd.Series[Any], out: str) -> Iterator[None]:
-    """Refuse a second run that fills the same column of the very same frame: it would pay for the same rows."""
-    key = (id(frame), out)
-    with _lock:
-        if key in _busy:
-            raise InputError(
-                f"this frame is being mapped already, to {out!r}; wait for that run, choose another out=, or map a "
-                "copy: df.copy(deep=False).claude.map(...)"
-            )
-        _busy.add(key)
-    try:
-        yield
-    finally:
-        with _lock:
-            _busy.discard(key)

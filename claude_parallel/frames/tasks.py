@@ -13,9 +13,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..errors import InputError
-from ..report.recent_runs import RUN_ATTRIBUTE
 from ..schema.schema import compile_schema
-from .calls import call_of
+from .calls import calls_of
 from .outputs import column_label
 from .rows import python_values
 
@@ -105,12 +104,11 @@ def _words(words: Any) -> str:
 
 def models_of(frame: pd.DataFrame) -> pd.Series[Any]:
     """Return the validated objects behind a frame's typed columns; see ``ClaudeFrame.models``."""
-    call = call_of(str(frame.attrs.get(RUN_ATTRIBUTE)))
-    spec = call.options.get("schema") if call else None
-    if call is None or spec is None:
+    call = next((call for call in calls_of(frame) if call.options.get("schema") is not None), None)
+    if call is None:
         raise InputError("this frame was not made by map(..., schema=...) in this process")
     out, answer = call.columns.out, call.columns.answers[0]
-    schema = compile_schema(spec, out)
+    schema = compile_schema(call.options["schema"], out)
     cells = (python_values(frame[column_label(frame, name)]) for name in answer.fields)
     objects = [schema.rebuild(row) for row in zip(*cells, strict=True)]
     return pd.Series(objects, index=frame.index, name=out, dtype=object)

@@ -55,11 +55,6 @@ class QueryMap:
         return f"<QueryMap: {self._held!r}>"
 
     @property
-    def out(self) -> str:
-        """Name of the text column."""
-        return self._held.out
-
-    @property
     def settings(self) -> Settings:
         """The options of the map."""
         return self._held.settings

@@ -168,10 +168,10 @@ def compile_prompt(
     if callable(prompt):
         return Prompt(columns=tuple(columns), function=prompt, skips_missing=skips_missing)
     if not isinstance(prompt, str):
-        raise InputError(
-            f"prompt must be a column name, a template or a callable, not {type(prompt).__name__}; to ask "
-            "values as they are, write series.claude.map('{}') or claude_parallel.map(list)"
-        )
+        hint = "to ask values as they are, write series.claude.map('{}') or claude_parallel.map(list)"
+        if not is_series and str(prompt) in columns:
+            hint = f'for the column {prompt!r} write "{{{prompt}}}"'
+        raise InputError(f"prompt must be a column name, a template or a callable, not {type(prompt).__name__}; {hint}")
     if not is_series and prompt in columns:
         return Prompt(columns=(prompt,), pieces=(Slot(0),), is_column=True, skips_missing=skips_missing)
     compiled = _compile_template(prompt, columns, is_series)

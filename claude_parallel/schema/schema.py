@@ -132,13 +132,12 @@ class Schema:
         if all(cell is None for cell in cells):
             return None
         values = {field.name: cell for field, cell in zip(self.fields, cells, strict=True)}
-        if self.wrapped:
-            return values[_WRAPPER]
         try:
-            return self.adapter.validate_python(values, by_name=True)
+            found = self.adapter.validate_python(values, by_name=True)
         except Exception:  # a validator of the user may raise anything
-            build = getattr(self.kind, "model_construct", dict)
-            return build(**values)
+            build = dict if self.wrapped else getattr(self.kind, "model_construct", dict)
+            found = build(**values)
+        return found[_WRAPPER] if self.wrapped else found
 
     def _values(self, found: Any) -> Values:
         cells = []

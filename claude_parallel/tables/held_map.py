@@ -23,7 +23,7 @@ class HeldMap:
     table_map : TableMap
         The map.
     given : object
-        What is mapped, as the user has it; not to be mapped twice at once.
+        What is mapped, as the user has it.
     name : str
         What to call the target in front of people.
     """
@@ -36,11 +36,6 @@ class HeldMap:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.table_map!r}>"
-
-    @property
-    def out(self) -> str:
-        """Name of the text column."""
-        return self.table_map.out
 
     @property
     def settings(self) -> Settings:

@@ -120,15 +120,33 @@ def test_a_job_that_is_done_stays_done(server: SimulatorServer) -> None:
     assert job.status().state == "done"
 
 
-def test_the_same_frame_is_not_mapped_twice_at_once(server: SimulatorServer) -> None:
-    """While a job has the frame, a second one would pay for the same rows; afterwards it may go."""
+@pytest.mark.parametrize("submit", [by_batch, live])
+def test_a_cell_that_is_run_twice_at_once_pays_once(server: SimulatorServer, submit: Any) -> None:
+    """The second job waits for the answers of the first; another prompt is another question."""
     frame = frame_of(5)
-    job = by_batch(frame)
-    with pytest.raises(InputError, match="being mapped already"):
-        by_batch(frame)
-    job.result()
+    jobs = [submit(frame), submit(frame)]
+    other = Job(FrameMap(frame, "Shout {t}", "response", {"progress": False}), panel=False)
+    paid = [job.result()["response_cost"] for job in (*jobs, other)]
 
-    assert by_batch(frame).result()["response_cost"].sum() == 0
+    assert sorted(int((cost > 0).sum()) for cost in paid) == [0, 5, 5]
+    assert all(job.result()["response"].notna().all() for job in (*jobs, other))
+
+
+def test_what_becomes_of_the_frame_meanwhile_changes_nothing() -> None:
+    """It is asked about as it was, and comes back as it was, whatever its owner does beside a job."""
+    frame = frame_of(60)
+    before = frame.copy()
+    with SimulatorServer(Profile(latency_seconds=0.05)) as server:
+        cp.configure(base_url=server.url, api_key="any")
+        job = Job(FrameMap(frame, "Say {t}", "response", {"progress": False, "max_concurrency": 2}), panel=False)
+        frame["t"] = "changed"
+        frame["new"] = 1
+        frame.loc[len(frame)] = ["one more", 1]
+        out = job.result()
+
+    pd.testing.assert_frame_equal(out[["t"]], before)
+    assert "new" not in out.columns
+    assert out["response"].nunique() == 60
 
 
 def test_what_stops_a_job_is_raised_by_its_result() -> None:

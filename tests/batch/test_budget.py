@@ -174,6 +174,14 @@ def test_answers_in_the_journal_tell_the_real_cost_before_the_first_batch(tmp_pa
     assert sent[0] > 300
 
 
+def test_rows_beyond_the_budget_say_what_is_left_and_what_they_could_cost() -> None:
+    """As live ones do."""
+    out = batch_world(CHEAP).map(frame_of(1_000), max_tokens=2_500, budget=0.005)
+    errors = out["response_error"].dropna()
+    assert 0 < len(errors) < 1_000
+    assert errors.str.match(r"budget: not sent: \$0\.0\d+ of the budget is left.*each row could cost \$0\.000\d+").all()
+
+
 def test_a_cap_below_one_worst_case_sends_nothing_and_says_why() -> None:
     """Not a word of what goes later: nothing will."""
     world = batch_world(CHEAP)
@@ -181,5 +189,5 @@ def test_a_cap_below_one_worst_case_sends_nothing_and_says_why() -> None:
         UserWarning, match=r"budget=0\.0001: not even one row is sent.*\$0\.000\d+ with all its max_tokens"
     ):
         out = world.map(frame_of(20), max_tokens=2_500, budget=0.0001)
-    assert out["response_error"].str.startswith("budget: ").all()
+    assert out["response_error"].str.contains(r"could cost \$0\.000\d+, and \$0\.00010 of the budget is left").all()
     assert world.brain.ledger.batch_rows == 0

@@ -129,6 +129,36 @@ def test_the_objects_follow_the_rows_and_are_built_from_the_cells() -> None:
     assert objects.iloc[0].name == "<ok>"
 
 
+class Entry(BaseModel):
+    """One of several in an answer."""
+
+    name: str
+    born: date | None = None
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "expected"),
+    [
+        (list[Entry], '{"value": [{"name": "a", "born": "2026-01-02"}]}', [Entry(name="a", born=date(2026, 1, 2))]),
+        (date, '{"value": "2026-01-02"}', date(2026, 1, 2)),
+        (Tone, '{"value": "good"}', Tone.GOOD),
+        (int, '{"value": 5}', 5),
+    ],
+)
+def test_the_objects_of_a_bare_type_are_of_that_type(schema: Any, answer: str, expected: Any) -> None:
+    """Models in a list, dates, members of an Enum: not what stands for them in a column."""
+    with cp.simulator(None, latency_seconds=0, answer=lambda body: answer):
+        objects = FRAME.claude.map("{t}", schema=schema, progress=False).claude.models()
+    assert objects.tolist() == [expected] * 3
+    assert type(objects.iloc[0]) is type(expected)
+
+
+def test_the_objects_are_there_after_another_map() -> None:
+    """A map without a schema has no objects; the one before it has."""
+    out = FRAME.claude.map("{t}", schema=int, out="n", progress=False).claude.map("Say {t}", progress=False)
+    assert out.claude.models().tolist() == out["n"].tolist()
+
+
 def _refuse() -> str:
     raise ValueError("not ok")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -209,31 +208,6 @@ def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> N
     message = refused(FRAME, lambda row: row["reviw"])
     assert "KeyError" in message
     assert "first row" in message
-
-
-def test_two_runs_of_one_frame_to_one_column_at_once_are_refused() -> None:
-    """Both would pay for the same rows; another column, or a copy, is another thing."""
-    frame, account = frame_of(3), world()
-    entered, leave = threading.Event(), threading.Event()
-
-    def slow(row: Any) -> str:
-        if row["t"] == "row number 2 of the frame":
-            entered.set()
-            leave.wait(10)
-        return str(row["t"])
-
-    first = threading.Thread(target=account.map, args=(frame, slow))
-    first.start()
-    try:
-        assert entered.wait(10)
-        with pytest.raises(InputError, match="being mapped already, to 'response'"):
-            world().map(frame, "Say {t}")
-        assert world().map(frame.copy(), "Say {t}")["response"].notna().all()
-        assert world().map(frame, "Shout {t}", out="loud")["loud"].notna().all()
-    finally:
-        leave.set()
-        first.join()
-    assert world().map(frame, "Say {t}")["response"].notna().all()
 
 
 def test_a_frame_that_failed_to_run_can_be_run_again() -> None:
