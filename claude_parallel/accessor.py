@@ -114,9 +114,9 @@ class ClaudeFrame:
             responses.
         budget : float, optional
             US dollars that this run may spend at most; ``float("inf")`` lifts a default of ``cp.configure``. The worst
-            case of each call is reserved before it is sent; rows
-            that do not fit any more have the error kind ``budget``. With batches, the first one holds what fits in the
-            worst case; what its rows have cost decides about the next, of which one in a thousand may pass the cap.
+            case of each call is reserved before it is sent; rows that do not fit any more have the error kind
+            ``budget``. With batches, the first one holds what fits in the worst case; what its rows have cost decides
+            about the next, of which one in a thousand may pass the cap.
         retries : int or RetryPolicy, optional
             Tries after the first for a call that failed on the way or on the server. Built-in default: 6; 0 = none.
         timeout : float, optional

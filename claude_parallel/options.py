@@ -189,12 +189,11 @@ def _positive(name: str, value: Any) -> float:
 
 
 def _dollars(name: str, value: Any) -> Decimal | None:
+    """Return an amount of US dollars; None for infinity, which lifts a default, since None itself sets nothing."""
+    if isinstance(value, Real | Decimal) and value == math.inf:
+        return None
     if isinstance(value, Decimal) and value.is_finite() and value > 0:
         return value
-    if (
-        isinstance(value, Real | Decimal) and value == math.inf
-    ):  # None sets nothing, so a default needs a word to lift it
-        return None
     return Decimal(repr(_positive(name, value)))
 
 
