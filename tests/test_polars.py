@@ -50,6 +50,15 @@ def test_a_frame_keeps_its_columns_and_gets_the_answers_of_pandas() -> None:
     assert out["response_cost"][3] == 0
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["one", "two"])])
+def test_prompts_may_stand_in_a_column_of_labels(dtype: Any) -> None:
+    """As in a categorical column of pandas; numbers are told that they are no prompts."""
+    frame = pl.DataFrame({"ask": pl.Series(["one", None, "two"], dtype=dtype), "n": [1, 2, 3]})
+    assert frame.claude.map("ask", progress=False)["response"].null_count() == 1
+    with pytest.raises(cp.InputError, match="'n' is the prompt, but holds int64"):
+        frame.claude.map("n", progress=False)
+
+
 def test_typed_columns_have_the_types_of_polars() -> None:
     """Enum for labels, List and Struct for what is nested."""
     schema = {"tone": Literal["good", "bad"], "n": int, "ok": bool, "tags": list[str], "score": float}
@@ -281,6 +290,15 @@ def test_a_map_in_the_background_gives_polars() -> None:
     assert answers.equals(FRAME["t"].claude.map("Say {}", progress=False))
     with pytest.raises(cp.InputError, match="quotes= is for pandas frames"):
         FRAME.claude.submit("Say {t}", schema=TYPED, quotes=True)
+
+
+def test_what_becomes_of_the_frame_meanwhile_changes_nothing() -> None:
+    """It comes back as it was given."""
+    frame = FRAME.clone()
+    job = frame.claude.submit("Say {t}", panel=False, progress=False)
+    frame.insert_column(0, pl.Series("new", range(4)))
+    frame.extend(frame.clone())
+    assert job.result().drop("response", "response_error", "response_cost").equals(FRAME)
 
 
 GOLD = pl.DataFrame(

@@ -17,7 +17,7 @@ import pandas as pd
 from ..engine.results import Results
 from ..errors import InputError, row_error
 from ..frames.columns import AnswerColumns, Columns
-from ..frames.made import Made, columns_made_as, made_of, maps_of, sign
+from ..frames.made import Made, columns_made_as, made_of, maps_of, sign, snapshot
 from ..frames.outputs import attach, output_arrays, warn_of_missing
 from ..progress.stats import RunStats
 from ..prompt.template import PromptFunction
@@ -99,6 +99,7 @@ class ClusterMap(HeldMap):
     ) -> None:
         if into is not None:
             check_into(into)
+        collection = snapshot(collection, collection.copy())
         self.source = PartitionSource(collection, client_of_this_process())
         self._gives_series = self.source.is_series and not as_frame and into is None
         table_map = TableMap(

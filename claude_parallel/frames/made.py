@@ -79,6 +79,12 @@ def sign(result: T, made: Made, given: Any = None) -> T:
     return result
 
 
+def snapshot(given: T, copy: T) -> T:
+    """Return a copy of what a map is given, which knows the same maps: its owner may change it while it is mapped."""
+    object.__setattr__(copy, ATTRIBUTE, known_maps(given))
+    return copy
+
+
 def maps_of(result: Any) -> tuple[Made, ...]:
     """Return the maps that made a frame or a series, the last one last.
 

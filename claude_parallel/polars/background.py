@@ -10,7 +10,7 @@ import polars as pl
 from ..engine.results import Results
 from ..frames.calls import MapCall
 from ..frames.frame_map import FrameMap
-from ..frames.made import Made, sign
+from ..frames.made import Made, sign, snapshot
 from ..frames.planning import refuse_quotes
 from ..progress.stats import RunStats
 from ..prompt.template import PromptFunction
@@ -24,7 +24,7 @@ class PolarsFrameMap(FrameMap):
     def __init__(
         self, given: pl.DataFrame | pl.Series, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]
     ) -> None:
-        self._given = given
+        self._given = snapshot(given, given.clone())
         is_series = isinstance(given, pl.Series)
         super().__init__(to_pandas(given), prompt, out, options, as_frame=True)
         refuse_quotes(self.settings)

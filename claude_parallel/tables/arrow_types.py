@@ -72,6 +72,12 @@ def _type_of_node(node: Mapping[str, Any]) -> Any:
     return _BY_JSON.get(str(kind), pa.string())
 
 
+def is_text(kind: Any) -> bool:
+    """Say whether a column of this type holds texts: also as labels, such as a Categorical or an Enum of Polars."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def shape(value: Any, kind: Any) -> Any:
     """Return a value as its Arrow type takes it; anything without a type of its own as JSON text."""
     if value is None:

@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from ..batch.carrier import BatchCarrier, BatchEnvironment, choose_carrier
 from ..batch.open_rows import check_open_batches
 from ..config import is_simulating, resolve_settings
@@ -33,6 +31,7 @@ from ..records import ZERO
 from ..report.recent_runs import remember
 from ..schema.schema import compile_schema
 from ..store.journal import Journal
+from .arrow_types import is_text
 from .batches import SpooledBatches
 from .job import identify
 from .kind import TableKind
@@ -257,7 +256,7 @@ class TableMap:
 
     def _check_prompt_column(self, name: str) -> None:
         kind = self.source.type_of(name)
-        if kind is not None and not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_view(kind)):
+        if kind is not None and not is_text(kind):
             raise InputError(
                 f'column {name!r} is the prompt, but holds {kind}, not text; use a template such as "... {{{name}}}"'
             )
@@ -336,10 +335,6 @@ def _folder_of_this_process() -> Path:
 def _forget_answers(path: Path) -> None:
     with closing(Journal.open_existing(path, is_explicit=True)) as journal:
         journal.execute("DELETE FROM answers")
-
-
-def _is_view(kind: Any) -> bool:
-    return bool(pa.types.is_string_view(kind))
 
 
 def _check_counts(**counts: Any) -> None:

@@ -319,6 +319,18 @@ def test_a_map_in_the_background(cluster: Any, tmp_path: Path) -> None:
         assert again.result().compute()["response"].equals(into.compute()["response"])
 
 
+def test_what_becomes_of_the_frame_meanwhile_changes_nothing(cluster: Any, account: Any) -> None:
+    """Partitions that a stopped map has not reached come back as they were given."""
+    frames = from_pandas(frame_of(40), npartitions=5)
+    job = frames.claude.submit("Say {t}", progress=False, panel=False, max_concurrency=1)
+    job.stop()
+    frames["n"] = -1
+    frames["new"] = 1
+    made = job.result()
+    assert list(made.columns) == ["t", "n", "other", "response", "response_error", "response_cost"]
+    assert made.compute()["n"].tolist() == list(range(40))
+
+
 def test_a_map_runs_beside_other_work(cluster: Any, account: Any) -> None:
     """A task on the caller's loop, which goes on meanwhile."""
     frames = from_pandas(frame_of(40), npartitions=5)
