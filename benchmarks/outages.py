@@ -115,7 +115,7 @@ async def serve(fault: str | None) -> None:
         loop.call_soon_threadsafe(hung_up.set)
 
     frontend = HttpFrontend(brain, 1.0)
-    runner = web.ServerRunner(web.Server(frontend.handle, request_factory=_request_factory), shutdown_timeout=0)
+    runner = web.ServerRunner(web.Server(frontend.handle, request_factory=_request_factory), shutdown_timeout=0.05)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=BACKLOG)
     await site.start()

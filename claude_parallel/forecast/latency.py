@@ -63,7 +63,7 @@ class Latency:
         return f"{self.begin_seconds:.2g} s{more} a call ({self.source})"
 
 
-ASSUMED = Latency(1.0, 0.012, 0.3, "assumed: no earlier run of this model is in the journal")
+ASSUMED = Latency(1.0, 0.012, 0.3, f"assumed: fewer than {LEAST_CALLS} calls of this model are in the journal")
 """An assumption for every model, not a measurement: one second to begin, then about 80 tokens a second. Neither the
 API's documentation nor its Models API names speeds (read 2026-11-22), so a table by model would be invented; ten calls
 of a model in the journal, or ``latency_seconds=``, replace it."""

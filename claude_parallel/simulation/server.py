@@ -23,6 +23,9 @@ from .http_frontend import HttpFrontend
 from .ledger import Ledger
 from .profile import Profile
 
+_PATIENCE_SECONDS = 0.05
+"""How long calls in flight may take once the server stops. Not 0, which aiohttp takes for ever."""
+
 BACKLOG = 4_096
 """Connections that may wait to be accepted."""
 
@@ -61,7 +64,7 @@ async def serving(brain: Brain, host: str = "127.0.0.1", port: int = 0, speed: f
     frontend = HttpFrontend(brain, speed)
     server = web.Server(frontend.handle, request_factory=_request_factory, access_log=None,
                         keepalive_timeout=KEEPALIVE_SECONDS)  # fmt: skip
-    runner = web.ServerRunner(server, shutdown_timeout=0)
+    runner = web.ServerRunner(server, shutdown_timeout=_PATIENCE_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=BACKLOG)

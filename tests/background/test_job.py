@@ -134,7 +134,7 @@ def test_a_cell_that_is_run_twice_at_once_pays_once(server: SimulatorServer, sub
 
 def test_what_becomes_of_the_frame_meanwhile_changes_nothing() -> None:
     """It is asked about as it was, and comes back as it was, whatever its owner does beside a job."""
-    frame = frame_of(60)
+    frame = frame_of(20)
     before = frame.copy()
     with SimulatorServer(Profile(latency_seconds=0.05)) as server:
         cp.configure(base_url=server.url, api_key="any")
@@ -146,7 +146,7 @@ def test_what_becomes_of_the_frame_meanwhile_changes_nothing() -> None:
 
     pd.testing.assert_frame_equal(out[["t"]], before)
     assert "new" not in out.columns
-    assert out["response"].nunique() == 60
+    assert out["response"].nunique() == 20
 
 
 def test_what_stops_a_job_is_raised_by_its_result() -> None:

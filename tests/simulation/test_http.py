@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -273,6 +274,25 @@ def test_a_taken_port_is_an_error_and_a_stopped_server_is_gone(plain: SimulatorS
     server.stop()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(server.url, timeout=2)
+
+
+def test_a_server_that_stops_waits_for_no_call() -> None:
+    """What is in flight is cut off: whoever leaves ``with cp.simulator():`` has no use for its answers."""
+
+    async def main(server: SimulatorServer) -> float:
+        async with client_of(server) as client:
+            call = asyncio.create_task(hello(client))
+            while not server.ledger.in_flight:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            await asyncio.to_thread(server.stop)
+            with pytest.raises(anthropic.APIConnectionError):
+                await call
+            return time.monotonic() - began
+
+    with SimulatorServer(Profile(latency_seconds=60.0)) as server:
+        assert asyncio.run(main(server)) < 5
+    assert server.ledger.billed_but_lost == 1
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[1, 2]", b'{"model": NaN}', b""])
