@@ -128,8 +128,14 @@ class Settings:
         """Return what a run's record may keep: no prompts, no examples, no clients, no keys."""
         private = {"system", "examples", "schema", "tools", "request", "client", "stop_sequences"}
         kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in private}
-        used = {name: True for name in sorted(private - {"client"}) if getattr(self, name)}
+        used = {name: True for name in sorted(private - {"client"}) if _is_given(getattr(self, name))}
         return {name: value for name, value in {**kept, **used}.items() if value not in (None, (), False)}
+
+
+def _is_given(value: Any) -> bool:
+    """Say whether an option says anything; a frame of examples has no truth value of its own."""
+    is_empty = isinstance(value, str | list | tuple | Mapping) and not value
+    return value is not None and not is_empty
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Settings))

@@ -251,7 +251,20 @@ def test_the_journal_setting_names_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert journal_path("~/j.db") == Path("/home/someone/j.db")
 
 
-@pytest.mark.parametrize("text", ["start", "build", "scale", "tier-1", "tier-2", "tier-3", "tier-4"])
-def test_tiers_have_names(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        ("start", 1_000),
+        ("build", 5_000),
+        ("scale", 10_000),
+        ("tier-1", 50),
+        ("tier-2", 1_000),
+        ("tier-3", 2_000),
+        ("tier-4", 4_000),
+    ],
+)
+def test_tiers_have_names(text: str, requests: int) -> None:
     """Today's, and those of the older table that many analysts know."""
-    assert resolve({"limits": text}).limits is not None
+    limits = resolve({"limits": text}).limits
+    assert limits is not None
+    assert limits.requests_per_minute == requests

@@ -52,10 +52,27 @@ def retry_frame(
         as_frame=True,
         completes=made.columns.names if call_of(run.id) is None else (),
     )
+    _check_places(frame, again.columns)
     answers = again.run()
     if places is not None:
         remember_call(str(answers.attrs[RUN_ATTRIBUTE]), replace(call, places=places))
     return _merge(frame, answers, again.columns, masks)
+
+
+def _check_places(frame: pd.DataFrame, columns: Columns) -> None:
+    """Refuse to pay for answers that have no column to go to.
+
+    Raises
+    ------
+    InputError
+        Where all of them were renamed or dropped.
+    """
+    names = [name for answer in columns.answers for name in (*answer.fields, answer.text) if name is not None]
+    if not any(column_label(frame, name) in frame.columns for name in names):
+        raise InputError(
+            f"the column {names[0]!r}, where the new answers would go, was renamed or dropped; call retry() first, or "
+            "rename it back"
+        )
 
 
 def _asked(

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError
-from ..prompt.template import lack_of
+from ..prompt.template import is_missing, lack_of
 
 
 class Row(pd.Series):
@@ -131,8 +131,3 @@ class _Noting:
 def lack_of_row(row: Row) -> str | None:
     """Say which cell was used first of those that are missing or empty text; None when there is none."""
     return row._lacks[0] if row._lacks else None
-
-
-def is_missing(cell: Any) -> bool:
-    """Say whether a cell is None, NaN, NA or NaT; a list or an array is not, whatever it holds."""
-    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))

@@ -14,9 +14,9 @@ import pandas as pd
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
 from ..errors import InputError
 from ..prompt.content import attach_blocks, check_content
-from ..prompt.template import Content, Prompt, RowProblem, Skipped, lack_of
+from ..prompt.template import Content, Prompt, RowProblem, Skipped, is_missing, lack_of
 from .quotes import OwnText
-from .row import Row, is_missing, lack_of_row, no_method
+from .row import Row, lack_of_row, no_method
 
 _ROWS_OF_TEXT = 1_000
 """Rows that are filled in at a time: a few milliseconds of work, and no more in memory than the calls need soon. Each

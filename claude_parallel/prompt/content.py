@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .template import HALF_A_CHARACTER, Content, RowProblem, Skipped, is_unicode
+from .template import HALF_A_CHARACTER, Content, RowProblem, Skipped, is_missing, is_unicode
 
 
 def check_content(result: object) -> Content | Skipped | RowProblem:
@@ -18,7 +18,7 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         Text, a content block, a list of content blocks, or a list of messages. A missing value (None, NaN, NA, NaT)
         and empty text skip the row.
     """
-    if _is_missing(result) or (isinstance(result, str) and not result.strip()) or result == []:
+    if is_missing(result) or (isinstance(result, str) and not result.strip()) or result == []:
         return Skipped("the prompt function gave nothing")
     if isinstance(result, str):
         return result if is_unicode(result) else RowProblem(f"the prompt function's text {HALF_A_CHARACTER}")
@@ -35,18 +35,6 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         return RowProblem("the prompt function gave a message whose content is neither text nor a list of blocks")
     wrong = _not_json(result)
     return result if wrong is None else RowProblem(f"the prompt function gave {wrong}, which cannot be sent as JSON")
-
-
-def _is_missing(value: object) -> bool:
-    """Say whether a value is None, NaN, NA or NaT: none of them equals itself, and NA does not even say so."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except TypeError:  # NA
-        return True
-    except ValueError:  # an array, which is refused for what it is
-        return False
 
 
 def _is_content(content: object) -> bool:

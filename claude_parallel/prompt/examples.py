@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
-from .template import Prompt
+from .template import Prompt, is_missing
 
 
 def example_pairs(
@@ -20,7 +20,7 @@ def example_pairs(
 
     Parameters
     ----------
-    examples : list of pairs, list of dicts, dict, or DataFrame
+    examples : list of pairs, list of dicts, dict, or DataFrame (of pandas or Polars)
         ``[(input, output), ...]`` or ``{input: output, ...}``. An input is a mapping of the template's columns, or a
         text: it fills a template with one placeholder, else it is sent as it is. A dict is ``{"input": ..., "output":
         ...}``, or has the template's columns and its output besides: one more key, or the schema's fields. Of a frame
@@ -44,7 +44,7 @@ def example_pairs(
 
 
 def _pairs(examples: Any, prompt: Prompt, fields: Sequence[str]) -> list[tuple[Any, Any]]:
-    if hasattr(examples, "columns") and hasattr(examples, "itertuples"):
+    if hasattr(examples, "columns") and (hasattr(examples, "itertuples") or hasattr(examples, "rows")):
         return _pairs_of_frame(examples)
     if isinstance(examples, Mapping):
         return list(examples.items())
@@ -86,7 +86,8 @@ def _pairs_of_frame(frame: Any) -> list[tuple[Any, Any]]:
     names = [str(name) for name in frame.columns]
     if len(names) < 2:
         raise InputError("examples as a frame needs at least two columns: inputs, and the output in the last one")
-    rows = [tuple(row) for row in frame.itertuples(index=False, name=None)]
+    found = frame.itertuples(index=False, name=None) if hasattr(frame, "itertuples") else frame.rows()  # of Polars
+    rows = [tuple(None if is_missing(cell) else cell for cell in row) for row in found]
     if len(names) == 2:
         return [(row[0], row[1]) for row in rows]
     return [(dict(zip(names[:-1], row[:-1], strict=True)), row[-1]) for row in rows]
@@ -109,7 +110,7 @@ def _asked(asked: Any, prompt: Prompt) -> str:
 
 
 def _answered(answered: Any, wrapper: str | None) -> str:
-    if isinstance(answered, str) and not answered.strip():
+    if (answered is None and wrapper is None) or (isinstance(answered, str) and not answered.strip()):
         raise InputError("an example's output is empty")
     if wrapper is not None and not (isinstance(answered, Mapping) and set(answered) == {wrapper}):
         answered = {wrapper: answered}

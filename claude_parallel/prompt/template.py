@@ -129,6 +129,18 @@ class Prompt:
         return text if is_unicode(text) else RowProblem(f"the prompt {HALF_A_CHARACTER}")
 
 
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN, NA or NaT; a list or an array is not, whatever it holds."""
+    if value is None:
+        return True
+    if hasattr(value, "__len__"):
+        return False
+    try:
+        return bool(value != value)  # none of them equals itself
+    except TypeError:  # of NA nobody can say whether it does
+        return True
+
+
 def lack_of(value: Any) -> str | None:
     """Say what a value lacks to be asked about; None when it lacks nothing."""
     if value is None:

@@ -62,6 +62,15 @@ def test_rejected_rows_are_asked_again(cut: Any) -> None:
     assert again["response_cost"].iloc[1] == good["response_cost"].iloc[1]
 
 
+def test_answers_without_a_column_to_go_to_are_not_paid(cut: Any) -> None:
+    """A renamed column would have stayed as it was, and its errors would have gone."""
+    sim, out = cut
+    asked = sim.ledger.requests
+    with pytest.raises(cp.InputError, match="'response', where the new answers would go, was renamed or dropped"):
+        out.rename(columns={"response": "said"}).claude.retry(max_tokens=100)
+    assert sim.ledger.requests == asked
+
+
 def test_a_mask_of_another_length_is_refused(cut: Any) -> None:
     """The mask must fit the frame."""
     with pytest.raises(cp.InputError, match="one True or False per row"):

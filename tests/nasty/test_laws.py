@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.api.responses import read_count, read_limits, read_response
-from claude_parallel.batch.responses import read_batch, read_page, read_result
+from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.limits.gate import Gate
 from claude_parallel.records import Body, Failure, Reply
@@ -151,12 +151,13 @@ def test_no_header_of_a_good_answer_holds_a_run_up_for_ever(headers: dict[str, s
 @given(JSON)
 def test_nothing_that_a_batch_says_makes_the_reading_raise(anything: Any) -> None:
     """States, pages and lines of results, of any form."""
-    read_batch(anything)
-    read_page(anything)
-    read_result(json.dumps(anything))
-    read_result(json.dumps({"custom_id": "a", "result": anything}))
-    read_result(json.dumps({"custom_id": "a", "result": {"type": "succeeded", "message": anything}}))
-    read_result(json.dumps({"custom_id": "a", "result": {"type": "errored", "error": anything}}))
+    assert isinstance(read_batch(anything), BatchState | Failure)
+    assert isinstance(read_page(anything), BatchPage | Failure)
+    assert isinstance(read_result(json.dumps(anything)), BatchResult)
+    for result in (anything, {"type": "succeeded", "message": anything}, {"type": "errored", "error": anything}):
+        found = read_result(json.dumps({"custom_id": "a", "result": result}))
+        assert found is not None
+        assert found.custom_id == "a"
 
 
 def test_broken_200s_are_no_outage(tmp_path: Path) -> None:

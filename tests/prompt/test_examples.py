@@ -50,12 +50,20 @@ def test_pairs_are_written_as_the_rows_are(examples: Any, prompt: Any, expected:
         ([("a", "")], "empty"),
         ([("a", object())], "JSON"),
         (pd.DataFrame({"only": ["x"]}), "two columns"),
+        (pd.DataFrame({"text": [None], "a": ["y"]}), "input is empty"),
+        (pd.DataFrame({"text": ["x"], "a": [float("nan")]}), "output is empty"),
     ],
 )
 def test_what_is_not_a_pair_is_refused(examples: Any, words: str) -> None:
     """A mistake in the examples is told before the first call."""
     with pytest.raises(InputError, match=words):
         example_pairs(examples, TWO if words == "'other'" else ONE)
+
+
+def test_a_frame_of_polars_is_a_frame() -> None:
+    """Whoever maps one has the examples in one, too."""
+    polars = pytest.importorskip("polars")
+    assert example_pairs(polars.DataFrame({"q": ["x"], "a": ["y"]}), ONE) == (("Classify: x", "y"),)
 
 
 def test_the_answer_of_an_example_looks_like_the_answers_that_are_asked_for() -> None:

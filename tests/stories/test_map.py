@@ -496,6 +496,26 @@ def test_ten_thousand_calls_hold() -> None:
     assert account.brain.ledger.max_in_flight <= 400
 
 
+@pytest.mark.parametrize(
+    "examples",
+    [
+        pd.DataFrame({"t": ["one", "two"], "tone": ["good", "bad"]}),
+        [("one", "good"), ("two", "bad")],
+        [{"t": "one", "tone": "good"}, {"t": "two", "tone": "bad"}],
+        {"one": "good", "two": "bad"},
+    ],
+    ids=["frame", "pairs", "dicts", "dict"],
+)
+def test_examples_of_every_form_ask_the_same(examples: Any) -> None:
+    """As the documentation of ``map`` names them, from the frame to the wire."""
+    account = world()
+    account.map(frame_of(2), "Say {t}", examples=[("one", "good"), ("two", "bad")])
+    bodies = set(account.brain.ledger.answered_bodies)
+    account.map(frame_of(2), "Say {t}", examples=examples)
+    assert set(account.brain.ledger.answered_bodies) == bodies
+    assert account.brain.ledger.requests == 4
+
+
 def test_a_hundred_thousand_rows_hold() -> None:
     """A frame of any length, here with few different questions; every row has the answer to its own."""
     account = echo(latency_seconds=0.5)
