@@ -151,6 +151,9 @@ class ClaudeFrame:
         bridge : {"thread", "nested"}, optional
             "thread" (built-in default) runs the calls beside a notebook's own event loop; "nested" inside it, for
             objects bound to that loop (needs the extra ``[nested]``).
+        wire : {"auto", "sdk"}, optional
+            "auto" (built-in default) = the SDK writes the request once, and aiohttp sends it with every row's body, at
+            a third of the CPU; "sdk" = each call goes through the SDK.
         client : optional
             An ``anthropic`` client to take credentials, base URL and headers from, or a callable that makes one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,13 @@ def test_an_async_twin_shows_the_defaults_of_the_blocking_verb(accessor: type, v
     shown = dict(inspect.signature(getattr(accessor, verb)).parameters)
     del shown["estimate"]
     assert dict(inspect.signature(getattr(accessor, f"a{verb}")).parameters) == shown
+
+
+def test_every_option_is_explained_where_options_are() -> None:
+    """Other verbs refer to ``map``."""
+    text = inspect.getdoc(cp.ClaudeFrame.map) or ""
+    explained = {name for names in re.findall(r"^(\w+(?:, \w+)*) : ", text, re.MULTILINE) for name in names.split(", ")}
+    assert {*OPTION_NAMES} - explained == set()
 
 
 def test_tab_behind_the_package_lists_its_public_names_and_nothing_else() -> None:

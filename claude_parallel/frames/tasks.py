@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ..config import resolve_settings
 from ..errors import InputError
 from ..schema.schema import compile_schema
 from .calls import calls_of
@@ -50,20 +51,23 @@ def classification(labels: Labels, options: Mapping[str, Any], *, multiple: bool
         task = f"{task}. The labels are:\n" + "\n".join(lines)
     else:
         task = f"{task}. The labels are: {', '.join(map(str, described))}."
-    return {**options, "schema": list[one] if multiple else one, "system": _with_task(options, task)}
+    return _with_task({**options, "schema": list[one] if multiple else one}, task)
 
 
 def extraction(schema: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of an extraction."""
     task = "Extract the asked fields from the text. Use only what the text says."
-    return {**options, "schema": schema, "system": _with_task(options, task)}
+    return _with_task({**options, "schema": schema}, task)
 
 
-def _with_task(options: Mapping[str, Any], task: str) -> str:
-    """Return the system prompt with our task behind the user's words; braces in labels are no placeholders."""
-    task = task.replace("{", "{{").replace("}", "}}")
-    given = options.get("system")
-    return f"{given}\n\n{task}" if given else task
+def _with_task(options: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return options whose system prompt has our task behind the user's words, of this call or configured.
+
+    Braces are doubled: neither labels nor words are placeholders.
+    """
+    given = resolve_settings(options).system
+    system = f"{given}\n\n{task}" if given else task
+    return {**options, "system": system.replace("{", "{{").replace("}", "}}")}
 
 
 def _labels(labels: Labels) -> dict[str | int, str]:
@@ -80,6 +84,11 @@ def _label_items(labels: Labels) -> list[tuple[Any, Any]]:
     if isinstance(labels, pd.Series | pd.Index | pd.Categorical):
         dtype = labels.dtype
         return [(label, None) for label in (dtype.categories if isinstance(dtype, pd.CategoricalDtype) else labels)]
+    if isinstance(labels, set | frozenset):
+        raise InputError(
+            "labels as a set have another order in each process, so that paid answers would not be found again; write "
+            "sorted(labels)"
+        )
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
         raise InputError("labels must be a list, a dict of label to description, an Enum, or a categorical Series")
     return [(label, None) for label in labels]

@@ -11,7 +11,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field
 
 import claude_parallel as cp
-from claude_parallel.frames.tasks import classification
+from claude_parallel.frames.tasks import classification, extraction
 from claude_parallel.simulation.profile import Profile
 
 from ..worlds import world
@@ -87,7 +87,18 @@ def test_descriptions_of_labels_stand_in_the_prompt() -> None:
     assert "- bug: it does not work" in seen[0]
 
 
-@pytest.mark.parametrize("labels", [["one"], ["a", "a"], "ab", ["a", ""], ["a", 1.5], ["a", True], 5, {"a": 1, "b": 2}])
+@pytest.mark.parametrize(
+    "task", [lambda: classification(["a", "b"], {}, multiple=False), lambda: extraction(Entry, {})]
+)
+def test_a_configured_system_prompt_stands_before_the_task(task: Any) -> None:
+    """Both are said; literal braces stay literal."""
+    cp.configure(system="Be {{strict}}.")
+    assert task()["system"].startswith("Be {{strict}}.\n\n")
+
+
+@pytest.mark.parametrize(
+    "labels", [["one"], ["a", "a"], "ab", ["a", ""], ["a", 1.5], ["a", True], 5, {"a": 1, "b": 2}, {"a", "b"}]
+)
 def test_labels_that_cannot_work_are_refused(labels: Any) -> None:
     """Before the first call."""
     with pytest.raises(cp.InputError, match="labels"):
