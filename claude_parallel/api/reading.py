@@ -127,11 +127,15 @@ def _plain_counts(usage: dict[str, Any]) -> list[int] | None:
         part = usage.get(name)
         if part is not None and type(part) is not dict:
             return None
-    counts = _counts(usage)
-    for value in counts:
-        if value is not None and (type(value) is not int or not 0 <= value < MOST_TOKENS):
+    counts: list[int] = []
+    for value in _counts(usage):
+        if value is None:
+            counts.append(0)
+        elif type(value) is int and 0 <= value < MOST_TOKENS:
+            counts.append(value)
+        else:
             return None
-    return [value or 0 for value in counts]
+    return counts
 
 
 def _long_look(message: Mapping[str, Any]) -> Reading:

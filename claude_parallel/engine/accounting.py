@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..api.reading import Reading, is_paused, model_of, read_message, text_of, whole_message
 from ..bridge import Control
@@ -23,20 +23,9 @@ from .budget import Budget
 from .pending import FollowUp, Pending
 from .tariff import Tariff
 
-
-class Recollection(NamedTuple):
-    """What an answer in the journal comes to.
-
-    Attributes
-    ----------
-    price : Decimal or None
-        US dollars that it would cost now; None where no price is known.
-    fate : Outcome or FollowUp
-        What the row gets, or what it asks next.
-    """
-
-    price: Decimal | None
-    fate: Outcome | FollowUp
+Recollection = tuple[Decimal | None, Outcome | FollowUp]
+"""What an answer in the journal comes to: US dollars that it would cost now, None where no price is known; and what the
+row gets, or what it asks next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +143,7 @@ class Accounting:
         """Return what an answer in the journal comes to; nobody is told, so it may be done beside the event loop."""
         reading = read_message(reply.message)
         price = self.tariff.cost(self._model_of(reply), reading.usage)
-        return Recollection(price, self._judge(pending, reply, reading, "journal"))
+        return price, self._judge(pending, reply, reading, "journal")
 
     def recalled(self, pending: Pending, found: Recollection) -> FollowUp | None:
         """Deliver what an answer in the journal says; returns as :meth:`answered` does."""

@@ -70,6 +70,9 @@ class Outcomes(Protocol):
 _MANY_ELSEWHERE = 5_000
 """So many rows may wait for another run before no more are taken: it is ahead of us, and may be asked for answers."""
 
+_NOT_ASKED = (Skipped, RowProblem)
+"""A tuple, since a union in ``isinstance`` is made anew for every row."""
+
 
 @dataclass(slots=True)
 class Intake:
@@ -202,7 +205,7 @@ class Intake:
     def _ask(
         self, position: int, content: Content | Skipped | RowProblem, sample: int
     ) -> Pending | Skipped | RowProblem:
-        if isinstance(content, Skipped | RowProblem):
+        if isinstance(content, _NOT_ASKED):
             return content
         if position in self.plan.not_asked:
             return Skipped("this sample has a good answer already")

@@ -65,8 +65,8 @@ class Pending:
         US dollars that the call can cost at most; 0 where no budget asks.
     reserved : Decimal
         US dollars that the budget holds for the call under way.
-    claim : bytes
-        Key of what the row asked first: whoever holds it also continues and mends the answer, and no other run does.
+    asked_first : bytes or None
+        Key of what the row asked first, where it has asked something else since.
     """
 
     position: int
@@ -82,15 +82,17 @@ class Pending:
     cost: Decimal | None = ZERO
     worst: Decimal = ZERO
     reserved: Decimal = ZERO
-    claim: bytes = b""
-
-    def __post_init__(self) -> None:
-        self.claim = self.claim or self.fingerprint
+    asked_first: bytes | None = None
 
     @classmethod
     def of(cls, position: int, request: Request) -> Pending:
         """Return a request that has not been sent yet."""
         return cls(position, request.fingerprint, request)
+
+    @property
+    def claim(self) -> bytes:
+        """Key of what the row asked first: whoever holds it also continues and mends the answer, and no other does."""
+        return self.asked_first or self.fingerprint
 
     @property
     def asked(self) -> Request:
@@ -110,6 +112,7 @@ class Pending:
 
     def ask_instead(self, follow_up: FollowUp) -> None:
         """Ask for the rest of an answer, or for a better one."""
+        self.asked_first = self.claim
         self.request, self.fingerprint = follow_up.request, follow_up.request.fingerprint
         self.follow_ups, self.text = self.follow_ups + 1, follow_up.text
         if follow_up.paused is None:

@@ -7,6 +7,7 @@ business, and what becomes of the outcomes is decided in ``frames``.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
 import time
@@ -24,7 +25,7 @@ from ..progress.stats import RunStats
 from ..prompt.cache_breakpoints import minimum_tokens
 from ..records import Outcome
 from ..store.claims import ClaimBook
-from ..store.journal import Journal, RunRow
+from ..store.journal import Journal
 from ..text import format_usd
 from .accounting import Accounting
 from .budget import Budget
@@ -254,14 +255,10 @@ class Session:
 
     def record(self, first: int, fingerprints: Sequence[bytes | None], outcomes: Sequence[Outcome | None]) -> None:
         """Keep in the run's record what became of the positions from `first` on."""
-        rows = enumerate(zip(fingerprints, outcomes, strict=True), first)
+        rows = zip(itertools.count(first), fingerprints, outcomes, strict=False)
         self.journal.keep_rows(
             self.run_id,
-            (
-                RunRow(position, fingerprint, outcome)
-                for position, (fingerprint, outcome) in rows
-                if outcome is not None
-            ),
+            ((position, key, outcome) for position, key, outcome in rows if outcome is not None),
         )
 
     def _totals(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from decimal import Decimal
 
 from ..records import Outcome
 from .statements import Statement, storable
@@ -30,12 +30,8 @@ _Fate = tuple[str, int]
 """What rows of one record have in common: where the answer came from, and how many calls it took."""
 
 
-class RunRow(NamedTuple):
-    """One row's fate, as the journal keeps it."""
-
-    position: int
-    fingerprint: bytes | None
-    outcome: Outcome
+RunRow = tuple[int, bytes | None, Outcome]
+"""One row, as the journal keeps it: its position, the key of what it asked, and its fate."""
 
 
 def row_records(run: str, rows: Iterable[RunRow]) -> Iterator[Statement]:
@@ -55,8 +51,8 @@ def row_records(run: str, rows: Iterable[RunRow]) -> Iterator[Statement]:
 
 def _block(run: str, block: Sequence[RunRow]) -> Iterator[Statement]:
     """Yield the records of neighbours: one for each fate that half of them share, and one for each row beside these."""
-    first, last = block[0].position, block[-1].position
-    fates = [_fate(row) for row in block]
+    first, last = block[0][0], block[-1][0]
+    fates = [_fate(fingerprint, outcome) for _, fingerprint, outcome in block]
     fewest = max(_FEWEST_TOGETHER, len(block) / 2)
     has_gaps = last - first + 1 != len(block)
     shared = {fate for fate, rows in Counter(fates).items() if fate and rows >= fewest and not has_gaps}
@@ -65,37 +61,34 @@ def _block(run: str, block: Sequence[RunRow]) -> Iterator[Statement]:
     for fate in shared:
         members = [row if its_fate == fate else None for row, its_fate in zip(block, fates, strict=True)]
         yield _group(run, first, fate, members)
-    yield from (_alone(run, row) for row, fate in zip(block, fates, strict=True) if fate not in shared)
+    yield from (_alone(run, *row) for row, fate in zip(block, fates, strict=True) if fate not in shared)
 
 
-def _fate(row: RunRow) -> _Fate | None:
+def _fate(fingerprint: bytes | None, outcome: Outcome) -> _Fate | None:
     """Return what a row can have in common with its neighbours; None for one that needs a record of its own."""
-    outcome = row.outcome
-    return None if outcome.kind or row.fingerprint is None else (outcome.source, outcome.attempts)
+    return None if outcome.kind or fingerprint is None else (outcome.source, outcome.attempts)
 
 
 def _group(run: str, first: int, fate: _Fate, members: Sequence[RunRow | None]) -> Statement:
     """Return the record of the rows from position `first` on; None stands for a row that is kept elsewhere."""
-    keys = b"".join([(row.fingerprint if row else None) or _NO_KEY for row in members])
-    costs = json.dumps([_json_cost(row.outcome) if row else False for row in members], separators=(",", ":"))
+    keys = b"".join([row[1] or _NO_KEY if row else _NO_KEY for row in members])
+    costs = json.dumps([_json_cost(row[2].cost) if row else False for row in members], separators=(",", ":"))
     return INSERT_GROUP, (run, first, *fate, keys, costs)
 
 
-def _json_cost(outcome: Outcome) -> str | int | None:
+def _json_cost(cost: Decimal | None) -> str | int | None:
     """Return dollars as text, which keeps every digit; nothing to pay as 0, which is short."""
-    cost = outcome.cost
     if not cost:
         return None if cost is None else 0
     return str(cost)
 
 
-def _alone(run: str, row: RunRow) -> Statement:
-    outcome = row.outcome
+def _alone(run: str, position: int, fingerprint: bytes | None, outcome: Outcome) -> Statement:
     cost = None if outcome.cost is None else str(outcome.cost)
     return INSERT_ROW, (
         run,
-        row.position,
-        row.fingerprint,
+        position,
+        fingerprint,
         outcome.source,
         outcome.kind,
         storable(outcome.error),

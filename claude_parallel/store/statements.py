@@ -32,10 +32,10 @@ Key = TypeVar("Key", str, bytes)
 
 
 def key_chunks(keys: Sequence[Key]) -> Iterator[tuple[Sequence[Key], str]]:
-    """Yield the keys, as many at a time as one query takes, each time with the list of marks that stands for them."""
+    """Yield the keys, as many at a time as one query takes, each time with the table of marks that stands for them."""
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         chunk = keys[start : start + _KEYS_AT_ONCE]
-        yield chunk, f"({', '.join('?' * len(chunk))})"
+        yield chunk, f"(VALUES {', '.join(['(?)'] * len(chunk))})"
 
 
 def answer(fingerprint: bytes, host: str, reply: Reply, created: float) -> Statement:

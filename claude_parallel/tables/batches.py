@@ -91,7 +91,7 @@ class Spool:
     def deliver(self, position: int, outcome: Outcome) -> None:
         """Put an outcome on record."""
         self.stats.add_draw(position, outcome)
-        self._waiting.append(RunRow(position, None, outcome))
+        self._waiting.append((position, None, outcome))
         if len(self._waiting) >= _GROUP:
             self.flush()
 

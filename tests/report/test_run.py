@@ -11,7 +11,7 @@ import pytest
 import claude_parallel as cp
 from claude_parallel.records import Outcome, Reply
 from claude_parallel.report import recent_runs
-from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.journal import Journal
 
 FRAME = pd.DataFrame({"t": ["one", "two", None, "one"]})
 
@@ -122,7 +122,7 @@ def test_citations_and_searches_stand_in_columns(tmp_path: Path) -> None:
     journal.begin_run("r-1", 0.0, "h", {})
     journal.keep_answers([(b"k", "h", Reply({"content": content}, None, {}), 0.0)])
     outcome = Outcome(text="so", cost=Decimal(0), source="api")
-    journal.keep_rows("r-1", [RunRow(0, b"k", outcome), RunRow(1, b"lost", outcome)])
+    journal.keep_rows("r-1", [(0, b"k", outcome), (1, b"lost", outcome)])
     journal.close()
     messages = cp.run("r-1", path).messages()
 

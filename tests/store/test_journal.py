@@ -26,7 +26,7 @@ from claude_parallel.errors import InputError
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.simulation.clock import run_virtual
-from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.journal import Journal
 from claude_parallel.store.open_file import OpenFile
 from claude_parallel.store.tables import SCHEMA_VERSION
 
@@ -147,7 +147,7 @@ def test_the_record_of_a_run_takes_text_that_utf8_cannot_say(path: Path) -> None
     odd = "cell \ud83d"
     journal.begin_run("r1", 1.0, HOST, {"out": odd})
     journal.keep_attempt("r1", 0, Attempt(1, 1.0, 2.0, Failure(kind="invalid", message=odd)))
-    journal.keep_rows("r1", [RunRow(0, KEY, Outcome(text=odd, kind="invalid", error=odd))])
+    journal.keep_rows("r1", [(0, KEY, Outcome(text=odd, kind="invalid", error=odd))])
     journal.end_run("r1", 2.0, {"what": odd})
     journal.close()
     assert count(path, "run_rows") == count(path, "attempts") == 1

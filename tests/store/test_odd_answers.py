@@ -17,7 +17,7 @@ from claude_parallel.api.answers import read_answer
 from claude_parallel.api.reading import usage_of
 from claude_parallel.api.responses import read_response
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
-from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.journal import Journal
 
 from .test_journal import HOST, keep, reply
 
@@ -123,9 +123,9 @@ def test_what_can_never_be_kept_is_told_once_and_left_out(tmp_path: Path) -> Non
     journal = Journal.open(tmp_path / "j.sqlite3")
     nonsense: Any = {"no": "key"}
     with pytest.warns(UserWarning, match="1 records cannot be kept") as caught:
-        journal.keep_rows("r1", [RunRow(0, nonsense, Outcome(cost=None, source="api"))])
+        journal.keep_rows("r1", [(0, nonsense, Outcome(cost=None, source="api"))])
         keep(journal, KEYS[1])
-        journal.keep_rows("r1", [RunRow(0, nonsense, Outcome(cost=None, source="api"))])
+        journal.keep_rows("r1", [(0, nonsense, Outcome(cost=None, source="api"))])
     assert len(caught) == 1
     journal.close()
     assert set(Journal.open(tmp_path / "j.sqlite3").recall(KEYS)) == {KEYS[1]}

@@ -39,9 +39,8 @@ def recorded(journal: Journal, run: str) -> list[tuple[object, ...]]:
 def expected(run: str, rows: list[RunRow]) -> list[tuple[object, ...]]:
     """Return the same from the rows themselves."""
     return [
-        (run, row.position, row.fingerprint, it.source, it.kind, it.error, cost, it.attempts)
-        for row in rows
-        for it in [row.outcome]
+        (run, position, fingerprint, it.source, it.kind, it.error, cost, it.attempts)
+        for position, fingerprint, it in rows
         for cost in [None if it.cost is None else str(it.cost)]
     ]
 
@@ -58,19 +57,19 @@ def test_every_row_is_told_as_it_was(stretches: list[tuple[list[Outcome], int, i
     rows, position = [], 0
     for outcomes, length, gap in stretches:
         position += gap
-        rows += [RunRow(position + at, key(position + at), outcomes[at % len(outcomes)]) for at in range(length)]
+        rows += [(position + at, key(position + at), outcomes[at % len(outcomes)]) for at in range(length)]
         position += length
     journal = Journal.open(None)
     journal.keep_rows("r1", rows)
-    journal.keep_rows("r2", [RunRow(at, key(at), RECALLED) for at in range(40)])
+    journal.keep_rows("r2", [(at, key(at), RECALLED) for at in range(40)])
     assert recorded(journal, "r1") == expected("r1", rows)
 
 
 def test_a_row_that_is_told_twice_counts_once() -> None:
     """A stream in batches puts its rows on record as they come, and again when it reads them back in order."""
     journal = Journal.open(None)
-    journal.keep_rows("r1", [RunRow(at, None, RECALLED) for at in range(100)])
-    rows = [RunRow(at, key(at), RECALLED) for at in range(100)]
+    journal.keep_rows("r1", [(at, None, RECALLED) for at in range(100)])
+    rows = [(at, key(at), RECALLED) for at in range(100)]
     journal.keep_rows("r1", rows)
     assert recorded(journal, "r1") == expected("r1", rows)
 
@@ -86,7 +85,7 @@ def test_rows_take_little_more_than_their_keys(outcome: Outcome, most: int, tmp_
     with closing(Journal.open(path)):
         before = path.stat().st_size
     with closing(Journal.open(path)) as journal:
-        journal.keep_rows("r1", (RunRow(at, key(at), outcome) for at in range(size)))
+        journal.keep_rows("r1", ((at, key(at), outcome) for at in range(size)))
         assert journal.query("SELECT count(*) FROM row_outcomes WHERE run = 'r1'") == [(size,)]
     assert path.stat().st_size - before < most * size
 
@@ -95,7 +94,7 @@ def test_a_few_rows_with_another_fate_do_not_tear_their_neighbours_apart() -> No
     """With one retry in ten rows, nine in ten rows still share records."""
     outcomes = [Outcome(text="yes", source="api", cost=Decimal("0.001"), attempts=tries) for tries in (2, *[1] * 9)]
     journal = Journal.open(None)
-    rows = [RunRow(at, key(at), outcomes[at % 10]) for at in range(1_000)]
+    rows = [(at, key(at), outcomes[at % 10]) for at in range(1_000)]
     journal.keep_rows("r1", rows)
     assert journal.query("SELECT count(*) FROM run_rows") == [(100,)]
     assert recorded(journal, "r1") == expected("r1", rows)
