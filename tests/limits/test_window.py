@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.limits.window import CEILING, FLOOR, MARGIN, START, Window
+from claude_parallel.limits.window import CEILING, FLOOR, MARGIN, QUICK_LEAST, START, Window
 
 
-def searched(capacity: float, latency: float, seconds: float = 30.0, window: Window | None = None) -> Window:
-    """Return the window after some seconds against a server of `capacity` answers a second at most."""
+def searching(
+    capacity: float, latency: float, seconds: float = 30.0, window: Window | None = None
+) -> Iterator[tuple[float, Window]]:
+    """Yield each answer's second and the window after it, against a server, or a client, of so many calls a second."""
     window = window or Window()
     began = now = free_at = max(0.0, window.round_at)
     flying: list[tuple[float, float]] = []
@@ -24,7 +28,12 @@ def searched(capacity: float, latency: float, seconds: float = 30.0, window: Win
         end, sent_at = heapq.heappop(flying)
         now = end
         window.good(now - sent_at, now)
-    return window
+        yield now - began, window
+
+
+def searched(capacity: float, latency: float, seconds: float = 30.0, window: Window | None = None) -> Window:
+    """Return the window after some seconds; see :func:`searching`."""
+    return deque(searching(capacity, latency, seconds, window), maxlen=1)[0][1]
 
 
 @pytest.mark.parametrize(("capacity", "latency"), [(1_000.0, 0.2), (200.0, 1.0), (500.0, 0.05)])
@@ -42,9 +51,26 @@ def test_answers_that_become_longer_open_it_again() -> None:
     assert window.size >= 950
 
 
-def test_a_server_without_end_is_searched_far() -> None:
-    """Where more always brings more, the search goes on."""
-    assert searched(1e9, 1.0, seconds=8.0).size > 1_000
+@given(st.floats(100, 5_000), st.floats(0.0005, 0.01))
+def test_a_client_that_is_busy_all_the_time_takes_few_more(capacity: float, latency: float) -> None:
+    """What it cannot send or read sooner waits in its own loop: no rate for it, and all of it paid twice at a kill."""
+    widest = max(window.size for _, window in searching(capacity, latency, seconds=4.0))
+    assert widest <= 3 * QUICK_LEAST + 3 * capacity * latency
+
+
+@pytest.mark.parametrize(("latency", "round_trips"), [(0.2, 9.0), (1.0, 6.0), (5.0, 6.0)])
+def test_a_server_without_end_is_searched_far(latency: float, round_trips: float) -> None:
+    """Where more always brings more, the search goes on: it triples per round, or per round trip where that is more."""
+    assert searched(1e9, latency, seconds=round_trips * latency).size > 1_000
+
+
+def test_what_goes_blindly_while_the_first_answer_takes_its_time_is_not_called_back() -> None:
+    """A hundred calls may be under way by then; the window opens from there."""
+    window = Window(size=100.0)
+    window.refuse()
+    window.good(5.0, 5.0)
+    window.good(5.0, 5.1)
+    assert window.size >= 100.0
 
 
 def test_a_window_that_is_not_used_stays_as_it_is() -> None:
