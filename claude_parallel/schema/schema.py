@@ -127,7 +127,8 @@ class Schema:
     def rebuild(self, cells: Sequence[Any]) -> Any:
         """Return the object behind one row's cells, in the order of `fields`; None where all of them are missing.
 
-        Validated once more where that is possible; a validator that changes its value cannot take its own result.
+        Validated once more where that is possible; a validator that changes its value cannot take its own result. A
+        bare text, number or truth value is its cell.
         """
         if all(cell is None for cell in cells):
             return None
@@ -137,7 +138,10 @@ class Schema:
         except Exception:  # a validator of the user may raise anything
             build = dict if self.wrapped else getattr(self.kind, "model_construct", dict)
             found = build(**values)
-        return found[_WRAPPER] if self.wrapped else found
+        if not self.wrapped:
+            return found
+        value = found[_WRAPPER]
+        return cells[0] if type(value) in (str, int, float, bool) else value
 
     def _values(self, found: Any) -> Values:
         cells = []

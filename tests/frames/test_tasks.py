@@ -154,6 +154,7 @@ class Entry(BaseModel):
         (date, '{"value": "2026-01-02"}', date(2026, 1, 2)),
         (Tone, '{"value": "good"}', Tone.GOOD),
         (int, '{"value": 5}', 5),
+        (Annotated[str, AfterValidator(lambda text: f"<{text}>")], '{"value": "a"}', "<a>"),
     ],
 )
 def test_the_objects_of_a_bare_type_are_of_that_type(schema: Any, answer: str, expected: Any) -> None:
