@@ -45,7 +45,7 @@ def test_a_frame_keeps_its_columns_and_gets_the_answers_of_pandas() -> None:
 
     assert out.select(FRAME.columns).equals(FRAME)
     assert out.schema["kind"] == pl.Enum(["a", "b"])
-    assert out["response"].to_list() == [None if value != value else value for value in same["response"].tolist()]
+    assert out["response"].to_list() == [None if pd.isna(value) else value for value in same["response"]]
     assert out["response_error"][1].startswith("skipped: ")
     assert out["response_cost"][3] == 0
 
