@@ -8,7 +8,7 @@ wire, of ``request``.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,14 @@ class RowProblem:
     message: str
 
 
+_SETS = (set, frozenset)
+
+
+def _ordered(values: Set[Any]) -> str:
+    """Return a set as text, in order: its own changes from process to process, and the row would be paid again."""
+    return f"{{{', '.join(sorted(map(repr, values)))}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One placeholder of a template.
@@ -61,7 +69,7 @@ class Slot:
         if value is None:
             return ""
         if self.conversion is None and not self.spec:
-            return str(value)
+            return _ordered(value) if isinstance(value, _SETS) and value else str(value)
         return format(string.Formatter().convert_field(value, self.conversion), self.spec)
 
 

@@ -109,6 +109,13 @@ def test_a_missing_or_empty_cell_skips_the_row(missing: Any) -> None:
     assert "'b'" in result.reason
 
 
+@pytest.mark.parametrize("kind", [set, frozenset])
+@given(words=st.lists(st.text(max_size=8), min_size=1, max_size=8, unique=True))
+def test_a_set_is_written_in_order(kind: Any, words: list[str]) -> None:
+    """Python's own order is another one in every process, and the request would be another one, too."""
+    assert fill("{a}", a=kind(words)) == "{" + ", ".join(sorted(map(repr, words))) + "}"
+
+
 @pytest.mark.parametrize("value", [0, 0.0, False, [], {}])
 def test_a_false_value_is_no_missing_one(value: Any) -> None:
     """Zero is data."""
