@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 
 from ..bridge import off_loop
 from ..limits.load import LoadEstimator
+from ..pricing import PriceList
 from ..prompt.cache_breakpoints import SECONDS
 from ..store import learnt_limits
 from .cache_warmup import Prefixes
@@ -49,6 +51,8 @@ class LiveCarrier:
         """Send the requests of a source."""
         cap = max_in_flight(plan.settings, self.environment)
         transport = self.environment.open_transport(cap, plan.settings.timeout)
+        # Loading the prices takes a quarter of a second, and no answer is there yet to be held up by that.
+        prices = asyncio.ensure_future(off_loop(lambda: PriceList().card(plan.settings.model)))
         neighbours = self.environment.neighbours
         is_searching = plan.settings.max_concurrency == "auto"
         calls = LiveCalls(
@@ -69,6 +73,7 @@ class LiveCarrier:
                 await Dispatcher(context, calls, source).run()
             await keep_limits(context, self.environment)
         finally:
+            prices.cancel()
             gate.restrict(None, context.clock(), owner=context.run_id)
             await transport.aclose()
 

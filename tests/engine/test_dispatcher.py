@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 
 from claude_parallel.frames.frame_map import FrameMap
@@ -42,3 +44,35 @@ def test_a_thousand_calls_are_begun_in_short_stretches() -> None:
     assert out["response_error"].isna().all()
     assert here.clock.seconds < 16.0
     assert max(transport.stretches) <= 100
+
+
+_FIRST_OF_A_PROCESS = """
+import asyncio, random, sys, time
+import pandas as pd
+from claude_parallel.engine.environment import Environment
+from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.gate import Gate
+from claude_parallel.records import Reply
+
+class Answering:
+    async def send(self, body):
+        latest = time.monotonic() + 5.0
+        while "genai_prices" not in sys.modules and time.monotonic() < latest:
+            await asyncio.sleep(0.01)
+        print("genai_prices" in sys.modules)
+        message = {"content": [{"type": "text", "text": "yes"}], "model": "m", "stop_reason": "end_turn", "usage": {}}
+        return Reply(message, None, {})
+
+    async def aclose(self):
+        pass
+
+here = Environment("memory://", lambda *_: Answering(), Gate(), time.monotonic, time.time, random.Random(1))
+frame = pd.DataFrame({"text": ["a row"]})
+FrameMap(frame, "text", "out", {"journal": False, "progress": False}, environment=here).run()
+"""
+
+
+def test_prices_are_loaded_while_the_first_call_is_on_its_way() -> None:
+    """It takes a quarter of a second; later, the event loop would stand still with answers to read."""
+    done = subprocess.run([sys.executable, "-c", _FIRST_OF_A_PROCESS], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True"], done.stderr
