@@ -88,8 +88,8 @@ class Results:
     def complete(self, kind: Kind, what: str, hint: str | None = None) -> None:
         """Give every position that was never reached an outcome of this kind."""
         unreached = Outcome.not_asked(kind, what, hint)
-        for place, outcome in enumerate(self.outcomes):
-            if outcome is None:
+        for place in range(self.ready - self.base, len(self.outcomes)):
+            if self.outcomes[place] is None:
                 self._put(self.base + place, unreached)
         self._tell()
 

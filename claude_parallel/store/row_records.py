@@ -27,7 +27,8 @@ _FEWEST_TOGETHER = 8
 _NO_KEY = bytes(32)
 
 _Fate = tuple[str, int]
-"""What rows of one record have in common: where the answer came from, and how many calls it took."""
+"""What rows of one record have in common: where the answer came from, and how many calls it took. A row without a key,
+or with an error, has none: it needs a record of its own."""
 
 
 RunRow = tuple[int, bytes | None, Outcome]
@@ -52,7 +53,7 @@ def row_records(run: str, rows: Iterable[RunRow]) -> Iterator[Statement]:
 def _block(run: str, block: Sequence[RunRow]) -> Iterator[Statement]:
     """Yield the records of neighbours: one for each fate that half of them share, and one for each row beside these."""
     first, last = block[0][0], block[-1][0]
-    fates = [_fate(fingerprint, outcome) for _, fingerprint, outcome in block]
+    fates = [None if it.kind or key is None else (it.source, it.attempts) for _, key, it in block]
     fewest = max(_FEWEST_TOGETHER, len(block) / 2)
     has_gaps = last - first + 1 != len(block)
     shared = {fate for fate, rows in Counter(fates).items() if fate and rows >= fewest and not has_gaps}
@@ -62,11 +63,6 @@ def _block(run: str, block: Sequence[RunRow]) -> Iterator[Statement]:
         members = [row if its_fate == fate else None for row, its_fate in zip(block, fates, strict=True)]
         yield _group(run, first, fate, members)
     yield from (_alone(run, *row) for row, fate in zip(block, fates, strict=True) if fate not in shared)
-
-
-def _fate(fingerprint: bytes | None, outcome: Outcome) -> _Fate | None:
-    """Return what a row can have in common with its neighbours; None for one that needs a record of its own."""
-    return None if outcome.kind or fingerprint is None else (outcome.source, outcome.attempts)
 
 
 def _group(run: str, first: int, fate: _Fate, members: Sequence[RunRow | None]) -> Statement:
