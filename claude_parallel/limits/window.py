@@ -58,9 +58,9 @@ QUICK_SECONDS = 1.0
 """Only where the mean is below does a queue tell so much. Where sizes vary, the first to come back are the short
 answers: a mean of seconds then doubles by itself (sweep: sigma 1.2)."""
 
-QUICK_LEAST = 40
+QUICK_LEAST = 50
 """What a search ends at least at where a queue has ended it: with 20 in flight the transactions of the journal become
-so small that a row costs a tenth more CPU (loopback: answers at once)."""
+so small that a row costs a tenth more CPU, and with 100 nothing is won (loopback: answers at once)."""
 
 PAYS = 1.25
 """A round, up to three times as wide as the one before, has to bring so many times the answers of the best one: less is
