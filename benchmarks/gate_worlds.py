@@ -134,7 +134,8 @@ class World:
     def bound_after_fall(self, sent: float, landed: float, held: Sequence[float]) -> float:
         """Return the bound of a run that had sent, and got, so many rows when the limits fell, and `held` was left.
 
-        A latency that was lost before would count tenfold after it, and nobody can know of the fall.
+        Less than nothing is left of a bucket in debt, which is paid back at the new rate. A latency that was lost
+        before would count tenfold after it, and nobody can know of the fall.
         """
         at, factor, tokens = self.policy.changes[0].at, self.policy.changes[0].factor, self.sizes
         left = (self.rows - sent, (self.rows - sent) * tokens[0], (self.rows - landed) * tokens[1])
@@ -189,6 +190,15 @@ class World:
                 for kept, rate in zip(held, rates, strict=True)
             ]
             begin, left, allowed = begin + RAMP_SECONDS, left - most, max(float(RAMP_FLOOR), 2.0 * most)
+
+
+def is_named(world: World) -> str:
+    """Return why a world is among those that the targets leave out; "" for all others."""
+    if world.event == "ramp":
+        return "acceleration limit"
+    if world.policy.output_counted == "reserved" and world.capacity * world.limits[2] / 60 < 8 * 4 * world.sizes[1]:
+        return "max_tokens reserved in a tiny bucket"
+    return ""
 
 
 def sample(count: int, seed: int = 0) -> Iterator[World]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.gate_seeing import SeeingPlayer, seen_seconds
 from benchmarks.gate_sweep import Played, is_named, play
 from benchmarks.gate_worlds import PLAIN, World, sample
 from claude_parallel.simulation.policy import LimitChange, LimitPolicy, Neighbour
@@ -64,3 +65,27 @@ def test_most_of_a_sample_of_servers_are_met() -> None:
     assert sum(played.lost for played in found) == 0
     missed = [told(played) for played in found if not played.is_met and not is_named(played.world)]
     assert len(missed) <= 8, "\n".join(missed)
+
+
+# -- the bound where a bucket of output must lose refill -------------------------------------------------------------
+
+SMALL = LimitPolicy(rounded_to=1)
+
+
+def test_who_sees_the_books_is_never_refused_and_as_quick_as_arithmetic_allows() -> None:
+    """Where the bucket holds many answers no refill is lost; the last calls may even leave a debt."""
+    world = World("output", 3_000, 1_500, 10.0, SMALL, 1.0, 0.0)
+    played = SeeingPlayer(world, 0.0).play()
+    assert played.refused == played.lost == 0
+    assert played.seconds <= 1.01 * world.bound_seconds()
+
+
+def test_answers_larger_than_their_bucket_cost_a_latency_each() -> None:
+    """A call has to land before the next may go: its debt is paid off, and the refill of its latency is lost.
+
+    50 a minute, 1.56 s of refill an answer, a bucket of 0.2 s that is full again while the next one is on its way.
+    """
+    world = World("output", 50, 100, 0.2, SMALL, 1.0, 0.0)
+    answer = world.sizes[1] / (world.limits[2] / 60)
+    assert seen_seconds(world) == pytest.approx(100 * (1.0 + answer - 0.2), rel=0.02)
+    assert world.bound_seconds() == pytest.approx(100 * answer, rel=0.02)
