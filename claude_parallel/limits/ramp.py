@@ -16,11 +16,14 @@ GROWTH = 1.85
 a pause in whole seconds, after which a window is a tenth shorter than the next)."""
 
 LEAD = GROWTH * math.log(GROWTH) / (GROWTH - 1.0)
-"""What it begins with, in rates of the ten seconds before: a rate that grows steadily from there brings GROWTH times as
-many calls in the next ten (its mean over them is (GROWTH - 1) / ln GROWTH times its beginning)."""
+"""The beginning of a rate that grows steadily and brings GROWTH times as many calls in its first ten seconds, in rates
+of the ten before (its mean over them is (GROWTH - 1) / ln GROWTH times its beginning). These first ten go evenly,
+though: the server's may have begun before, and what grew in a part of them would more than double in the next (sweep:
+acceleration limits, no ``retry-after``)."""
 
-UNNAMED_SECONDS = 2.5
-"""The pause where a refusal names none: four looks at most until the ten seconds are over that were too many."""
+UNNAMED_SECONDS = 2.1
+"""The pause where a refusal names none: five looks at most, of a call each, until the ten seconds are over that were
+too many. The next ones have begun up to a look before, and a fifth of them is what an even beginning forgives."""
 
 TOLERANCE_SECONDS = 0.05
 """How far sends may run ahead: hides timer jitter, as in ``backoff``."""
@@ -36,7 +39,7 @@ class Ramp:
     Attributes
     ----------
     rate, since : float
-        Calls a second, and when it was that.
+        Calls a second in the ten that were too many, and when sends resumed.
     refused_at : float
         When ten seconds were found to be too many.
     next_at : float
@@ -62,12 +65,12 @@ class Ramp:
             self._turn(now)
         self.counts[self.second % WINDOW_SECONDS] += 1
         if self.rate != math.inf:
-            grown = GROWTH ** ((now - self.since) / WINDOW_SECONDS)
+            windows = (now - self.since) / WINDOW_SECONDS
+            grown = GROWTH if windows < 1.0 else LEAD * GROWTH**windows
             if grown > ENDS_AT:
                 self.rate = math.inf
                 return
-            rate = self.rate * grown
-            self.next_at = max(self.next_at, now - TOLERANCE_SECONDS) + 1.0 / rate
+            self.next_at = max(self.next_at, now - TOLERANCE_SECONDS) + 1.0 / (self.rate * grown)
 
     def refused(self, now: float, resumes_at: float) -> None:
         """Begin again from what the last ten seconds took; a call that was refused is not to be counted.
@@ -77,9 +80,10 @@ class Ramp:
         """
         if now < self.since or now - self.refused_at >= WINDOW_SECONDS:
             self._turn(now)
-            self.rate = LEAD * max(1.0, sum(self.counts)) / WINDOW_SECONDS
+            self.rate = max(1.0, sum(self.counts)) / WINDOW_SECONDS
             self.refused_at = now
         self.since = resumes_at
+        self.next_at = resumes_at + TOLERANCE_SECONDS
 
     @property
     def calls_lately(self) -> int:

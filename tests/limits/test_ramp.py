@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from claude_parallel.limits.ramp import GROWTH, WINDOW_SECONDS, Ramp
+from claude_parallel.limits.ramp import GROWTH, UNNAMED_SECONDS, WINDOW_SECONDS, Ramp
 
 
 def sent(ramp: Ramp, begin: float, end: float) -> int:
@@ -60,3 +62,27 @@ def test_a_look_too_early_is_no_reason_to_begin_lower() -> None:
     assert (ramp.rate, ramp.since) == (rate, 6.1)
     ramp.refused(WINDOW_SECONDS + 1.0, 13.5)
     assert ramp.rate < rate
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5, 1.0, 1.5, 2.0, UNNAMED_SECONDS])
+@pytest.mark.parametrize("first", [60, 500])
+def test_no_ten_seconds_take_twice_the_ten_before_wherever_they_begin(first: int, late: float) -> None:
+    """A look shows that the ten seconds are over, and not since when: the next ones began up to a look before."""
+    ramp = Ramp()
+    for number in range(first):
+        ramp.sent(number / first)
+    ramp.refused(1.0, 10.0)
+    taken = [float(first)]
+    taken += [
+        float(sent(ramp, max(10.0, at), at + 10.0)) for at in (10.0 - late, 20.0 - late, 30.0 - late, 40.0 - late)
+    ]
+    assert all(after <= 2.0 * before for before, after in itertools.pairwise(taken)), taken
+
+
+def test_one_call_finds_out_whether_the_ten_seconds_are_over() -> None:
+    """What else goes before its refusal is heard is refused as well."""
+    ramp = Ramp()
+    for number in range(60):
+        ramp.sent(number / 60)
+    ramp.refused(1.0, 3.5)
+    assert sent(ramp, 3.5, 3.57) == 1
