@@ -29,14 +29,18 @@ LEAST = 0.1
 """A tenth of the rate is tried whatever was measured: else a run would stand still beside a neighbour who takes all.
 The pauses of 429s do the rest (law: a lost share is back within ten seconds)."""
 
-MEASURED_SECONDS = 1.0
-"""Over less than this, or over fewer calls than ``guess.MEASURED_CALLS``, a count says little about a rate."""
+MEASURED_SECONDS, MEASURED_CALLS = 1.0, 5.0
+"""Over less than this, or over fewer calls, a count says little about a rate: one call more or less is a fifth."""
 
 RECOVERY_SECONDS = 8.0
 """Until the whole rate is tried again: what a neighbour left is found within so long (sweep: 20 s of a neighbour)."""
 
 RECOVERY_CALLS = 40.0
 """And no sooner than so many calls: each try costs a refusal, and 0.5 % of the calls may be refused."""
+
+AGAIN = 1.5
+"""A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
+a neighbour who stays is met again once the whole rate is back (sweep: 20 s of a neighbour)."""
 
 
 @dataclass(slots=True)
@@ -53,12 +57,19 @@ class Backoff:
         How long it takes to come back.
     next_at : float
         When the next call is due.
+    suspected_at : float
+        When refusals last began that our own use does not explain.
     """
 
     lost: float = 0.0
     cut_at: float = -math.inf
     recovery_seconds: float = RECOVERY_SECONDS
     next_at: float = -math.inf
+    suspected_at: float = -math.inf
+
+    def is_shared(self, now: float) -> bool:
+        """Say whether somebody else seems to use the account, or did a moment ago."""
+        return bool(self.lost) or now - self.suspected_at < AGAIN * self.recovery_seconds
 
     def at(self, now: float) -> float:
         """Return the fraction at `now`, between 0 and 1."""
@@ -78,6 +89,15 @@ class Backoff:
         """Take note of a call that takes `seconds` of the whole rate."""
         if self.lost:
             self.next_at = max(self.next_at, now) + seconds / self.at(now)
+
+    def measured(self, used: float, call_seconds: float, since: float, now: float) -> float | None:
+        """Return the fraction that came through, of `used` and `call_seconds` in seconds of the whole rate.
+
+        None where that is too little to say, or where nobody else was suspected by then: all of it was ours.
+        """
+        seconds = now - since
+        is_enough = MEASURED_SECONDS < seconds < math.inf and used > MEASURED_CALLS * call_seconds
+        return used / seconds if is_enough and self.is_shared(now) else None
 
     def cut(self, measured: float | None, call_seconds: float, now: float) -> None:
         """Give up a part of the rate.

@@ -12,25 +12,18 @@ import math
 from dataclasses import dataclass, field
 
 from ..records import Dimension, RateLimitStatus
-from .backoff import MEASURED_SECONDS, Backoff
+from .backoff import Backoff
 from .blame import Refusal, lacking
 from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
 from .doubt import Doubt
-from .guess import BURST_SECONDS, MEASURED_CALLS, Guess
+from .guess import BURST_SECONDS, Guess
+from .lateness import Lateness
 from .proof import PROVEN_FRACTION, Proof
 from .sight import Sight
 from .tickets import SHORTEST_WAIT_SECONDS, settled
 
 ALONE = 1.5
 """A call that was refused while less than half another was owed: others have used the bucket (sweep: 50 a minute)."""
-
-LATE_FRACTION, MOST_LATE_SECONDS = 0.03, 0.05
-"""How much later than needed a call goes that has to find the bucket full, in parts of its own refill, and at most: one
-that comes early, since others took longer on their way, is refused (sweep: 50 requests a minute, reordering)."""
-
-AGAIN = 1.5
-"""A second refusal that our own use does not explain is not chance within so many times the way back to the whole rate:
-a neighbour who stays is met again once the whole rate is back (sweep: 20 s of a neighbour)."""
 
 
 @dataclass(slots=True)
@@ -48,21 +41,21 @@ class Bucket:
     told_at, known_at, first_known_at, changed_at : float
         When the request was sent whose answer told it last; since when it holds; since when there is one at all; when
         the server last told another one.
-    rate, room : float
-        What comes back per second; how much may be owed for certain, in seconds.
+    rate, allowed : float
+        What comes back per second; how much may be owed, as ``burst`` says, at hand for a quick look.
     full_at, own_at, idle_at : float
         When the bucket is full again, as far as we believe; by our own use alone, which is a fact; when it last was.
     overdraft : float
         How far the last call may have taken the bucket into debt.
     used, began_at, call : float
         All that the server has counted of ours; when we first used it (None = never); what the last call took.
-    refused_at, unexplained_at : float
-        When the last episode of refusals began; when the last began that our own use does not explain.
+    refused_at : float
+        When the last episode of refusals began.
     measured_from, used_then : float
         When sending resumed after it, and `used` then.
-    burst, proof, backoff, guess, doubt, sight
+    burst, proof, backoff, guess, doubt, sight, lateness
         What is believed of the bucket, what it accepted; what is believed of others' use, of a limit that nobody told,
-        of one that only refusals told, and of ``remaining``.
+        of one that only refusals told, of ``remaining``, and of calls that overtake each other.
     """
 
     dimension: Dimension
@@ -75,7 +68,7 @@ class Bucket:
     first_known_at: float = -math.inf
     changed_at: float = -math.inf
     rate: float = math.inf
-    room: float = 0.0
+    allowed: float = 0.0
     full_at: float = -math.inf
     own_at: float = -math.inf
     idle_at: float = -math.inf
@@ -84,7 +77,6 @@ class Bucket:
     began_at: float | None = None
     call: float = 1.0
     refused_at: float = -math.inf
-    unexplained_at: float = -math.inf
     measured_from: float = -math.inf
     used_then: float = 0.0
     burst: Burst = field(default_factory=Burst)
@@ -93,11 +85,7 @@ class Bucket:
     guess: Guess = field(default_factory=Guess)
     doubt: Doubt = field(default_factory=Doubt)
     sight: Sight = field(default_factory=Sight)
-
-    @property
-    def lends_calls(self) -> float:
-        """How many calls may go at once beyond what comes back."""
-        return self.burst.allowed * self.rate / max(self.call, 1e-9)
+    lateness: Lateness = field(default_factory=Lateness)
 
     def restrict(self, user_limit: float, now: float, *, is_part: bool = False) -> None:
         """Keep below a limit of the user's, or below our part of the account's; infinite = none."""
@@ -126,11 +114,12 @@ class Bucket:
         if not was_known and is_known and self.began_at is not None:
             self.full_at = self.own_at = now + max(0.0, self.used / self.rate - (now - self.began_at))
             if self.dimension == "requests":  # the only ones whose weight is known before the answer
-                self.burst.prove(self.debt(now))
+                self.burst.accepted(self.debt(now))
 
     def debt(self, now: float) -> float:
-        """Return what we owe to the bucket, in seconds of refill."""
-        return self.full_at - now if self.full_at > now else 0.0
+        """Return what we owe to the bucket, in seconds of refill; what others owe counts once, here or in the hint."""
+        others_at = self.full_at - (self.burst.seconds - self.burst.allowed)
+        return max(0.0, self.own_at - now, others_at - now)
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -140,7 +129,7 @@ class Bucket:
             return 0.0
         if self.limit == math.inf:
             self.rate = self.guess.at(now)
-        elif self.full_at - now + amount / self.rate < self.room and not self.backoff.lost:
+        elif self.full_at - now + amount / self.rate < self.allowed and not self.backoff.lost:
             return 0.0
         return self._slow_wait(amount, now)
 
@@ -165,13 +154,15 @@ class Bucket:
 
     def _refresh(self) -> None:
         """Keep at hand what a quick look needs."""
-        self.room = self.burst.allowed
+        self.allowed = self.burst.allowed
 
     def _missing(self, amount: float, now: float) -> float:
         """Return the seconds that are missing; a call that is larger than the burst waits for a full bucket."""
-        cost, allowed = amount / self.rate, self.burst.allowed
-        owed = self.full_at - now
-        missing = owed + cost - allowed if cost < allowed else owed + min(LATE_FRACTION * cost, MOST_LATE_SECONDS)
+        cost, burst = amount / self.rate, self.burst
+        if cost < burst.seconds:
+            missing = max(self.own_at - burst.left, self.full_at - burst.seconds) - now + cost
+        else:
+            missing = self.full_at - now + self.lateness.seconds(cost)
         return max(missing, self.backoff.wait(now))
 
     def take(self, amount: float, now: float) -> float:
@@ -180,7 +171,7 @@ class Bucket:
         if self.backoff.lost:
             self.backoff.sent(self._kept(amount) / self.rate, now)
             # What we do not owe by now, others have taken: it is not there to be sent at once when all is ours again.
-            taken = self.burst.allowed - max(FIRST_SECONDS, amount / self.rate)
+            taken = self.burst.seconds - max(FIRST_SECONDS, amount / self.rate)
             self.full_at = max(self.full_at, now + taken)
         self._charge(amount, now)
         return self.own_at - now if self.own_at > now else 0.0
@@ -210,15 +201,15 @@ class Bucket:
 
     # -- learning --------------------------------------------------------------------------------------------------
 
-    def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
+    def accepted(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
         """Take note that a call of `amount` was accepted while so much was owed, itself included.
 
         A full bucket accepts any call, also one that is larger than it: that proves nothing.
         """
         owed_then = self.proof.corrected(owed_then, sent_at)
         if sent_at >= self.known_at and owed_then - amount / self.rate > LEAST_SECONDS:
-            self.proof.note(owed_then, now)
-            self.burst.prove(owed_then)
+            self.proof.note(owed_then, sent_at, now)
+            self.burst.accepted(owed_then)
             self._refresh()
 
     def learn(self, status: RateLimitStatus, owed_then: float, sent_at: float, now: float) -> None:
@@ -242,24 +233,26 @@ class Bucket:
             else:
                 self.doubt.end()
             if status.limit != self.server_limit and self.server_limit != math.inf:
-                self.burst.forget_hint()
+                self.burst.forget_remaining()
             before, self.server_limit = self.limit, status.limit
             self._set_limit(now, since=sent_at if self.sight.is_arrival else math.inf)
             if before not in (self.limit, math.inf):
                 self.changed_at = now
-        if status.remaining is None or status.limit != self.server_limit or sent_at <= self.unexplained_at:
+        if status.remaining is None or status.limit != self.server_limit or sent_at <= self.backoff.suspected_at:
             return
         if sent_at < self.changed_at:
             return  # what was owed then was counted in seconds of another limit
         owed, rate = max(0.0, self.own_at - now), self.server_limit / MINUTE
+        if self.rounding > 1.0 and status.remaining < status.limit and status.remaining % (2.0 * self.rounding):
+            self.rounding = 1.0  # not every server rounds as the documents say
         is_empty = status.remaining <= self.rounding
-        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, is_empty=is_empty)
+        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, self.rounding / rate, is_empty=is_empty)
         most = high + self.rounding / rate
         # A bucket in debt says 0 as well: only what is above its rounding is a lower bound. And while others use the
         # account, what is left now will be theirs.
-        is_clipped = is_empty or self._is_shared(now)
+        is_clipped = is_empty or self.backoff.is_shared(now)
         least = -math.inf if is_clipped else low - self.rounding / rate
-        self.burst.hint(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
+        self.burst.note_remaining(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
         self._refresh()
 
     def refused(self, refusal: Refusal, now: float, *, is_new_episode: bool) -> None:
@@ -286,7 +279,7 @@ class Bucket:
                 return
             owed_then = self.debt(now) + needed / self.rate  # it went before the limit was known
             if self.known_at == now:
-                self.burst.prove(owed_then)
+                self.burst.accepted(owed_then)
         call_seconds = needed / self.rate
         fits = owed_then - lacking(refusal.retry_after, call_seconds)
         is_explained = fits > LEAST_SECONDS and self.explains(owed_then, now)
@@ -295,7 +288,7 @@ class Bucket:
             if not is_explained:
                 self._unexplained(refusal, now)
             self.refused_at, self.measured_from, self.used_then = now, now + refusal.pause_seconds, self.used
-        elif -math.inf < self.refused_at <= self.unexplained_at:
+        elif -math.inf < self.refused_at <= self.backoff.suspected_at:
             is_explained = False  # what the first of an episode does not owe, the others do not owe either
         if is_explained:
             fits = owed_then - lacking(refusal.retry_after, max(needed, self.overdraft) / self.rate)
@@ -308,24 +301,35 @@ class Bucket:
     def forget_refusals(self) -> None:
         """Forget what refusals taught that may have come by chance: where the bucket ends, and what others use."""
         self.burst.forget_end()
-        self.backoff.lost, self.unexplained_at, self.full_at = 0.0, -math.inf, self.own_at
+        self.backoff, self.full_at = Backoff(), self.own_at
         self._refresh()
 
     def explains(self, owed: float, now: float) -> bool:
         """Say whether a call may have been refused because `owed` seconds were owed."""
         return not self.proof.covers(owed, now, is_checked=self.burst.is_checked)
 
-    def _is_shared(self, now: float) -> bool:
-        """Say whether somebody else seems to use the account, or did a moment ago."""
-        return bool(self.backoff.lost) or now - self.unexplained_at < AGAIN * self.backoff.recovery_seconds
+    def _came_early(self, refusal: Refusal, now: float) -> bool:
+        """Say whether a call that needs a full bucket overtook others on its way, and was refused for that."""
+        call = refusal.needed / self.rate
+        needs_all = call >= self.burst.allowed and not self.backoff.is_shared(now)
+        return needs_all and self.lateness.came_early(lacking(refusal.retry_after, call), call)
+
+    def _is_taken(self, refusal: Refusal) -> bool:
+        """Say whether what a refusal says remains shows that others have taken the rest."""
+        if refusal.status is None or refusal.status.remaining is None:
+            return False
+        rate, owed = self.server_limit / MINUTE, refusal.owed_then - refusal.needed / self.rate
+        return self.sight.taken(owed, refusal.status.remaining / rate)[0] > LEAST_SECONDS + self.rounding / rate
 
     def _unexplained(self, refusal: Refusal, now: float) -> None:
-        """Learn from a refusal that our own use does not explain: more is owed, and the second time others take it."""
-        if self._is_shared(now):
-            self._back_off(now)
-        elif self.burst.is_sure and refusal.owed_then > PROVEN_FRACTION * self.burst.seconds:
-            self.burst.refused(refusal.owed_then, is_new_episode=True)  # it grew until it met the end of the bucket
-        self.unexplained_at = now
+        """Learn from a refusal that our own use does not explain: others take it, if that shows, or the second time."""
+        if not self._came_early(refusal, now):
+            if self.backoff.is_shared(now) or self._is_taken(refusal):
+                used, call = (self.used - self.used_then) / self.rate, self.call / self.rate
+                self.backoff.cut(self.backoff.measured(used, call, self.measured_from, now), call, now)
+            elif self.burst.is_sure and refusal.owed_then > PROVEN_FRACTION * self.burst.seconds:
+                self.burst.refused(refusal.owed_then, is_new_episode=True)  # it grew until it met the end of the bucket
+            self.backoff.suspected_at = now
         self._empty(refusal, now)
 
     def _empty(self, refusal: Refusal, now: float) -> None:
@@ -333,13 +337,8 @@ class Bucket:
         if not self.burst.is_sure:  # more than what was accepted was never seen to go
             self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.proof.lately(now)))
         left = max(0.0, self.burst.seconds - refusal.needed / self.rate)
-        self.full_at = max(self.full_at, now + refusal.pause_seconds / self.backoff.at(now) + left)
-
-    def _back_off(self, now: float) -> None:
-        seconds = now - self.measured_from
-        is_measured = MEASURED_SECONDS < seconds < math.inf and self.used - self.used_then > MEASURED_CALLS * self.call
-        measured = (self.used - self.used_then) / seconds / self.rate if is_measured else None
-        self.backoff.cut(measured, self.call / self.rate, now)
+        missing = lacking(refusal.retry_after, max(refusal.needed, self.overdraft) / self.rate)
+        self.full_at = max(self.full_at, now + max(missing, refusal.pause_seconds / self.backoff.at(now)) + left)
 
     def _guess(self, pause_seconds: float, now: float) -> None:
         is_first = self.refused_at == -math.inf

@@ -18,10 +18,11 @@ FIRST_SECONDS = 0.1
 LEAST_SECONDS = 0.05
 """The belief never sinks below: less than the jitter of timers would cost a part of the rate."""
 
-LEAST_SLOPE, CALLS_SLOPE = 0.3, 9.0
-"""How fast the belief grows before the first refusal: seconds of refill a second, plus calls a second for each square
-root of the account's calls a second. While a refusal is on its way back, some 50 ms, so much is refused by a bucket
-that has just run dry (sweep: three refusals at 50 requests a minute, 0.5 % of the calls at 3,000)."""
+LEAST_SLOPE, CALLS_SLOPE, CALLS_POWER, MOST_SLOPE = 0.3, 22.0, 0.75, 10.0
+"""How fast the belief grows before the first refusal, in seconds of refill a second: so much, and besides the less the
+more calls a second the account allows. While a refusal is on its way back, some 50 ms, as much is refused by a bucket
+that has just run dry: one call at 50 a minute, four at 3,000, seven at 12,000 (sweep: three refusals, and 0.5 % of the
+calls)."""
 
 SURE_SECONDS = 11.0
 """Beyond so many seconds growth speeds up with the fourth power: who lends 20 s at once most likely lends the whole
@@ -78,6 +79,11 @@ def cautious(seconds: float, call: float) -> float:
     return max(CAUTION * seconds, seconds - max(MOST_CAUTION_SECONDS, call))
 
 
+def calls_slope(calls_per_second: float) -> float:
+    """Return how fast the belief in a bucket of so many calls a second may grow, in seconds a second."""
+    return min(MOST_SLOPE, CALLS_SLOPE / math.pow(calls_per_second, CALLS_POWER))
+
+
 @dataclass(slots=True)
 class Burst:
     """How much may be owed at once, in seconds of refill.
@@ -131,11 +137,13 @@ class Burst:
     @property
     def allowed(self) -> float:
         """How much may be owed, in seconds; never below 0."""
-        return max(0.0, min(self.seconds, self.ceiling - self._margin))
+        return max(0.0, min(self.seconds, self.left))
 
     @property
-    def _margin(self) -> float:
-        return min(max(MOST_MARGIN_SECONDS, self.call), max(LEAST_MARGIN_SECONDS, HINT_MARGIN * self.ceiling))
+    def left(self) -> float:
+        """What the hint leaves us, in seconds; below 0 where others have all."""
+        margin = min(max(MOST_MARGIN_SECONDS, self.call), max(LEAST_MARGIN_SECONDS, HINT_MARGIN * self.ceiling))
+        return max(self.call, self.ceiling - margin) if self.is_part else self.ceiling - margin
 
     @property
     def is_checked(self) -> bool:
@@ -188,7 +196,7 @@ class Burst:
             slope, most = self.seconds / self.rise_seconds, self.expected
         ahead = min(most, owed + on_its_way + call + slope * HEARD_SECONDS)
         self.seconds = max(self.seconds, min(ahead, self.seconds + slope * max(0.0, passed)))
-        is_enough = call < self.allowed and owed + call < min(most, self.ceiling - self._margin)
+        is_enough = call < self.allowed and owed + call < min(most, self.left)
         return slope if is_enough else 0.0  # a call that is larger than all waits for a full bucket
 
     def _slope(self, calls_per_second: float) -> float:
@@ -196,19 +204,19 @@ class Burst:
             return self.eagerness * self.seconds * min(1.0, calls_per_second / MANY_CALLS)
         # Who lends so much most likely lends the whole minute: to all who use it.
         haste = 0.0 if self.is_part else (self.seconds / SURE_SECONDS) ** 4
-        return LEAST_SLOPE + CALLS_SLOPE / math.sqrt(calls_per_second) + haste
+        return LEAST_SLOPE + calls_slope(calls_per_second) + haste
 
     @property
     def is_sure(self) -> bool:
         """True once a refusal, or ``remaining``, has told how much the bucket holds."""
         return self.is_refused or self.ceiling <= WHOLE_MINUTE_FRACTION * MINUTE
 
-    def prove(self, owed: float) -> None:
+    def accepted(self, owed: float) -> None:
         """Take note that a call was accepted while `owed` seconds were owed: so much goes, until somebody objects."""
         if self.eagerness == 1.0:
             self.seconds = max(self.seconds, min(owed, cautious(MINUTE, self.call)))
 
-    def hint(self, least: float, most: float, now: float, *, is_idle: bool) -> None:
+    def note_remaining(self, least: float, most: float, now: float, *, is_idle: bool) -> None:
         """Take note of what ``remaining`` says of the capacity.
 
         Parameters
@@ -254,7 +262,7 @@ class Burst:
         self.eagerness, self.refused_seconds, self.ceiling = 1.0, math.inf, math.inf
         self.least_offset, self.most_offset, self.is_plain = 0.0, 0.0, False
 
-    def forget_hint(self) -> None:
+    def forget_remaining(self) -> None:
         """Forget what ``remaining`` said, and let it speak anew before growing on: the limit has changed."""
         self.eagerness = min(self.eagerness, PATIENCE)
         self.ceiling, self.lowest, self.lowest_since, self.expected = math.inf, math.inf, -math.inf, 0.0

@@ -130,5 +130,7 @@ def contradicts(
     if status.remaining <= bucket.rounding or ticket.sent_at < bucket.known_at:
         return False
     rate, owed = status.limit / MINUTE, ticket.owed[place]
-    taken = bucket.sight.taken(owed, status.remaining / rate) + bucket.rounding / rate
-    return owed + taken < bucket.proof.lately(now) * PROVEN_FRACTION + lacking(retry_after, 0.0)
+    _least, taken = bucket.sight.taken(owed, status.remaining / rate)
+    return owed + taken + bucket.rounding / rate < bucket.proof.lately(now) * PROVEN_FRACTION + lacking(
+        retry_after, 0.0
+    )

@@ -173,7 +173,7 @@ class Gate:
             if now - self._learnt_at >= LEARN_EVERY_SECONDS:
                 self._learn(rate_limits, ticket, now)
                 for bucket, amount, owed in zip(self._buckets, ticket.amounts, ticket.owed, strict=True):
-                    bucket.accept(owed, ticket.sent_at, now, amount)
+                    bucket.accepted(owed, ticket.sent_at, now, amount)
                 if self._recalled is not None:
                     take_over(self._recalled, self._buckets[:3])
                     self._recalled = None
@@ -238,7 +238,7 @@ class Gate:
         allowed = math.inf
         for bucket in self._buckets[:3]:
             if bucket.limit != math.inf and bucket.call:
-                lent = bucket.lends_calls
+                lent = bucket.burst.allowed * bucket.rate / bucket.call
                 allowed = min(allowed, lent + self._window.allowed(bucket.rate / bucket.call, self._latency))
         return int(self._window.size if allowed == math.inf else min(allowed, CEILING))
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .backoff import MEASURED_SECONDS
-
-MEASURED_CALLS = 5.0
-"""So many calls have to have come through between two refusals for a measurement: one call more or less is a fifth."""
+from .backoff import MEASURED_CALLS, MEASURED_SECONDS
 
 CUT = 0.7
 """What is kept where nothing could be measured: CUBIC's factor (RFC 9438)."""

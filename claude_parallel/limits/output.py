@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 from .bucket import Bucket
-from .burst import CALLS_SLOPE, FIRST_SECONDS, SURE_SECONDS
-from .sight import CLEARLY
+from .burst import FIRST_SECONDS, SURE_SECONDS, calls_slope
+from .sight import is_steadier
 from .tickets import Ticket
 
 BELIEVED_SECONDS = 60.0
@@ -78,9 +78,9 @@ class OutputBucket(Bucket):
             return 0.0
         owed = self.full_at - now if self.full_at > now else 0.0
         if (
-            owed < self.room
+            owed < self.allowed
             and self.paced_at - AHEAD_SECONDS <= now
-            and owed + (self.on_its_way + amount) / rate < self.latency + 0.5 * min(self.room, TRIED_SECONDS)
+            and owed + (self.on_its_way + amount) / rate < self.latency + 0.5 * min(self.allowed, TRIED_SECONDS)
             and not self.backoff.lost
             and self.limit != math.inf
         ):
@@ -91,7 +91,8 @@ class OutputBucket(Bucket):
         """Return the seconds until something is left, and no more is on its way than comes back meanwhile."""
         cost, allowed = amount / self.rate, self.burst.allowed
         owed = self.debt(now)
-        missing = max(owed - allowed, self.backoff.wait(now), self.paced_at - AHEAD_SECONDS - now)
+        is_there = max(self.own_at - self.burst.left, self.full_at - self.burst.seconds) - now
+        missing = max(is_there, self.backoff.wait(now), self.paced_at - AHEAD_SECONDS - now)
         if self.on_its_way:
             if not self.burst.is_sure:
                 allowed = min(allowed, max(TRIED_SECONDS, TRIED_LATENCIES * self.latency) + TRIED * max(owed, 0.0))
@@ -111,22 +112,20 @@ class OutputBucket(Bucket):
     def _charge(self, amount: float, now: float) -> None:
         self.on_its_way += amount
         if self.rate != math.inf:
-            speed = KNOWN_SPEED if self._is_shared(now) else self.speed
+            speed = KNOWN_SPEED if self.backoff.is_shared(now) else self.speed
             self.paced_at = max(self.paced_at, now) + min(amount / self.rate, self.latency) / speed
 
     def _refresh(self) -> None:
         Bucket._refresh(self)
         if self.burst.is_sure:
-            self.speed = KNOWN_SPEED + OVERDRAFT * self.room / max(self.latency, HEARD_SECONDS)
+            self.speed = KNOWN_SPEED + OVERDRAFT * self.allowed / max(self.latency, HEARD_SECONDS)
             return
         calls = self.rate / max(self.call, 1e-9)
-        self.speed = (
-            LEAST_SPEED + SPEED_FRACTION * CALLS_SLOPE / math.sqrt(calls) + (self.proof.seconds / SURE_SECONDS) ** 3
-        )
+        self.speed = LEAST_SPEED + SPEED_FRACTION * calls_slope(calls) + (self.proof.seconds / SURE_SECONDS) ** 3
 
-    def accept(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
+    def accepted(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
         """Take note that a call was accepted while so much was owed; nothing of it was charged by then."""
-        Bucket.accept(self, owed_then, sent_at, now)
+        Bucket.accepted(self, owed_then, sent_at, now)
 
     def land(self, charged: float, real: float, sent_at: float, now: float) -> None:
         """Charge what was written; all but the last token of it may be debt."""
@@ -182,7 +181,13 @@ class OutputAccount:
     def look(self) -> None:
         """See which account makes sense of ``remaining``: what is owed and what remains are the capacity."""
         written, reserved = self.written.sight.deviation, self.reserved.sight.deviation
-        self.is_seen = True if reserved < CLEARLY * written else False if written < CLEARLY * reserved else None
+        rounding = self.written.sight.rounding
+        if is_steadier(reserved, written, rounding):
+            self.is_seen = True
+        elif is_steadier(written, reserved, rounding):
+            self.is_seen = False
+        else:
+            self.is_seen = None
 
     def reserves(self, now: float) -> bool:
         """Say whether the server seems to reserve output at `now`."""

@@ -27,14 +27,15 @@ class Proof:
 
     Attributes
     ----------
-    seconds, at : float
-        How much, in seconds of refill, and when that was known.
+    seconds, at, sent_at : float
+        How much, in seconds of refill, when that was known, and when that call was sent.
     uncounted : deque of tuples of float
         Charges of refused calls: when they were made and when they were taken back, and their seconds.
     """
 
     seconds: float = 0.0
     at: float = -math.inf
+    sent_at: float = -math.inf
     uncounted: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def lately(self, now: float) -> float:
@@ -45,12 +46,19 @@ class Proof:
         """Say whether so much was accepted lately; `is_checked` where the end of the bucket is known."""
         return owed <= self.lately(now) * (CHECKED_FRACTION if is_checked else PROVEN_FRACTION)
 
-    def note(self, owed: float, now: float) -> None:
-        """Take note that a call was accepted while so much was owed."""
-        self.seconds, self.at = max(self.lately(now), owed), now
+    def note(self, owed: float, sent_at: float, now: float) -> None:
+        """Take note that a call which was sent then was accepted while so much was owed."""
+        self.seconds, self.at = self.lately(now), now
+        if owed > self.seconds:
+            self.seconds, self.sent_at = owed, sent_at
 
     def took_back(self, seconds: float, sent_at: float, now: float) -> None:
-        """Take note that a charge was none: what was sent meanwhile seemed to owe it, too."""
+        """Take note that a charge was none: what was sent meanwhile seemed to owe it, too.
+
+        Answers that were quicker than the refusal have been taken for proof by then (sweep: answers of 0.1 s).
+        """
+        if sent_at < self.sent_at:
+            self.seconds -= seconds
         self.uncounted.append((sent_at, now, seconds))
 
     def corrected(self, owed: float, sent_at: float) -> float:

@@ -49,6 +49,11 @@ class Sum:
         self.most = max(self.most, self.mean)
 
 
+def is_steadier(one: float, other: float, rounding: float) -> bool:
+    """Say whether a sum is clearly steadier than another, and the other moves by more than its rounding."""
+    return one < CLEARLY * other and other > rounding
+
+
 class Sight:
     """When ``remaining`` was true: as the request arrived, or as the answer left.
 
@@ -56,10 +61,11 @@ class Sight:
     one. Until that shows, both are possible.
     """
 
-    __slots__ = ("arrival", "end", "right")
+    __slots__ = ("arrival", "end", "right", "rounding")
 
     def __init__(self) -> None:
         self.arrival, self.end = Sum(), Sum()
+        self.rounding = 0.0
         self.right: Sum | None = None
 
     @property
@@ -72,7 +78,9 @@ class Sight:
         """True once ``remaining`` is known to be written as a request arrives."""
         return self.right is self.arrival
 
-    def bounds(self, owed_then: float, owed_now: float, remaining: float, *, is_empty: bool) -> tuple[float, float]:
+    def bounds(
+        self, owed_then: float, owed_now: float, remaining: float, rounding: float, *, is_empty: bool
+    ) -> tuple[float, float]:
         """Return the least and the most that the capacity may be, in seconds, offset included.
 
         Once the moment is known, the most is the mean less the deviation: a request that overtook others on its way
@@ -84,17 +92,19 @@ class Sight:
             return min(owed_then, owed_now) + remaining, max(owed_then, owed_now) + remaining
         self.arrival.note(owed_then + remaining)
         self.end.note(owed_now + remaining)
-        if self.end.deviation < CLEARLY * self.arrival.deviation:
+        self.rounding = rounding
+        if is_steadier(self.end.deviation, self.arrival.deviation, rounding):
             self.right = self.end
-        elif self.arrival.deviation < CLEARLY * self.end.deviation:
+        elif is_steadier(self.arrival.deviation, self.end.deviation, rounding):
             self.right = self.arrival
         if self.right is not None:
             return self.right.value, self.right.mean - self.right.deviation
         return min(self.arrival.value, self.end.value), max(self.arrival.value, self.end.value)
 
-    def taken(self, owed: float, remaining: float) -> float:
-        """Return how much others may have taken, in seconds: what is missing of the sum at its highest."""
+    def taken(self, owed: float, remaining: float) -> tuple[float, float]:
+        """Return how much others have taken at least and at most, in seconds: what is missing of the usual sum."""
         if self.end.readings < LEAST_READINGS:
-            return math.inf
-        usual = (self.right,) if self.right is not None else (self.arrival, self.end)
-        return max(each.most + each.deviation for each in usual) - owed - remaining
+            return -math.inf, math.inf
+        usual, sum_now = (self.right,) if self.right is not None else (self.arrival, self.end), owed + remaining
+        least = min(each.most - each.deviation for each in usual)
+        return least - sum_now, max(each.most + each.deviation for each in usual) - sum_now

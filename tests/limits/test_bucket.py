@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from claude_parallel.limits.backoff import LEAST, RECOVERY_SECONDS, Backoff
 from claude_parallel.limits.blame import Refusal
 from claude_parallel.limits.bucket import Bucket
-from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, cautious
+from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, calls_slope, cautious
 from claude_parallel.limits.guess import Guess
 from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
+from claude_parallel.limits.sight import is_steadier
 from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
@@ -157,7 +158,7 @@ def test_only_a_refusal_that_our_own_use_does_not_explain_lowers_the_rate() -> N
     bucket.refused(Refusal(None, 1.0, 9.1, None, 0.25, 1.0), 1.0, is_new_episode=True)
     assert bucket.backoff.at(1.0) == 1.0
     assert bucket.burst.seconds == pytest.approx(cautious(9.0, bucket.burst.call))
-    bucket.accept(7.0, 2.0, 2.0)
+    bucket.accepted(7.0, 2.0, 2.0)
     bucket.refused(Refusal(None, 1.0, 3.0, None, 0.25, 3.0), 3.0, is_new_episode=True)
     assert bucket.backoff.at(3.0) == 1.0
     assert bucket.debt(3.0) > bucket.burst.seconds
@@ -252,16 +253,16 @@ def test_a_guess_is_what_came_through_between_two_refusals(rate: float, seconds:
 def test_a_call_into_a_full_bucket_proves_nothing() -> None:
     """A bucket of one second takes a call of two when it is full; two seconds are not what it holds."""
     bucket = known(60.0, burst=0.5)
-    bucket.accept(bucket.take(2.0, 0.0), 0.0, 1.0, 2.0)
+    bucket.accepted(bucket.take(2.0, 0.0), 0.0, 1.0, 2.0)
     assert bucket.proof.seconds == 0.0
-    bucket.accept(bucket.take(2.0, 1.5), 1.5, 2.0, 2.0)
+    bucket.accepted(bucket.take(2.0, 1.5), 1.5, 2.0, 2.0)
     assert bucket.proof.seconds == pytest.approx(2.5)
 
 
 def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either() -> None:
     """Calls that went behind it owe more, and teach as little of the bucket."""
     bucket = known(600.0, burst=10.0)
-    bucket.accept(9.0, 1.0, 1.0)
+    bucket.accepted(9.0, 1.0, 1.0)
     bucket.refused(Refusal(None, 1.0, 2.0, 0.5, 0.5, 2.0), 2.0, is_new_episode=True)
     bucket.refused(Refusal(None, 1.0, 9.5, 0.5, 0.5, 2.0), 2.0, is_new_episode=False)
     assert bucket.burst.seconds == 10.0
@@ -316,7 +317,7 @@ def test_a_refusal_ends_a_belief_in_reservations_that_does_not_explain_it() -> N
     written, reserved = OutputBucket("output"), ReservedBucket("output")
     for bucket in (written, reserved):
         bucket.restrict(6_000.0, 0.0)
-    reserved.accept(20.0, 1.0, 1.0)
+    reserved.accepted(20.0, 1.0, 1.0)
     outputs = OutputAccount(written, reserved, reserves_until=60.0)
     written.used = 1.0
     assert outputs.blamed(Ticket(1, 2.0, (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 1.0, 15.0)), 2.0) == 2
@@ -413,7 +414,7 @@ def test_a_refusal_ends_a_belief_that_nothing_ever_proved() -> None:
     bucket = Bucket("requests")
     bucket.restrict(600.0, 0.0)
     bucket.burst.seconds = 59.7
-    bucket.accept(0.2, 1.0, 1.0)
+    bucket.accepted(0.2, 1.0, 1.0)
     bucket.refused(Refusal(None, 1.0, 0.15, 0.05, 0.05, 2.0), 2.0, is_new_episode=True)
     assert bucket.burst.seconds == pytest.approx(0.2, rel=0.01)
     assert bucket.debt(2.0) <= 0.2
@@ -422,12 +423,54 @@ def test_a_refusal_ends_a_belief_that_nothing_ever_proved() -> None:
 def test_a_pause_is_no_part_of_a_measurement() -> None:
     """Ten calls a second came through once it was over: that is our part of the rate, however long it was."""
     bucket = known(1_200.0, burst=1.0)
-    bucket.accept(1.0, 0.0, 0.0)
+    bucket.accepted(1.0, 0.0, 0.0)
     bucket.refused(Refusal(None, 1.0, 0.5, 5.0, 5.0, 1.0), 1.0, is_new_episode=True)
     for call in range(20):
         bucket.take(1.0, 6.0 + call / 10)
     bucket.refused(Refusal(None, 1.0, 0.5, 5.0, 5.0, 8.0), 8.0, is_new_episode=True)
     assert bucket.backoff.at(8.0) == pytest.approx(0.5, rel=0.1)
+
+
+def test_what_remains_at_a_refusal_shows_that_others_have_taken_the_rest() -> None:
+    """Then the first refusal lowers our share, and by what is usual: what came through before was all ours."""
+    for remaining, is_shared in ((61.0, False), (20.0, True)):
+        bucket = known(600.0, burst=10.0)
+        for call in range(40):
+            bucket.learn(RateLimitStatus(600.0, 100.0 - call), bucket.take(1.0, 0.0), 0.0, 0.0)
+        bucket.accepted(9.0, 0.5, 0.5)
+        bucket.refused(Refusal(RateLimitStatus(600.0, remaining), 1.0, 4.1, 0.05, 0.05, 1.0), 20.0, is_new_episode=True)
+        assert (bucket.backoff.at(20.0) < 0.7) is is_shared
+
+
+def test_what_others_owe_counts_once() -> None:
+    """Remaining has sunk by seven seconds and a refusal says that the bucket is empty: nobody waits for seven more."""
+    bucket = known(600.0, burst=10.0)
+    bucket.burst.call = 0.1
+    for _call in range(30):
+        bucket.take(1.0, 0.0)
+    bucket.burst.ceiling, bucket.burst.ceiling_at = 3.5, 0.0
+    bucket.accepted(9.0, 0.0, 0.0)
+    bucket.refused(Refusal(None, 1.0, 3.0, 0.05, 0.05, 0.0), 0.1, is_new_episode=True)
+    assert 0.05 <= bucket.wait(1.0, 0.1) <= 0.5
+
+
+def test_who_finds_nothing_left_waits_until_the_bucket_has_what_a_call_needs() -> None:
+    """The hint is next to nothing, since others take what comes back: so much less is sent, and nothing refused."""
+    bucket = known(600.0, burst=1.0)
+    bucket.burst.note_remaining(0.0, 0.04, 0.0, is_idle=False)
+    assert bucket.wait(1.0, 0.0) == 0.0  # it is long since we owed anything
+    bucket.take(1.0, 0.0)
+    assert bucket.wait(1.0, 0.0) == pytest.approx(0.1 + 0.1 + 0.05 - 0.04)
+
+
+def test_a_part_of_an_account_is_ours_whatever_remains_of_the_whole() -> None:
+    """Other processes of ours have the rest, and leave us our rate."""
+    bucket = known(600.0, burst=1.0)
+    bucket.restrict(300.0, 0.0, is_part=True)
+    bucket.burst.call = 0.2
+    bucket.burst.note_remaining(0.0, 0.04, 0.0, is_idle=False)
+    bucket.take(1.0, 0.0)
+    assert bucket.wait(1.0, 0.0) == pytest.approx(0.2)
 
 
 # -- what a refusal says of the account --------------------------------------------------------------------------------
@@ -456,7 +499,7 @@ def test_a_limit_that_fell_before_a_call_arrived_has_refilled_less_since() -> No
 def test_the_end_of_a_bucket_that_growth_has_met_again_is_one_more_time_its_end() -> None:
     """A refusal at the very end of what is believed lowers the belief, and is not taken for a neighbour for good."""
     bucket = known(600.0, burst=10.0)
-    bucket.accept(10.0, 1.0, 1.0)
+    bucket.accepted(10.0, 1.0, 1.0)
     bucket.refused(Refusal(None, 1.0, 10.0, 0.002, 0.002, 2.0), 2.0, is_new_episode=True)
     assert bucket.burst.seconds == pytest.approx(cautious(10.0, bucket.burst.call))
     assert bucket.backoff.at(2.0) == 1.0
@@ -491,3 +534,47 @@ def test_a_call_that_has_to_find_the_bucket_full_comes_a_little_late() -> None:
     bucket = known(60.0, burst=0.5)
     bucket.take(1.0, 0.0)
     assert 1.0 < bucket.wait(1.0, 0.0) <= 1.05
+
+
+def test_a_refusal_that_names_no_wait_may_lack_a_whole_call() -> None:
+    """Five a minute, and the limit has fallen: a look every quarter of a second would be refused forty times."""
+    bucket = known(5.0, burst=10.0)
+    bucket.refused(Refusal(None, 1.0, 0.0, None, 0.25, 0.0), 1.0, is_new_episode=True)
+    assert bucket.wait(1.0, 1.0) >= 11.9
+
+
+def test_a_call_that_came_early_goes_later_from_then_on_and_makes_no_neighbour() -> None:
+    """Requests overtake each other by some milliseconds, which a bucket of one call does not forgive."""
+    bucket = known(50.0, burst=0.5)
+    bucket.take(1.0, 0.0)
+    before = bucket.wait(1.0, 0.0)
+    bucket.refused(Refusal(None, 1.0, 1.2, 0.01, 0.01, 0.0), 0.05, is_new_episode=True)
+    assert not bucket.backoff.is_shared(0.05)
+    assert bucket.lateness.seconds(1.2) == pytest.approx(0.036 + 0.02)
+    assert before == pytest.approx(1.2 + 0.036)
+    bucket.refused(Refusal(None, 1.0, 1.2, 0.4, 0.4, 2.0), 2.0, is_new_episode=True)
+    assert bucket.backoff.is_shared(2.0)  # it lacks a third of a call: somebody else has taken it
+
+
+def test_how_remaining_is_rounded_shows_in_what_remains() -> None:
+    """The documents say to the thousand; who tells more is understood better. A full bucket tells nothing of it."""
+    bucket = Bucket("input", rounding=500.0)
+    for remaining, rounding in ((79_000.0, 500.0), (80_500.0, 500.0), (78_543.0, 1.0), (77_000.0, 1.0)):
+        bucket.learn(RateLimitStatus(80_500.0, remaining), 0.0, 0.0, 0.0)
+        assert bucket.rounding == rounding
+
+
+def test_sums_that_move_by_less_than_their_rounding_tell_nothing() -> None:
+    """Neither when remaining was written, nor how output is counted: both sums look steady, and one is by chance."""
+    assert not is_steadier(0.001, 0.01, rounding=3.75)
+    assert is_steadier(0.001, 0.01, rounding=0.005)
+    assert not is_steadier(0.006, 0.01, rounding=0.005)
+
+
+@given(st.floats(0.1, 1_000.0))
+def test_a_small_account_is_searched_no_quicker_than_half_a_call_goes_unheard(calls_per_second: float) -> None:
+    """Growth slows down with the calls a second, and so do refusals grow more slowly than those."""
+    slope = calls_slope(calls_per_second)
+    assert slope <= 10.0
+    assert slope >= calls_slope(2.0 * calls_per_second)
+    assert slope * calls_per_second <= calls_slope(2.0 * calls_per_second) * 2.0 * calls_per_second

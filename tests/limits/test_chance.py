@@ -129,6 +129,17 @@ def test_calls_that_were_refused_were_not_owed() -> None:
     assert proof.corrected(2.0, 1.5) == 2.0
 
 
+def test_an_answer_that_is_quicker_than_a_refusal_is_no_proof_of_what_was_refused() -> None:
+    """Five were sent and refused, the sixth was answered before that was heard: it owed five less than it seemed."""
+    proof = Proof()
+    proof.note(2.0, 0.5, 0.6)
+    for number in range(5):
+        proof.took_back(0.1, number / 100, 1.0)
+    assert proof.seconds == pytest.approx(1.5)
+    proof.took_back(0.1, 0.7, 1.0)  # sent after it
+    assert proof.seconds == pytest.approx(1.5)
+
+
 # -- at the gate -------------------------------------------------------------------------------------------------------
 
 
