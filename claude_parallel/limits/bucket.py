@@ -334,7 +334,7 @@ class Bucket:
 
     def _empty(self, refusal: Refusal, now: float) -> None:
         """Take note that a bucket lacks what a call needs, and gets it at the rate that is left for us."""
-        if not self.burst.is_sure:  # more than what was accepted was never seen to go
+        if not self.burst.is_sure and refusal.retry_after is not None:  # what lacks is known, and more never went
             self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.proof.lately(now)))
         left = max(0.0, self.burst.seconds - refusal.needed / self.rate)
         missing = lacking(refusal.retry_after, max(refusal.needed, self.overdraft) / self.rate)

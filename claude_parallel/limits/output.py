@@ -227,5 +227,6 @@ class OutputAccount:
         is_comparable = ticket.sent_at >= self.written.known_at and not self.written.backoff.lost
         written, reserved = ticket.owed[WRITTEN], ticket.owed[RESERVED]
         if not is_comparable or self.written.explains(written, now):
-            return is_comparable and written <= FIRST_SECONDS < reserved
+            before = reserved - ticket.amounts[RESERVED] / self.reserved.rate  # a full bucket takes any call
+            return is_comparable and written <= FIRST_SECONDS < before
         return reserved > FIRST_SECONDS and self.reserved.explains(reserved, now)

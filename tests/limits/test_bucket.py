@@ -324,6 +324,21 @@ def test_a_refusal_ends_a_belief_in_reservations_that_does_not_explain_it() -> N
     assert not outputs.reserves(2.0)
 
 
+@pytest.mark.parametrize(("before", "reserves"), [(0.0, False), (0.05, False), (0.5, True)])
+def test_a_call_that_reserves_all_there_is_was_not_refused_for_its_own_reservation(
+    before: float, reserves: bool
+) -> None:
+    """A full bucket takes any call, also a larger one: only what was reserved before it can explain a refusal."""
+    written, reserved = OutputBucket("output"), ReservedBucket("output")
+    for bucket in (written, reserved):
+        bucket.restrict(6_000.0, 0.0)
+    outputs = OutputAccount(written, reserved)
+    written.used = 1.0
+    ticket = Ticket(1, 2.0, (1.0, 1.0, 50.0, 200.0), (0.0, 0.0, 0.08, 2.0 + before))
+    assert outputs.blamed(ticket, 2.0) == (3 if reserves else 2)
+    assert outputs.reserves(2.0) is reserves
+
+
 @given(st.lists(st.floats(0.0, 3.0), min_size=60, max_size=60))
 def test_readings_that_overtook_each_other_do_not_enlarge_a_bucket(ahead: list[float]) -> None:
     """A request that arrives before others sent earlier sees more left than there is: the mean counts, not the most."""
@@ -418,6 +433,15 @@ def test_a_refusal_ends_a_belief_that_nothing_ever_proved() -> None:
     bucket.refused(Refusal(None, 1.0, 0.15, 0.05, 0.05, 2.0), 2.0, is_new_episode=True)
     assert bucket.burst.seconds == pytest.approx(0.2, rel=0.01)
     assert bucket.debt(2.0) <= 0.2
+
+
+def test_a_refusal_that_names_no_wait_does_not_tell_what_the_bucket_holds() -> None:
+    """It may lack as much as the last answer took, or next to nothing: what was owed is believed, and not the least."""
+    bucket = known(60.0)
+    bucket.burst, bucket.overdraft = Burst(5.0), 3.0
+    bucket.refused(Refusal(None, 1.0, 2.4, None, 0.25, 1.0), 1.0, is_new_episode=True)
+    assert 1.0 <= bucket.burst.seconds <= 2.4
+    assert bucket.debt(1.0) >= 3.0
 
 
 def test_a_pause_is_no_part_of_a_measurement() -> None:
