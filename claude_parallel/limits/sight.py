@@ -13,6 +13,9 @@ SIGHT_WEIGHT, CLEARLY = 0.1, 0.5
 soon after; and how much steadier one moment, or one account of output, has to be than the other: twice as steady is no
 chance (sweep: headers at arrival and at the end, output reserved)."""
 
+JITTER_SECONDS = 0.05
+"""Once the moment is known, sums that move by less than timers are late say nothing against it: where sends and answers
+are even, both are as steady as those (sweep: headers at the end, answers of 5 s, a fall)."""
 
 LEAST_READINGS = 10
 """Before so many readings, as many as a mean remembers, nobody can say what the sum usually is."""
@@ -93,9 +96,10 @@ class Sight:
         self.arrival.note(owed_then + remaining)
         self.end.note(owed_now + remaining)
         self.rounding = rounding
-        if is_steadier(self.end.deviation, self.arrival.deviation, rounding):
+        moved = rounding if self.right is None else max(rounding, JITTER_SECONDS)
+        if is_steadier(self.end.deviation, self.arrival.deviation, moved):
             self.right = self.end
-        elif is_steadier(self.arrival.deviation, self.end.deviation, rounding):
+        elif is_steadier(self.arrival.deviation, self.end.deviation, moved):
             self.right = self.arrival
         if self.right is not None:
             return self.right.value, self.right.mean - self.right.deviation

@@ -14,7 +14,7 @@ from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, calls_slope, cautious
 from claude_parallel.limits.guess import Guess
 from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
-from claude_parallel.limits.sight import is_steadier
+from claude_parallel.limits.sight import Sight, is_steadier
 from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
@@ -586,6 +586,20 @@ def test_how_remaining_is_rounded_shows_in_what_remains() -> None:
     for remaining, rounding in ((79_000.0, 500.0), (80_500.0, 500.0), (78_543.0, 1.0), (77_000.0, 1.0)):
         bucket.learn(RateLimitStatus(80_500.0, remaining), 0.0, 0.0, 0.0)
         assert bucket.rounding == rounding
+
+
+def test_the_moment_of_remaining_once_known_is_not_given_up_for_the_jitter_of_timers() -> None:
+    """Sends and answers are even by then, and both sums steady; a server that really does otherwise is believed."""
+    sight = Sight()
+    for number in range(20):  # the capacity is 20 s, and what is owed differs between the two moments
+        sight.bounds(1.0 + number / 10, 2.0 + number % 3, 18.0 - number % 3, 0.001, is_empty=False)
+    assert sight.right is sight.end
+    for number in range(100):
+        sight.bounds(3.0, 3.0 + 0.02 * (number % 2), 17.0, 0.001, is_empty=False)
+    assert sight.right is sight.end
+    for number in range(100):
+        sight.bounds(1.0 + number % 5, 6.0, 19.0 - number % 5, 0.001, is_empty=False)
+    assert sight.is_arrival
 
 
 def test_sums_that_move_by_less_than_their_rounding_tell_nothing() -> None:
