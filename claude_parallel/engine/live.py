@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 
 from ..bridge import off_loop
 from ..limits.load import LoadEstimator
@@ -51,8 +52,7 @@ class LiveCarrier:
         """Send the requests of a source."""
         cap = max_in_flight(plan.settings, self.environment)
         transport = self.environment.open_transport(cap, plan.settings.timeout)
-        # Loading the prices takes a quarter of a second, and no answer is there yet to be held up by that.
-        prices = asyncio.ensure_future(off_loop(lambda: PriceList().card(plan.settings.model)))
+        prices = asyncio.ensure_future(off_loop(partial(load_prices, plan.settings.model)))
         neighbours = self.environment.neighbours
         is_searching = plan.settings.max_concurrency == "auto"
         calls = LiveCalls(
@@ -76,6 +76,15 @@ class LiveCarrier:
             prices.cancel()
             gate.restrict(None, context.clock(), owner=context.run_id)
             await transport.aclose()
+
+
+def load_prices(model: str) -> None:
+    """Load the list of prices: it takes a quarter of a second, and no answer is there yet to be held up by that.
+
+    What fails here fails again where a price is needed, and is told there.
+    """
+    with suppress(Exception):
+        PriceList().card(model)
 
 
 def recall_limits(context: RunContext, environment: Environment) -> None:
