@@ -101,7 +101,7 @@ def draw_groups(
     groups: list[Hashable], order: list[Hashable], answered: list[int], rows: int, seed: int
 ) -> tuple[list[tuple[int, Hashable]], dict[Hashable, int]]:
     """Return positions with their groups, and the groups' sizes; each group's part is random, in random order."""
-    sizes = {group: groups.count(group) for group in dict.fromkeys(groups)}
+    sizes = dict(Counter(groups))
     if len(sizes) == 1:
         group = groups[0]
         return [(answered[place], group) for place in simple_sample(len(answered), rows, seed)], sizes

@@ -6,6 +6,7 @@ or does not. The formulas stand in ``statistics``.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from ..statistics.intervals import FloatArray, Interval, bootstrap_mean, bootstr
 from ..statistics.pairs import holm, mcnemar_mid_p, sign_flip_mid_p
 from .drawing import Drawn, Take
 from .page import interval_text
+from .subjects import plain_text
 from .used import rows_usd
 from .variants import Tried
 
@@ -153,7 +155,7 @@ class Pair:
 
 def quality_text(found: Interval, measure: str) -> str:
     """Return a figure with its interval: a share as per cent, an error of numbers as a number."""
-    if measure == MEASURES["numbers"]:
+    if measure == MEASURES["numbers"] and not math.isnan(found.estimate):
         return f"{found.estimate:.3g} ({found.low:.3g} to {found.high:.3g})"
     return interval_text(found)
 
@@ -190,11 +192,14 @@ _WORDS = re.compile(r"(?<!\S)[+-](?=\d)|\w+[+#]*")
 """Words and numbers; a sign in front of a number matters, and so does what tells C++ and C# from C."""
 
 
-def normalized(value: Any) -> Any:
-    """Return text without letter case, punctuation and spaces that do not matter; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    folded = value.casefold()
+def normalized(value: Any) -> str:
+    """Return what makes two answers the same: text without letter case, punctuation and spaces that do not matter.
+
+    Gold is often a number where the answer is text: 4 and 4.0 are ``"4"``. Lists and mappings are compared as JSON.
+    """
+    if isinstance(value, list | dict):
+        return json.dumps(value, sort_keys=True, default=str)
+    folded = plain_text(value).casefold()
     return " ".join(_WORDS.findall(folded)) or folded.strip()
 
 

@@ -235,8 +235,13 @@ def fit_numbers(values: Sequence[Any]) -> list[float]:
     return found
 
 
+def plain_text(value: Any) -> str:
+    """Return a value as people write it: a whole number without a fraction, whatever type pandas gave it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _as_text(value: Any) -> str:
-    return str(value).strip().casefold()
+    return plain_text(value).strip().casefold()
 
 
 def _gold_series(frame: pd.DataFrame, gold: Any) -> pd.Series[Any]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import pandas as pd
+
 from ..bridge import Control
 from ..engine.budget import Budget
 from ..engine.group import SessionGroup
@@ -36,8 +38,11 @@ class Variant:
 
     def asks_the_same(self, other: Variant) -> bool:
         """Say whether both send the very same requests, as far as their options tell."""
-        # By repr, since options may hold types and frames, which cannot be compared.
-        return self.prompt == other.prompt and repr(sorted(self.options.items())) == repr(sorted(other.options.items()))
+        return (
+            self.prompt == other.prompt
+            and self.options.keys() == other.options.keys()
+            and all(_is_same_option(value, other.options[name]) for name, value in self.options.items())
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +137,13 @@ class Tried:
         """Rows without an answer, by kind."""
         kinds = [outcome.kind for outcome in self.outcomes if outcome.kind is not None]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def _is_same_option(one: Any, other: Any) -> bool:
+    """Compare frames by their cells, since the text of a long one leaves out its middle; all else by its text."""
+    if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
+        return one.equals(other)
+    return repr(one) == repr(other)
 
 
 def make_variants(

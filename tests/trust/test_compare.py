@@ -26,7 +26,7 @@ def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A simulated account that answers at once, and a journal of its own."""
     monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
     monkeypatch.setenv("CLAUDE_PARALLEL_PROGRESS", "0")
-    with serve() as running:
+    with serve(batch_seconds=0.2) as running:
         yield running
 
 
@@ -72,6 +72,15 @@ def test_identical_variants_are_asked_once(sim: Simulator) -> None:
     found = compare(reviews(100), {"a": {}, "b": {}, "c": {"model": "claude-opus-5-5"}})
     assert sim.ledger.requests == 160
     assert found.table.loc["a", "accuracy"] == found.table.loc["b", "accuracy"]
+
+
+def test_variants_that_differ_in_the_middle_of_long_examples_are_both_asked(sim: Simulator) -> None:
+    """The text of a long frame leaves its middle out, so it cannot say that two frames are the same."""
+    pairs = pd.DataFrame({"text": [f"review {n}" for n in range(100)], "label": ["good", "bad"] * 50})
+    other = pairs.assign(label=pairs["label"].where(pairs.index != 50, "bad"))
+    assert repr(pairs) == repr(other)
+    compare(reviews(20), {"a": {"examples": pairs}, "b": {"examples": other}, "c": {"examples": pairs.copy()}}, rows=5)
+    assert sim.ledger.requests == 10
 
 
 def test_pairs_disagreements_and_the_verdict(sim: Simulator) -> None:
@@ -150,6 +159,37 @@ def test_numbers_are_compared_by_how_far_they_are_off(tmp_path: Path, monkeypatc
     assert found.pairs[0].better == "opus"
     assert found.pairs[0].is_beyond_chance
     assert "2" in found._repr_html_()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "Int64", "object"])
+def test_gold_that_is_a_number_is_found_in_answers_that_are_text(
+    dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of ratings out of a file holds 4, or 4.0 where some are missing; the answer says "4"."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+    frame = pd.DataFrame({"n": range(40), "stars": pd.Series([1 + n % 5 for n in range(40)], dtype=dtype)})
+    with serve(lambda body: str(1 + int(body["messages"][-1]["content"]) % 5)):
+        found = frame.claude.compare("{n}", {"a": {}}, gold="stars", rows=20, progress=False)
+    assert found.kind == "classes"
+    assert found.table["accuracy"].tolist() == [1.0]
+    assert found.disagreements.empty
+
+
+def test_answers_that_are_lists_are_compared_by_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without gold: how often two variants give the same list."""
+    monkeypatch.setenv("CLAUDE_PARALLEL_HOME", str(tmp_path))
+
+    def several(body: Any) -> str:
+        number = int(body["messages"][-1]["content"])
+        return json.dumps({"value": ["x", "y"] if "opus" in body["model"] or number % 2 else ["x"]})
+
+    with serve(several):
+        frame = pd.DataFrame({"n": range(40)})
+        found = frame.claude.compare("{n}", VARIANTS, schema=list[str], rows=40, progress=False)
+    assert found.pairs[0].agreement == 0.5
+    assert len(found.disagreements) == 20
 
 
 def test_without_gold_there_is_agreement_and_price(sim: Simulator) -> None:
