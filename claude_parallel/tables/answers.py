@@ -1,6 +1,6 @@
 """The new columns as Arrow: their types before the first answer, their values chunk by chunk.
 
-Which columns a map makes, ``frames.columns`` knows; which type a schema's field has, ``arrow_types``.
+``frames.columns`` names the columns; ``arrow_types`` gives each field of a schema its type.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ MANIFEST = "_claude_parallel.json"
 WritePart = Callable[[Place, Any, Any], None]
 """(where, rows, their new columns): writes one part; without rows where these are None."""
 
-
 Digest = Callable[[Any], str]
+"""Chunk -> what tells its rows from others; nothing where the job's identity does."""
 
 
 class FolderTarget:
@@ -40,7 +40,7 @@ class FolderTarget:
     retry_failed : bool
         True to make the parts anew that hold failed answers.
     digest : callable
-        Chunk -> what tells its rows from others; nothing where the job's identity does.
+        As in :data:`Digest`.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class FolderTarget:
         return known
 
     def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
-        """Write a part beside itself, and move it into its place."""
+        """Write a part under a hidden name, and move it into its place."""
         name = self._name(number)
         unfinished = self._place / f".{name}.unfinished"
         self._write_part(unfinished, chunk, new)
@@ -103,10 +103,10 @@ class FolderTarget:
         self._note()
 
     def complete(self) -> None:
-        """Leave the parts of this input alone there, and at least one: a folder of none could not be read."""
+        """Remove the parts of rows that are gone, and write an empty one where there is none: a reader needs a file."""
         if not self._seen:
             self.write(0, None, None, Tally())
-        for name in [name for name in self._parts if name not in self._seen]:  # of rows that are gone
+        for name in [name for name in self._parts if name not in self._seen]:
             (self._place / name).remove()
             del self._parts[name]
         self._note()

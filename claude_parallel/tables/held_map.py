@@ -1,6 +1,6 @@
 """A map over a stream together with what holds its result: run at once, or in the background as a job.
 
-What is asked, ``table_map`` knows; each kind of result says where it goes and what is handed back.
+``table_map`` knows what is asked; each kind of result says where it goes and what is handed back.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ How a line is read and extended is in ``json_lines``.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,7 +56,7 @@ class JsonSource:
     def schema(self) -> Any:
         """The Arrow schema of all lines, found by reading each of them."""
         finder = _TypeFinder()
-        for chunk in self.chunks(PIECE_ROWS, _EXACT_INTEGERS):
+        for chunk in self.chunks(PIECE_ROWS, most_bytes=sys.maxsize):
             assert isinstance(chunk, JsonChunk)
             finder.see(chunk.objects(0, len(chunk)))
         return finder.schema()

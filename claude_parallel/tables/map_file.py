@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..batch.carrier import BatchEnvironment
 from ..engine.environment import Environment
 from ..errors import InputError, nearest
 from ..frames.made import answers_to_ask_again
 from ..frames.tasks import classification
+from ..options import MapOptions
 from ..prompt.template import PromptFunction
 from ..signatures import shows_options
 from .held_map import HeldMap
@@ -107,7 +108,7 @@ class FileMap(HeldMap):
         return self.result
 
     def made_so_far(self) -> TableResult:
-        """Return what the map came to."""
+        """Return the same: files are mapped in the foreground only."""
         return self.made()
 
 
@@ -125,7 +126,7 @@ def map_file(
     chunk_rows: int = CHUNK_ROWS,
     overwrite: bool = False,
     retry_failed: bool = False,
-    **options: Any,
+    **options: Unpack[MapOptions],
 ) -> TableResult:
     """Ask Claude once per row of files of any size, and write them with the answers.
 

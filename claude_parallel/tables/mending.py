@@ -1,6 +1,6 @@
 """Answers that were asked again, put in the place of the old ones: in a table, and in the parts of a folder.
 
-Which rows are asked again, and how, their callers know.
+The callers decide which rows are asked again, and how.
 """
 
 from __future__ import annotations

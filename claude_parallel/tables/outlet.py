@@ -15,12 +15,11 @@ import pyarrow as pa
 
 from ..engine.context import RunState
 from ..engine.results import Results
-from ..errors import InputError
 from ..records import Outcome
 from .kind import Answers
 from .manifest import Tally
 from .stream import Loaded, StreamRows
-from .target import Target
+from .target import Target, unwritable
 
 Record = Callable[[int, Sequence[bytes | None], Sequence[Outcome]], None]
 
@@ -80,7 +79,7 @@ class Outlet:
 
     @property
     def loaded(self) -> int:
-        """How many rows were read, in all: also those of a stopped run that nobody came to have an outcome."""
+        """How many rows were read in all, those without an outcome included."""
         return self._rows.loaded
 
     def drain(self) -> None:
@@ -143,7 +142,4 @@ class Outlet:
         try:
             writing.result()
         except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                f"the target cannot be written to ({error}); what was answered is in the journal, so run it again "
-                "once that is mended"
-            ) from error
+            raise unwritable(error) from error

@@ -59,7 +59,9 @@ class Place:
     def parent(self) -> Place:
         """The folder around it."""
         folder = str(PurePosixPath(self.path).parent)
-        return Place(self.filesystem, folder, str(PurePosixPath(self.shown).parent))
+        # A path would make one slash of the two in a URL.
+        shown = str(PurePosixPath(self.shown).parent) if self.is_local else self.shown.rpartition("/")[0]
+        return Place(self.filesystem, folder, shown)
 
     @property
     def name(self) -> str:

@@ -143,29 +143,27 @@ def _read(part: _Part, schema: Any) -> Iterator[Any]:
 
 
 def _open_parquet(place: Place) -> _Part:
-    def open_file() -> Any:
-        stream = place.filesystem.open_input_file(place.path)
-        return pyarrow.parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+    def batches() -> Iterator[Any]:
+        with place.filesystem.open_input_file(place.path) as stream:
+            file = pyarrow.parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+            yield from file.iter_batches(batch_size=PIECE_ROWS)
 
-    with open_file() as file:
-        return _Part(
-            place,
-            file.schema_arrow,
-            file.metadata.num_rows,
-            lambda: open_file().iter_batches(batch_size=PIECE_ROWS),
-        )
+    with place.filesystem.open_input_file(place.path) as stream:
+        file = pyarrow.parquet.ParquetFile(stream)
+        return _Part(place, file.schema_arrow, file.metadata.num_rows, batches)
 
 
 def _open_arrow(place: Place) -> _Part:
     def batches() -> Iterator[Any]:
-        with pa.ipc.open_file(place.filesystem.open_input_file(place.path)) as reader:
+        with place.filesystem.open_input_file(place.path) as stream:
+            reader = pa.ipc.open_file(stream)
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
                 for start in range(0, batch.num_rows, PIECE_ROWS):
                     yield batch.slice(start, PIECE_ROWS)
 
-    with pa.ipc.open_file(place.filesystem.open_input_file(place.path)) as reader:
-        return _Part(place, reader.schema, None, batches)
+    with place.filesystem.open_input_file(place.path) as stream:
+        return _Part(place, pa.ipc.open_file(stream).schema, None, batches)
 
 
 def _open_csv(place: Place, types: Mapping[str, Any]) -> _Part:
@@ -182,10 +180,9 @@ def _open_csv(place: Place, types: Mapping[str, Any]) -> _Part:
     )
 
     def batches() -> Iterator[Any]:
-        if not has_rows:  # pyarrow takes a header without a line end for an empty file
-            return iter(())
-        stream = place.filesystem.open_input_stream(place.path)
-        return iter(pyarrow.csv.open_csv(stream, read, parse, convert))
+        if has_rows:  # pyarrow takes a header without a line end for an empty file
+            with place.filesystem.open_input_stream(place.path) as stream:
+                yield from pyarrow.csv.open_csv(stream, read, parse, convert)
 
     return _Part(place, schema, None, batches)
 

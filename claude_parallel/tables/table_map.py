@@ -40,7 +40,7 @@ from .outlet import Outlet
 from .result import TableResult
 from .source import Source
 from .stream import CHUNK_ROWS, Loaded, StreamRows
-from .target import Target
+from .target import Target, complete_target
 
 _SIMULATOR = "simulator"
 """Stands for the address of any simulator in a job's identity: each one has another port."""
@@ -70,7 +70,7 @@ class TableMap:
     bypass_cache : frozenset of bytes
         Fingerprints to ask again although the journal has an answer.
     replaced : sequence of str
-        Columns that an earlier map made under the same name: no other name is sought for a field on their account.
+        Columns that an earlier map made under the same name: this map replaces them, so its fields may be called so.
     environment : Environment or BatchEnvironment, optional
         Another outside world, for rehearsals and tests.
 
@@ -300,19 +300,18 @@ class TableRun:
     def close(self) -> None:
         """Complete the target, or leave it to a later run."""
         is_whole = self.session.is_whole if self.session is not None else self.is_complete
+        self.is_complete = False
         try:
             if self.outlet is not None:
                 self.outlet.close()
                 self.tally += self.outlet.tally
             self.tally = sum(self._finished.values(), self.tally)
-        except BaseException:
-            self.target.abandon()
-            raise
-        self.is_complete = is_whole
-        if is_whole:
-            self.target.complete()
-        else:
-            self.target.abandon()
+            if is_whole:
+                complete_target(self.target)
+                self.is_complete = True
+        finally:
+            if not self.is_complete:
+                self.target.abandon()
 
     @property
     def result(self) -> TableResult:

@@ -39,7 +39,7 @@ class Target(Protocol):
         ...
 
     def complete(self) -> None:
-        """Say that this was the last chunk."""
+        """Say that this was the last chunk; where that fails, :meth:`abandon` comes next."""
         ...
 
     def abandon(self) -> None:
@@ -114,6 +114,28 @@ def check_target(
 ) -> None:
     """Raise what :func:`open_target` would raise; nothing is made, and nobody is kept from writing there."""
     _checked(path, output, source_format, source, overwrite=overwrite)
+
+
+def unwritable(error: Exception) -> InputError:
+    """Return the exception of a target that broke off in the middle: nothing that was paid is lost with it."""
+    return InputError(
+        f"the target cannot be written to ({error}); what was answered is in the journal, so run it again once that is "
+        "mended"
+    )
+
+
+def complete_target(target: Target) -> None:
+    """Say that the last chunk was written.
+
+    Raises
+    ------
+    InputError
+        When the rest of it cannot be written; it has to be abandoned then.
+    """
+    try:
+        target.complete()
+    except (OSError, pa.ArrowException) as error:
+        raise unwritable(error) from error
 
 
 def runs_before(path: str | Path) -> tuple[str, ...]:
@@ -202,7 +224,7 @@ def _manifest_of(place: Place) -> Place:
 
 
 class FileTarget:
-    """One file: written beside itself, and moved into its place when it is complete."""
+    """One file: written under a hidden name beside its place, and moved there when it is complete."""
 
     def __init__(
         self, place: Place, form: Format, output: Output, *, overwrite: bool, retry_failed: bool = False
@@ -218,16 +240,23 @@ class FileTarget:
         before = Tally(**known["tally"]) if is_same and place.kind == "file" and not overwrite else None
         is_done = before is not None and before.is_whole and not (retry_failed and before.has_failed)
         self.tally_before = before if is_done else None
+        self._lock: TargetLock | None = None
         self._stream: Any = None
         self._writer: Writer | None = None
         if not is_done:
             self._lock = TargetLock(self._unfinished, place)
             try:
-                self._stream = open_output(self._unfinished, self._form)
-                self._writer = open_writer(form, self._stream, output.layout)
+                self._open()
             except BaseException:
-                self._lock.release()
+                self.abandon()
                 raise
+
+    def _open(self) -> None:
+        try:
+            self._stream = open_output(self._unfinished, self._form)
+            self._writer = open_writer(self._form, self._stream, self._output.layout)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{self._place.shown} cannot be written to: {error}") from error
 
     def finished(self, number: int, chunk: Any = None) -> Tally | None:
         """None: a file is complete as a whole or not at all."""
@@ -241,24 +270,26 @@ class FileTarget:
 
     def complete(self) -> None:
         """Move the file into its place."""
-        assert self._writer is not None and self._stream is not None
-        try:
-            self._writer.close()
-            self._stream.close()
-            write_manifest(self._manifest, {"job": self._output.job, "tally": asdict(self._tally)})
-            self._place.filesystem.move(self._unfinished.path, self._place.path)
-        finally:
-            self._lock.release()
+        assert self._writer is not None and self._stream is not None and self._lock is not None
+        self._writer.close()
+        self._stream.close()
+        self._place.remove()  # first of all: a kill between the two must leave no old file beside the new manifest
+        write_manifest(self._manifest, {"job": self._output.job, "tally": asdict(self._tally)})
+        self._place.filesystem.move(self._unfinished.path, self._place.path)
+        self._lock.release()
 
     def abandon(self) -> None:
         """Delete what is not complete: its answers are in the journal, and the next run begins it anew."""
-        if self._stream is not None:
-            assert self._writer is not None
-            with suppress(OSError, pa.ArrowException):  # a writer that is left open complains when it is collected
+        if self._lock is None:
+            return
+        with suppress(OSError, pa.ArrowException):  # a full disk takes no end either; an open writer complains later
+            if self._writer is not None:
                 self._writer.close()
-            self._stream.close()
-            self._unfinished.remove()
-            self._lock.release()
+        with suppress(OSError, pa.ArrowException):
+            if self._stream is not None:
+                self._stream.close()
+        self._unfinished.remove()
+        self._lock.release()
 
 
 def _part_writer(form: Format, layout: Layout) -> WritePart:

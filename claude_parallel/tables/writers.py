@@ -1,6 +1,6 @@
 """One file of a table, written chunk by chunk in its format.
 
-Gets the input's rows and the new columns beside them. Where the file lies, and when it is complete, is in ``target``.
+Gets the input's rows and the new columns beside them. ``target`` decides where the file lies and when it is complete.
 """
 
 from __future__ import annotations

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +188,58 @@ def test_the_first_failed_row_can_end_the_run(tmp_path: Path) -> None:
             on_error="raise",
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+class SmallFile(MemoryFile):
+    """A file on a disk that has room for some bytes."""
+
+    room = 0
+
+    def write(self, data: Any) -> int:
+        """Write, or say that the disk is full."""
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return int(super().write(data))
+
+
+class SmallDisk(MemoryFileSystem):
+    """A disk in memory that is soon full."""
+
+    protocol = "smalldisk"
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if "w" not in mode:
+            return super()._open(path, mode, **options)
+        file = SmallFile(self, path)
+        file.commit()
+        return file
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "calls", "words"),
+    [
+        ("out.csv", 1, 0, "out.csv cannot be written to: .*No space left"),
+        ("out.csv", 200, 20, "the target cannot be written to .*No space left.* so run it again once that is mended"),
+        ("out.parquet", 200, 20, "the target cannot be written to .*No space left.* so run it again once that is"),
+    ],
+)
+def test_a_disk_that_is_full_is_told_in_one_line_and_keeps_the_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, room: int, calls: int, words: str
+) -> None:
+    """At the head of a file, in the middle, and at its end: a small Parquet file is written when it is closed."""
+    fsspec.register_implementation("smalldisk", SmallDisk, clobber=True)
+    source, journal, target = tmp_path / "in.csv", tmp_path / "journal.sqlite", f"smalldisk://{tmp_path.name}/{name}"
+    source.write_text("t\n" + "\n".join(f"row {number}" for number in range(20)))
+    here = world()
+    monkeypatch.setattr(SmallFile, "room", room)
+    with pytest.raises(InputError, match=words):
+        map_file(here, source, target, journal=journal)
+    assert here.brain.ledger.requests == calls
+    assert [path for path in SmallDisk.store if tmp_path.name in path] == []
+
+    monkeypatch.setattr(SmallFile, "room", 10_000)
+    assert map_file(here, source, target, journal=journal).fates.answered == 20
+    assert here.brain.ledger.requests == 20
 
 
 def test_a_source_that_breaks_off_loses_nothing(tmp_path: Path) -> None:

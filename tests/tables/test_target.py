@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 
 from claude_parallel.errors import InputError
 from claude_parallel.tables.arrow_source import table_source
 from claude_parallel.tables.chunk import TableChunk
-from claude_parallel.tables.formats import format_of
+from claude_parallel.tables.formats import Format, format_of
 from claude_parallel.tables.manifest import Tally
-from claude_parallel.tables.places import place_of
+from claude_parallel.tables.places import Place, place_of
 from claude_parallel.tables.source import open_source
-from claude_parallel.tables.target import Output, Target, check_target, open_target
+from claude_parallel.tables.target import FileTarget, Output, Target, check_target, open_target
 from claude_parallel.tables.writers import Layout
 
 NEW = pa.schema([("said", pa.string())])
 TABLE = pa.table({"t": ["a", "b", "c"]})
+JSON_LINES = Format("jsonl", None, ".jsonl")
 
 
 def target(
@@ -200,6 +202,43 @@ def test_object_stores_go_through_fsspec() -> None:
 
     assert json.loads(lines[0]) == {"t": "a", "said": "x"}
     assert target("memory://bucket/out.jsonl.gz").tally_before is not None
+
+
+def test_a_folder_behind_a_url_is_called_as_it_was_written() -> None:
+    """With both slashes of its protocol."""
+    assert place_of("memory://bucket/sub/out.csv").parent.shown == "memory://bucket/sub"
+    assert place_of("out.csv").parent.shown == "."
+
+
+def test_a_kill_before_the_move_leaves_no_old_file_beside_the_new_jobs_manifest(tmp_path: Path) -> None:
+    """The next run would take the rows of another job for its own, finished ones."""
+    fsspec = pytest.importorskip("fsspec")
+    local = fsspec.get_filesystem_class("file")
+
+    class Dying(local):  # type: ignore[misc,valid-type]
+        protocol = "dying"
+
+        def mv(self, path1: str, path2: str, **options: Any) -> None:
+            if path2.endswith("out.jsonl") and self.storage_options.get("deadly"):
+                raise KeyboardInterrupt
+            super().mv(path1, path2, **options)
+
+    path = tmp_path / "out.jsonl"
+    first = target(path)
+    write(first, 0)
+    first.complete()
+    store = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(Dying(deadly=True)))
+    output = Output(Layout(table_source(TABLE), NEW), "other")
+    killed = FileTarget(Place(store, str(path), str(path)), JSON_LINES, output, overwrite=True)
+    write(killed, 0)
+    with pytest.raises(KeyboardInterrupt):
+        killed.complete()
+
+    again = target(path, job="other")
+    assert again.tally_before is None
+    write(again, 0)
+    again.complete()
+    assert target(path, job="other").tally_before == Tally(3, {"server": 1})
 
 
 def test_the_dictionary_of_an_arrow_file_may_grow(tmp_path: Path) -> None:
