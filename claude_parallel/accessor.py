@@ -419,7 +419,8 @@ class ClaudeFrame:
         """Rows and US dollars of every answer column of this frame, all its maps included, and their ``total``.
 
         Columns: rows (of these: answered, failed, skipped, cancelled), unpriced (rows whose price nobody knows; they
-        are not in the sums), mean_usd and total_usd. ``out.claude.cost.loc["total", "total_usd"]`` is the sum.
+        are neither in the sums nor in the means), mean_usd and total_usd.
+        ``out.claude.cost.loc["total", "total_usd"]`` is the sum.
         """
         from .frames.totals import cost_table
 

@@ -5,6 +5,7 @@ Reads arguments and prints; the work is done in ``background.batch_by_id``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ BatchId = Annotated[str, typer.Argument(metavar="ID", help="A batch's id (msgbat
 JournalFile = Annotated[Path | None, typer.Option("--journal", help="Another journal file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write; .parquet, .csv or .jsonl.")]
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[Any, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path),
     ".csv": lambda frame, path: frame.to_csv(path),
     ".jsonl": lambda frame, path: frame.reset_index().to_json(path, orient="records", lines=True, force_ascii=False),
@@ -59,11 +60,11 @@ def show(batch_id: BatchId, journal: JournalFile = None) -> None:
 @jobs_app.command()
 def fetch(batch_id: BatchId, output: Output, journal: JournalFile = None) -> None:
     """Wait for a batch, keep its answers in the journal, and write them: custom_id, response, error, cost."""
-    write = _WRITERS.get(output.suffix.lower())
-    if write is None:
-        raise typer.BadParameter(f"{output} must end in {', '.join(_WRITERS)}")
+    write = _checked_writer(output)
     frame = _adopt(batch_id, journal).result()
-    write(frame, output)
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    write(frame, unfinished)
+    unfinished.replace(output)
     failed = int(frame[plan_columns("response").answers[0].error].notna().sum())
     typer.echo(f"{len(frame):,} results, {failed:,} with an error, written to {output}; answers are in the journal")
 
@@ -73,6 +74,20 @@ def cancel(batch_id: BatchId, journal: JournalFile = None) -> None:
     """Cancel a batch; what it has finished is kept and paid. An envelope without a batch is given up."""
     _adopt(batch_id, journal).cancel()
     typer.echo(f"{batch_id}: cancelled; `claude-parallel jobs fetch {batch_id}` reads what it has finished")
+
+
+def _checked_writer(output: Path) -> Callable[[Any, Path], None]:
+    """Return what writes such a file; what is known to fail fails here, since the batch may take a day."""
+    write = _WRITERS.get(output.suffix.lower())
+    if write is None:
+        raise typer.BadParameter(f"{output} must end in {', '.join(_WRITERS)}")
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent} to write to; make it first")
+    if output.suffix.lower() == ".parquet":
+        from ..tables.extras import need
+
+        need("pyarrow", "Parquet files", "files")
+    return write
 
 
 def _adopt(batch_id: str, journal: Path | None) -> Any:

@@ -96,8 +96,11 @@ def spent(
 ) -> None:
     """Say what was really spent, by day and model; simulated dollars do not count."""
     from ..report.run_list import spent as list_spent
+    from ..report.shown_frame import as_text
 
-    typer.echo(repr(list_spent(since, journal if journal is not None else True)))
+    found = list_spent(since, journal if journal is not None else True)
+    # In full, however many days: the text of a long frame would leave out its middle.
+    typer.echo(as_text(found, shutil.get_terminal_size().columns) if len(found) else repr(found))
 
 
 @app.command()

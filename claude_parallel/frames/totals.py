@@ -41,7 +41,8 @@ def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = No
     table.loc["total"] = table.sum(min_count=1)
     counts = table.columns.drop("total_usd")
     table = table.astype(dict.fromkeys(counts, "int64"))
-    table.insert(len(counts), "mean_usd", table["total_usd"] / table["rows"].clip(lower=1))
+    priced = table["rows"] - table["unpriced"]  # the sums hold their dollars, and no others
+    table.insert(len(counts), "mean_usd", table["total_usd"] / priced.clip(lower=1))
     return ShownFrame(table)
 
 

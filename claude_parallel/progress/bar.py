@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from ..bridge import PAINT_SECONDS, Control, is_interactive
-from ..text import elapsed, figure
 from .speed import Speed
 from .stats import RunStats
-from .words import conclude, counted, describe
+from .words import conclude, counted, describe, pace
 
 PAINT_EVERY_SECONDS = 0.1
 """Ten times a second looks smooth in a terminal; tqdm's own default."""
@@ -104,14 +103,9 @@ class TextBar:
 
     def _words(self, now: float, room: int) -> str:
         stats = self._stats
-        speed = self._speed.rows_per_second(now, stats.reached)
-        left = self._speed.seconds_left(now, stats.reached, stats.expected)
         head = f"{stats.reached:,}/{stats.total:,}"
-        is_held = stats.paused_until is not None or stats.outage_since is not None
-        pace = [f"{figure(speed)} rows/s"] if speed and not is_held else []
-        pace += [f"{elapsed(left)} left"] if left is not None and not is_held else []
         words = describe(stats, self._clocks.wall(), width=room - len(head) - 2)
-        whole = ", ".join([head, *pace, words])
+        whole = ", ".join([head, *pace(stats, self._speed, now), words])
         return whole if len(whole) <= room else f"{head}, {words}"
 
     def _draw(self, words: Callable[[int], str]) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..bridge import Control
-from ..text import elapsed, escaped, figure
+from ..text import escaped
 from .bar import Clocks, never_raise
 from .speed import Speed
 from .stats import RunStats
-from .words import conclude, counted, describe
+from .words import conclude, counted, describe, pace
 
 PAINT_EVERY_SECONDS = 0.25
 """Each state is a message of about a kilobyte to the browser; four a second look alive."""
@@ -88,13 +88,9 @@ class NotebookBar:
 
     def _markup(self, now: float) -> str:
         stats = self._stats
-        speed = self._speed.rows_per_second(now, stats.reached)
-        left = self._speed.seconds_left(now, stats.reached, stats.expected)
-        pieces = [counted(stats)]
-        pieces += [f"{figure(speed)} rows/s"] if speed else []
-        pieces += [f"{elapsed(left)} left"] if left is not None else []
-        pieces.append(describe(stats, self._clocks.wall(), again=self._again))
-        return bar_markup(stats.reached / max(1, stats.total), ", ".join(pieces), "running")
+        words = describe(stats, self._clocks.wall(), again=self._again)
+        whole = ", ".join([counted(stats), *pace(stats, self._speed, now), words])
+        return bar_markup(stats.reached / max(1, stats.total), whole, "running")
 
     def _draw(self, markup: str, text: str) -> None:
         output = self._output

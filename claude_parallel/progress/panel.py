@@ -1,6 +1,6 @@
 """Shows a job that runs beside other cells: one more progress bar, drawn by a thread of its own.
 
-Which bar fits, ``bar`` knows; what stopping means is the engine's business.
+``bar`` knows which bar fits, the engine what stopping means.
 """
 
 from __future__ import annotations

@@ -126,9 +126,8 @@ class RunStats:
     @property
     def fates(self) -> FateCounts:
         """Rows so far by what they came to: answered, failed, skipped, cancelled."""
-        kinds: dict[str, int] = dict(
-            tuple(self.kinds.items())
-        )  # at one stroke: the engine counts on while another thread paints
+        # The tuple is made at one stroke: the engine counts on while another thread paints.
+        kinds: dict[str, int] = dict(tuple(self.kinds.items()))
         return count_fates(kinds, max(self.done, sum(kinds.values())))
 
     @property

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..errors import fate_of
 from ..text import clock_time, elapsed, figure, format_usd
+from .speed import Speed
 from .stats import RunStats
 from .waits import outage_words
 
@@ -23,6 +24,26 @@ class Piece(NamedTuple):
 def counted(stats: RunStats) -> str:
     """Return how far the run has come: ``651 of 1,500 rows``."""
     return f"{stats.reached:,} of {stats.total:,} rows"
+
+
+def pace(stats: RunStats, speed: Speed, now: float) -> list[str]:
+    """Return how fast the run goes and how long the rest takes; nothing while it is paused, since both would mislead.
+
+    Parameters
+    ----------
+    stats : RunStats
+        The counts.
+    speed : Speed
+        Knows the last seconds.
+    now : float
+        The present, seconds of the clock that `speed` is told.
+    """
+    if stats.paused_until is not None or stats.outage_since is not None:
+        return []
+    rate = speed.rows_per_second(now, stats.reached)
+    left = speed.seconds_left(now, stats.reached, stats.expected)
+    words = [f"{figure(rate)} rows/s"] if rate else []
+    return [*words, f"{elapsed(left)} left"] if left is not None else words
 
 
 def describe(stats: RunStats, now: float, *, again: str = "interrupt again", width: int | None = None) -> str:

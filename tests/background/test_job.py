@@ -258,10 +258,14 @@ def test_the_command_line_lists_shows_fetches_and_cancels(server: SimulatorServe
     fetched = runner.invoke(jobs_app, ["fetch", batch_id, "-o", str(target)], catch_exceptions=False)
     refused = runner.invoke(jobs_app, ["cancel", batch_id])
     wrong = runner.invoke(jobs_app, ["fetch", batch_id, "-o", str(tmp_path / "out.xyz")])
+    nowhere = runner.invoke(jobs_app, ["fetch", "msgbatch_nobody_knows", "-o", str(tmp_path / "no" / "out.csv")])
 
     assert batch_id in listed.output
     assert "succeeded: 7" in shown.output
     assert "7 results" in fetched.output
     assert len(pd.read_parquet(target)) == 7
     assert isinstance(refused.exception, ClaudeParallelError)
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out.parquet"]
     assert wrong.exit_code == 2
+    assert nowhere.exit_code == 2  # before the API is asked, let alone waited for
+    assert "there is no folder" in nowhere.output

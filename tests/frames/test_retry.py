@@ -10,6 +10,8 @@ import pytest
 
 import claude_parallel as cp
 from claude_parallel.frames import calls
+from claude_parallel.frames.columns import AnswerColumns
+from claude_parallel.frames.totals import cost_table
 from claude_parallel.report import recent_runs
 
 
@@ -227,6 +229,16 @@ def test_unknown_prices_are_not_summed_as_nothing() -> None:
     line = out.claude.cost.loc["total"]
     assert line["unpriced"] == 1
     assert pd.isna(line["total_usd"])
+    assert pd.isna(line["mean_usd"])
+
+
+def test_rows_of_unknown_price_make_no_mean_smaller() -> None:
+    """They are in neither the sum nor the number of rows that it is divided by."""
+    frame = pd.DataFrame({"r_error": [None, None, None], "r_cost": [0.2, 0.4, float("nan")]})
+    line = cost_table(frame, [AnswerColumns("r", "r_error", "r_cost")]).loc["total"]
+
+    assert line["total_usd"] == pytest.approx(0.6)
+    assert line["mean_usd"] == pytest.approx(0.3)
 
 
 def test_totals_know_the_columns_of_a_plain_map_after_pandas_dropped_the_attrs(cut: Any) -> None:

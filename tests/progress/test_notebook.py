@@ -112,6 +112,22 @@ def test_a_stopped_run_stops_its_bar() -> None:
     assert "7 cancelled" in cell.outputs[0]["text/plain"]
 
 
+def test_a_paused_run_promises_no_speed_and_no_end() -> None:
+    """As in a terminal: the rate of the seconds before the pause would be wrong from the first second on."""
+    stats, cell = RunStats(total=100), Cell()
+    bar, clock = bar_in(cell, stats)
+    for step in range(1, 6):
+        clock.now, stats.done = float(step), 10 * step
+        bar.paint()
+    assert "10 rows/s, 5.0 s left" in cell.outputs[0]["text/html"]
+
+    stats.paused_until, stats.waiting_for, clock.now = 60.0, "requests per minute", 6.0
+    bar.paint()
+    assert "paused until" in cell.outputs[0]["text/html"]
+    assert "rows/s" not in cell.outputs[0]["text/html"]
+    assert "left" not in cell.outputs[0]["text/html"]
+
+
 def test_dollars_are_not_typeset_as_mathematics() -> None:
     """Notebooks leave elements of these classes alone."""
     assert 'class="claude-parallel tex2jax_ignore mathjax_ignore"' in bar_markup(0.5, "$1 and $2", "running")

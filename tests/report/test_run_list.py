@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import claude_parallel as cp
+from claude_parallel.cli.main import app
 from claude_parallel.config import home, journal_path
 from claude_parallel.records import Attempt, Reply
 from claude_parallel.store.journal import Journal
@@ -145,6 +147,16 @@ def test_spent_counts_real_dollars_by_day_and_model(own_home: Path) -> None:
     assert table.index.get_level_values("model").tolist() == ["claude-haiku-5-5", "claude-sonnet-4-6"]
     assert table["calls"].tolist() == [3, 2]
     assert cp.spent(None)["usd"].sum() == pytest.approx(2.0)
+
+
+def test_the_command_shows_every_day_that_money_was_spent_on(own_home: Path) -> None:
+    """The text of a frame of more than sixty lines leaves out its middle."""
+    for days in range(70):
+        paid_run(f"r-{days}", time.time() - 86_400 * days, calls=1)
+    shown = CliRunner().invoke(app, ["spent", "--since", "365d"]).output
+
+    assert shown.count("claude-haiku-5-5") == 70
+    assert "..." not in shown
 
 
 def test_nothing_spent_is_an_empty_table(own_home: Path) -> None:
