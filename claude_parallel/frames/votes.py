@@ -90,10 +90,9 @@ def _vote(field: Field, cells: Sequence[Any], values: Sequence[Values | None]) -
 
 
 def _quotes(values: Sequence[Values | None], columns: Sequence[Any]) -> tuple[str | None, ...]:
-    """Return for each field the quote of the first draw that gave the winning value, else of the first with any."""
+    """Return for each field the first quote of a draw that gave the winning value; None where there is none."""
     given = [one for one in values if one is not None]
-    found = []
-    for place in range(len(given[0].quotes)):
-        quotes = [(one.columns[place] == columns[place], one.quotes[place]) for one in given if one.quotes[place]]
-        found.append(next((quote for is_same, quote in quotes if is_same), None))
-    return tuple(found)
+    return tuple(
+        next((one.quotes[place] for one in given if one.quotes[place] and one.columns[place] == columns[place]), None)
+        for place in range(len(given[0].quotes))
+    )

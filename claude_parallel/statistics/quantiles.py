@@ -1,6 +1,6 @@
 """Quantiles of the normal, the beta and Student's t distribution, without SciPy.
 
-The core depends on NumPy alone; three quantiles do not justify 35 MB. What they are used for, ``intervals`` knows.
+The core depends on NumPy alone; three quantiles do not justify 35 MB. ``intervals`` uses them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from statistics import NormalDist
 _TINY = 1e-300
 _FRACTION_ACCURACY = 1e-15
 """Lentz's method: what stands for a zero divisor, and when a factor no longer changes a float (2**-53 is 1.1e-16)."""
-_MOST_TERMS = 400
-"""The continued fraction needs about sqrt(max(a, b)) terms; beyond this many the normal limit is exact enough."""
+_LEAST_TERMS = 400
+"""Terms that the continued fraction may always take: it needs about sqrt(max(a, b)), and may take four times that."""
 _MOST_HALVINGS = 200
 """A float has 53 bits and an exponent down to 2**-1074: the search ends long before, by finding no number between."""
 
@@ -41,7 +41,7 @@ def beta_cdf(x: float, a: float, b: float) -> float:
 def _fraction(x: float, a: float, b: float) -> float:
     c, d = 1.0, 1.0 / _off_zero(1.0 - (a + b) * x / (a + 1.0))
     value = d
-    for m in range(1, max(_MOST_TERMS, int(4 * math.sqrt(max(a, b))))):
+    for m in range(1, max(_LEAST_TERMS, int(4 * math.sqrt(max(a, b))))):
         even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
         d = 1.0 / _off_zero(1.0 + even * d)
         c = _off_zero(1.0 + even / c)

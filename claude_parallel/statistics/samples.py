@@ -1,6 +1,6 @@
 """Which rows are looked at: random, repeatable samples whose probabilities are known.
 
-Knows positions and groups; what a row is, the callers know.
+Knows positions and groups; the callers know what a row is.
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def _mover(
 ) -> Interval:
     """Return a class's interval from its two parts: the rows predicted as this class, `inside` of them, and others."""
     below, above = 0.0, 0.0
+    of_all = float(np.average(is_class, weights=weights))
     for chosen, size in ((is_inside, inside), (~is_inside, total - inside)):
-        part = _part(is_class[chosen], weights[chosen], size, float(is_class.mean()))
+        part = _part(is_class[chosen], weights[chosen], size, of_all)
         below += (size / total * (part.estimate - part.low)) ** 2
         above += (size / total * (part.high - part.estimate)) ** 2
     return Interval(share, max(0.0, share - math.sqrt(below)), min(1.0, share + math.sqrt(above)))

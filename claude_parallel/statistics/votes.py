@@ -6,13 +6,12 @@ Knows values only; which column they become is decided by ``frames``.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def median(draws: Sequence[float | int | None], *, is_whole: bool) -> Vote:
     if not numbers:
         return Vote(None, 0.0)
     middle = statistics.median_low(numbers) if is_whole else statistics.median(numbers)
-    equal = sum(bool(np.isclose(value, middle, rtol=1e-9, atol=0.0)) for value in numbers)
+    equal = sum(math.isclose(value, middle, rel_tol=1e-9) for value in numbers)
     return Vote(middle, equal / len(draws))
 
 
