@@ -35,8 +35,7 @@ def main(names: list[str]) -> None:
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}\n")
     for name in names or NAMES:
         print(f"## {name}\n", flush=True)
-        module = import_module(f"benchmarks.{name}")
-        (module.main if name == "batches" else module.run)()
+        import_module(f"benchmarks.{name}").run()
         print()
 
 

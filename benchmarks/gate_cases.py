@@ -143,8 +143,8 @@ def profile_of(case: Case, tokens_out: int) -> Profile:
 def bound_seconds(case: Case, used: tuple[float, float, float]) -> float:
     """Return the least time that the server allows for requests, input and output tokens `used`, by whomever.
 
-    A bucket lends its capacity at once, and the rest at its rate; a thousand calls can be in flight; the acceleration
-    limit doubles what each ten seconds may take; the last answer takes one latency on top.
+    A bucket lends its capacity at once, and the rest at its rate; no more calls can be in flight than the window ever
+    allows; the acceleration limit doubles what each ten seconds may take; the last answer takes one latency on top.
     """
     limits = tier_limits(case.tier)
     per_minute = (limits.requests_per_minute, limits.input_tokens_per_minute, limits.output_tokens_per_minute)

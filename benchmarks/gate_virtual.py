@@ -22,13 +22,12 @@ from claude_parallel.simulation.brain import Brain
 from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import tier_limits
 from claude_parallel.simulation.transport import MemoryTransport
-from claude_parallel.simulation.wire import Exchange
+from claude_parallel.simulation.wire import EPOCH, Exchange
 from claude_parallel.store.journal import Journal
 
 from .gate_cases import Case, Score, bound_seconds, cases, profile_of, sizes
 
 _HEADERS = {"authorization": "Bearer other", "anthropic-version": "2026-10-21"}
-_EPOCH = 1_795_392_000.0
 
 
 class Prompts:
@@ -102,7 +101,7 @@ def play(case: Case, seed: int = 0) -> Score:
         open_transport=lambda _size, _timeout: transport,
         gate=gate,
         clock=clock,
-        wall_clock=lambda: _EPOCH + clock(),
+        wall_clock=lambda: EPOCH + clock(),
         rng=random.Random(seed),
     )
     options = {"journal": False, "progress": False, "max_concurrency": case.max_concurrency, "limits": case.given}

@@ -39,6 +39,7 @@ RAMP_FLOOR, RAMP_SECONDS = 60, 10.0
 FAULT_SHARE = 0.02
 SLACK_SECONDS = 0.5
 CEILING = 1_000
+"""Calls in flight that a bound reckons with; a run may have more, and is then quicker than its bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class Attack:
         self._seconds = seconds
         self._attacks = attacks
         self._rng = random.Random(seed)
-        self._folder = Path(tempfile.mkdtemp(prefix="soak-"))
+        self._temporary = tempfile.TemporaryDirectory(prefix="soak-")
+        self._folder = Path(self._temporary.name)
         self._journal = self._folder / "journal.sqlite3"
         self._calm = Profile(latency_seconds=0.05, jitter_sigma=0.7, faults=FAULTS, answer=answer, hang_seconds=20.0)
         self._api = SimulatorServer(self._calm, seed=seed)
@@ -128,7 +129,7 @@ class Attack:
     def run(self) -> Soak:
         """Do it all, and return what came of it."""
         started = time.monotonic()
-        with self._api:
+        with self._temporary, self._api:
             self._processes = [self._start(0), self._start(1)]
             try:
                 for number in range(self._attacks):
@@ -247,9 +248,8 @@ def _price(paid: Paid) -> Decimal:
     return _PRICES.cost(paid.model, usage) or Decimal(0)
 
 
-def run() -> None:
+def run(rows: int = ROWS) -> None:
     """Run the soak and print what came of it."""
-    rows = int(sys.argv[2]) if len(sys.argv) > 2 else ROWS
     told = Attack(rows, IN_FLIGHT, SECONDS, seed=random.randrange(10**6)).run()
     print("| rows | s | kills | outages | locks | billed | lost on the way | paid twice | ledger | journal |")
     print("|---|---|---|---|---|---|---|---|---|---|")
@@ -264,5 +264,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    sys.argv.insert(1, "soak")
-    run()
+    run(*map(int, sys.argv[1:]))

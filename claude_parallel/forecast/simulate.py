@@ -1,7 +1,7 @@
 """A run before it is run: the real engine against the in-memory simulator, on virtual time.
 
-Knows how to rehearse calls of known sizes under known limits, and how long that took. What the calls weigh and what
-the limits are, ``estimate`` finds out. The gate of a rehearsal is always a fresh one.
+Knows how to rehearse calls of known sizes under known limits, and how long that took. ``estimate`` finds out what the
+calls weigh and what the limits are. The gate of a rehearsal is always a fresh one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from ..report.record import RunData
 from ..report.run import Run as RunRecord
 from ..simulation.clock import LoopClock, run_virtual
 from ..simulation.profile import Profile
-from ..simulation.token_transport import EPOCH, TokenTransport
+from ..simulation.token_transport import TokenTransport
+from ..simulation.wire import EPOCH
 from ..store.journal import Journal
 from .scenario import ANSWERS, Conditions, Script, account_limits, burst_of
 

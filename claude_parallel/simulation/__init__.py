@@ -103,8 +103,8 @@ def simulator(
     port : int
         TCP port on 127.0.0.1; 0 = any free one. The journal keeps the answers of each port apart.
     **profile
-        Anything else of ``simulator.profile.Profile``, such as ``latency_seconds=1.0``, ``burst_seconds=0.2`` or
-        ``faults={"overloaded": 0.05}``.
+        Any other setting of ``claude_parallel.simulation.profile.Profile``, such as ``latency_seconds=1.0``,
+        ``burst_seconds=0.2`` or ``faults={"overloaded": 0.05}``.
 
     Returns
     -------

@@ -88,8 +88,8 @@ class Batch:
         return {name: self.verdicts.count(code) for code, name in enumerate(OUTCOMES)}
 
 
-class Desk:
-    """Works off rows.
+class RowWorker:
+    """Answers the rows of batches, each when its time has come.
 
     Parameters
     ----------

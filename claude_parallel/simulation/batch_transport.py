@@ -15,11 +15,10 @@ from ..batch.envelope import Envelope
 from ..batch.responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
 from ..records import Failure
 from .brain import Brain
-from .wire import Response
+from .wire import MEMORY_HEADERS, Response
 
 T = TypeVar("T")
 
-_HEADERS = {"authorization": "Bearer simulator", "anthropic-version": "2026-10-21"}
 _PATH = "/v1/messages/batches"
 _LOST = Failure(kind="connection", message="the connection was reset", perhaps_billed=True)
 
@@ -30,7 +29,7 @@ class MemoryBatchApi:
     Parameters
     ----------
     brain : Brain
-        The simulated account; may be shared by several environment.
+        The simulated account; may be shared by several environments.
     timeout_seconds : float
         Time for one call.
 
@@ -97,7 +96,7 @@ class MemoryBatchApi:
         return read(response.body) if response.status == 200 else _refusal(response)
 
     async def _exchange(self, method: str, path: str, body: Any = None, size_bytes: int = 0) -> Response | Failure:
-        exchange = self._brain.open(method, path, _HEADERS, body, self._now(), size_bytes=size_bytes)
+        exchange = self._brain.open(method, path, MEMORY_HEADERS, body, self._now(), size_bytes=size_bytes)
         if exchange.end_seconds > self._timeout_seconds:
             await asyncio.sleep(self._timeout_seconds)
             self._brain.abandon(exchange, self._now())

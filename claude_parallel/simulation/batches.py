@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .batch_rows import Batch, Desk
+from .batch_rows import Batch, RowWorker
 from .cache import PromptCache
 from .ledger import Ledger
 from .paging import Query, page
@@ -58,7 +58,7 @@ class Batches:
         self._profile = profile
         self._epoch = epoch
         self._ledger = ledger
-        self._desk = Desk(profile, seed, cache, ledger)
+        self._worker = RowWorker(profile, seed, cache, ledger)
         self._batches: dict[str, Batch] = {}
         self._created = 0
 
@@ -75,7 +75,7 @@ class Batches:
             return problem
         self._created += 1
         seconds = self._profile.batch_seconds
-        batch = self._desk.batch(f"msgbatch_sim{self._created:020d}", self._created, requests, now, seconds)
+        batch = self._worker.batch(f"msgbatch_sim{self._created:020d}", self._created, requests, now, seconds)
         self._batches[batch.id] = batch
         self._ledger.batch_rows += len(requests)
         self._advance(batch, now)
@@ -141,14 +141,14 @@ class Batches:
             return Problem(400, f"Batch {batch_id} has not ended yet; its results are not available")
         if now >= batch.created + RESULTS_SECONDS:
             return Problem(404, f"The results of batch {batch_id} are archived")
-        return self._desk.lines(batch)
+        return self._worker.lines(batch)
 
     def _advance(self, batch: Batch, now: float) -> None:
         """Work off the rows whose time has come, and end the batch when its own time has come."""
         if batch.ended is not None:
             return
         end, outcome = self._end(batch)
-        self._desk.work_until(batch, min(now, batch.cancelled if batch.cancelled is not None else now, end))
+        self._worker.work_until(batch, min(now, batch.cancelled if batch.cancelled is not None else now, end))
         if now >= end:
             batch.end(end, outcome)
 

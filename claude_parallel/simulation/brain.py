@@ -23,16 +23,10 @@ from .models import Model
 from .profile import Fault, Profile
 from .routes import Routes
 from .tokens import count_tokens
-from .wire import Cut, Exchange, Problem, Response, Work, error_body
-
-EPOCH = 1_795_392_000.0
-"""Wall-clock seconds at which `now` is 0 unless told otherwise: 2026-11-23T00:00:00Z."""
+from .wire import EPOCH, REFUSAL_SECONDS, Cut, Exchange, Problem, Response, Work, error_body
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 WORKSPACE = "wrkspc_simulated"
-
-REFUSAL_SECONDS = 0.05
-"""How long a refusal takes at most: nothing is generated for it."""
 
 _RETRIED = frozenset({408, 409, 429})
 """Statuses, beside 500 and above, after which the SDK asks again; the server's `x-should-retry` says the same."""

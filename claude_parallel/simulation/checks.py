@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .content_checks import content_problem, marks_problem
+from .content_checks import breakpoints_problem, content_problem
 from .models import EFFORTS, MODELS, Model
 from .profile import Profile
 from .schema_checks import schema_problem
@@ -113,7 +113,7 @@ def message_problem(
         or _turn_problem(body, model)
         or _thinking_problem(body, model)
         or _output_problem(body, counting)
-        or marks_problem(body)
+        or breakpoints_problem(body)
     )
     return None if what is None else Problem(400, what)
 

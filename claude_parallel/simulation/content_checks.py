@@ -125,7 +125,7 @@ def has_breakpoints(body: Mapping[str, Any]) -> bool:
     return "cache_control" in body or next(_breakpoints(body), None) is not None
 
 
-def marks_problem(body: Mapping[str, Any]) -> str | None:
+def breakpoints_problem(body: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the cache breakpoints of a body, or None."""
     found = list(_breakpoints(body))
     automatic = body.get("cache_control")

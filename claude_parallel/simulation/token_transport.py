@@ -16,13 +16,7 @@ from ..api.responses import read_response
 from ..records import Body, Failure, Reply
 from .limiter import Account, retry_after_header
 from .profile import Profile
-from .wire import Problem, error_body
-
-EPOCH = 1_795_392_000.0
-"""Wall-clock seconds at which the loop's time is 0: 2026-11-23T00:00:00Z."""
-
-REFUSAL_SECONDS = 0.05
-"""A refusal is quick, as at the API: no model runs for it."""
+from .wire import EPOCH, REFUSAL_SECONDS, Problem, error_body
 
 
 class TokenTransport:

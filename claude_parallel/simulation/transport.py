@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from ..api.responses import read_response
 from ..records import Body, Failure, Reply
 from .brain import Brain
-
-_HEADERS = {"authorization": "Bearer simulator", "anthropic-version": "2026-10-21"}
+from .wire import MEMORY_HEADERS, Response
 
 
 class MemoryTransport:
@@ -33,16 +31,16 @@ class MemoryTransport:
 
     async def send(self, body: Body) -> Reply | Failure:
         """Send one Messages request to the brain."""
-        return await self._exchange("/v1/messages", body)
+        return await self._exchange(body)
 
     async def send_and_tell(self, body: Body, on_begin: Callable[[], object]) -> Reply | Failure:
         """Send one Messages request to the brain, and say when its answer begins."""
-        return await self._exchange("/v1/messages", {**body, "stream": True}, on_begin)
+        return await self._exchange({**body, "stream": True}, on_begin)
 
     async def count_tokens(self, body: Body) -> int | Failure:
         """Ask the brain for the input tokens of a body."""
         counted = {name: value for name, value in body.items() if name != "max_tokens"}
-        exchange = self._brain.open("POST", "/v1/messages/count_tokens", _HEADERS, counted, self._now())
+        exchange = self._brain.open("POST", "/v1/messages/count_tokens", MEMORY_HEADERS, counted, self._now())
         await asyncio.sleep(exchange.end_seconds)
         response = self._brain.close(exchange, self._now())
         if response.status != 200 or not isinstance(response.body, dict):
@@ -54,8 +52,8 @@ class MemoryTransport:
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
 
-    async def _exchange(self, path: str, body: Body, on_begin: Callable[[], object] | None = None) -> Reply | Failure:
-        exchange = self._brain.open("POST", path, _HEADERS, body, self._now())
+    async def _exchange(self, body: Body, on_begin: Callable[[], object] | None = None) -> Reply | Failure:
+        exchange = self._brain.open("POST", "/v1/messages", MEMORY_HEADERS, body, self._now())
         seconds = min(exchange.end_seconds, self._timeout_seconds)
         try:
             if on_begin is not None and exchange.can_stream and exchange.begin_seconds < seconds:
@@ -70,13 +68,13 @@ class MemoryTransport:
         if exchange.end_seconds > self._timeout_seconds:
             self._brain.abandon(exchange, self._now())
             return Failure(kind="timeout", message="no answer in time", perhaps_billed=True)
-        return self._read(self._brain.close(exchange, self._now()))
-
-    def _read(self, response: Any) -> Reply | Failure:
-        if response.cut == "reset":
-            return Failure(kind="connection", message="the connection was reset", perhaps_billed=True)
-        body = "" if response.cut == "truncated" else response.body
-        return read_response(response.status, response.headers, body if body is not None else "")
+        return _read(self._brain.close(exchange, self._now()))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _read(response: Response) -> Reply | Failure:
+    if response.cut == "reset":
+        return Failure(kind="connection", message="the connection was reset", perhaps_billed=True)
+    return read_response(response.status, response.headers, "" if response.cut == "truncated" else response.body)

@@ -12,6 +12,15 @@ from typing import Any, Literal
 
 from .profile import Fault
 
+EPOCH = 1_795_392_000.0
+"""Wall-clock seconds at which a simulator's time is 0 unless told otherwise: 2026-11-23T00:00:00Z."""
+
+REFUSAL_SECONDS = 0.05
+"""How long a refusal takes at most: no model runs for it."""
+
+MEMORY_HEADERS: Mapping[str, str] = {"authorization": "Bearer simulator", "anthropic-version": "2026-10-21"}
+"""Headers of the calls that the transports in memory make."""
+
 Cut = Literal["reset", "truncated"]
 """How a connection breaks: before any byte, or in the middle of the body."""
 

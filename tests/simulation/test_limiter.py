@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from claude_parallel.simulation.buckets import Bucket
 from claude_parallel.simulation.limiter import Account, Pool, retry_after_header
 from claude_parallel.simulation.profile import TIERS, Limits, Profile, tier_limits
-
-EPOCH = 1_795_392_000.0
+from claude_parallel.simulation.wire import EPOCH
 
 steps = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 500)), min_size=1, max_size=60)
 rates = st.floats(1, 6_000)
