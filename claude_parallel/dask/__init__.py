@@ -2,7 +2,7 @@
 
 Imported by ``import claude_parallel.dask``, and by ``import claude_parallel`` itself where Dask's frames are imported
 already. Partitions are computed by the cluster; rows travel to the one gate, journal and budget in this process, and
-answers back to the partitions. Documentation and delegation; what a map over partitions is, is in ``cluster_map``.
+answers back to the partitions. Documentation and delegation; ``cluster_map`` runs the maps.
 """
 
 from __future__ import annotations

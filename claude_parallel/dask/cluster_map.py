@@ -1,6 +1,6 @@
 """One map over a Dask collection: partitions from the cluster, calls from this process, results to the cluster.
 
-Nothing lazy is paid for: a map runs at once, as ``persist`` does. What a run over a stream is, is in ``tables``.
+Nothing lazy is paid for: a map runs at once, as ``persist`` does. ``tables`` knows how a stream is run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..engine.results import Results
 from ..errors import InputError, row_error
-from ..frames.columns import AnswerColumns, Columns
+from ..frames.columns import OTHER_COLUMNS, AnswerColumns, Columns
 from ..frames.made import Made, columns_made_as, made_of, maps_of, sign, snapshot
 from ..frames.outputs import attach, output_arrays, warn_of_missing
 from ..progress.stats import RunStats
@@ -261,7 +261,7 @@ def retried(collection: Any, where: Any, prompt: str | PromptFunction | None, ov
         bypass_cache=made.rejected(options.get("journal") or True, badly=where is None),
     )
     if again.table_map.columns != call.columns:
-        raise InputError("retry() cannot change schema= or sample=, which make the columns; run the map again instead")
+        raise InputError(OTHER_COLUMNS)
     new = again.run()
     costs = [answer.cost for answer in made.answers]
     merged = dd.map_partitions(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 CHANGED = "its rows are not the ones that were asked"
-"""What the client tells from other failures by."""
+"""By these words the client knows this failure from others."""
 
 
 def rows_asked(part: Any, places: list[int] | None) -> tuple[Any, str]:
@@ -64,7 +64,7 @@ def with_answers(part: Any, places: list[int] | None, known: str, new: Any) -> A
     Raises
     ------
     ValueError
-        When the partition was computed again, since its worker was lost, and came out otherwise.
+        When the partition was computed again, since its worker was lost, and came out different.
     """
     if rows_asked(part, places)[1] != known:
         raise ValueError(CHANGED)
@@ -135,7 +135,7 @@ def only(part: Any, chosen: pd.Series[bool]) -> Any:
     Raises
     ------
     ValueError
-        When the partition came out otherwise than when it was mapped.
+        When the partition came out different from when it was mapped.
     """
     if len(part) != len(chosen):
         raise ValueError(CHANGED)

@@ -28,7 +28,7 @@ _LEAST_AHEAD = 8
 small one. On large clusters it is two for each thread, so that no thread waits for the next."""
 
 _COUNTING_SECONDS = 10.0
-"""Somebody who has stopped a run waits so long for the last of its counts: files know their rows without being read."""
+"""How long a stopped run waits for the number of rows that it has not read; Parquet files tell it at once."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class FrameChunk:
     ----------
     frame : DataFrame or Series
         What the prompt reads.
+    number : int
+        Of the partition, from 0.
     digest : str
         Tells whether the partition is still the same when it has to be computed again.
     part : Future or None
@@ -46,6 +48,7 @@ class FrameChunk:
     """
 
     frame: Any
+    number: int
     digest: str = ""
     part: Any = None
 
@@ -67,28 +70,30 @@ class FrameReader:
         A prompt checked against the columns and index levels.
     settings : Settings
         Name the columns with files.
+    empty : DataFrame or Series
+        What the prompt reads, without rows.
     """
 
-    def __init__(self, prompt: Prompt, settings: Settings) -> None:
+    def __init__(self, prompt: Prompt, settings: Settings, empty: Any) -> None:
         self._prompt = prompt
         self._settings = settings
-        self.rows_at_once = 0
+        self.rows_at_once = self._rows(empty).rows_at_once
 
     def texts(self, chunk: FrameChunk, start: int, stop: int) -> list[Any]:
         """Return what rows ask, without their files."""
-        return self.rows(chunk.frame).texts(start, stop)
+        return self._rows(chunk.frame).texts(start, stop)
 
     def contents(self, chunk: FrameChunk, start: int, stop: int) -> list[Any]:
         """Return what rows ask; files are read here, in the client's process."""
-        return self.rows(chunk.frame).contents(start, stop)
+        return self._rows(chunk.frame).contents(start, stop)
 
-    def rows(self, frame: Any) -> FrameRows | SeriesRows:
-        """Return the rows of a frame or a series."""
+    def _rows(self, frame: Any) -> FrameRows | SeriesRows:
         settings = self._settings
         if frame.ndim == 1:
             return SeriesRows(frame, self._prompt)
-        files: dict[str, Any] = {"images": settings.images, "documents": settings.documents}
-        return FrameRows(frame, self._prompt, **files, max_pixels=settings.max_pixels)
+        return FrameRows(
+            frame, self._prompt, images=settings.images, documents=settings.documents, max_pixels=settings.max_pixels
+        )
 
 
 class PartitionSource:
@@ -145,14 +150,12 @@ class PartitionSource:
 
     def reader(self, prompt: Prompt, settings: Settings, names: Sequence[str]) -> FrameReader:
         """Return what reads chunks for a prompt; from now on only the columns that it reads travel."""
-        reader = FrameReader(prompt, settings)
         if prompt.function is None and not self.is_series:
             needed = {*prompt.columns, *settings.images, *settings.documents}
             own = column_names(self.meta)
             self.places = [place for place, name in enumerate(own) if name in needed]
         empty, _digest = on_workers.rows_asked(self.meta, self.places)
-        reader.rows_at_once = reader.rows(empty).rows_at_once
-        return reader
+        return FrameReader(prompt, settings, empty)
 
     def chunks(self, rows: int, most_bytes: int) -> Iterator[Any]:
         """Yield what is asked, partition by partition; an empty chunk for one that is written already."""
@@ -167,7 +170,7 @@ class PartitionSource:
             number, part, asked = ahead.popleft()
             self._read = max(self._read, number + 1)
             frame, digest = (self.meta, "") if part is None else waited(asked, number)
-            yield FrameChunk(frame, digest, part)
+            yield FrameChunk(frame, number, digest, part)
 
     def part(self, number: int) -> Any:
         """Return a partition, as a future on the cluster."""

@@ -108,7 +108,7 @@ class FolderOfParts:
         for number in range(self._source.npartitions):
             if self.finished(number) is None:
                 empty, known = on_workers.rows_asked(self._source.meta, self._source.places)
-                chunk = FrameChunk(empty, known, self._source.part(number))
+                chunk = FrameChunk(empty, number, known, self._source.part(number))
                 self._folder.write(number, chunk, self._new, Tally())
         self._folder.abandon()  # not completed: that would take away what other partitions have written
 
@@ -117,8 +117,7 @@ class FolderOfParts:
         self._folder.abandon()
 
     def _write_part(self, place: Place, chunk: FrameChunk, new: Any) -> None:
-        number = int(place.name.split("-")[1].split(".")[0])
-        waited(submit(self._source, on_workers.write_part, chunk, new, place.url), number)
+        waited(submit(self._source, on_workers.write_part, chunk, new, place.url), chunk.number)
 
 
 def submit(source: PartitionSource, work: Any, chunk: FrameChunk, new: Any, *rest: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import dask.dataframe as dd
 
+from ..frames.columns import asked_name
 from ..frames.frame_map import FrameMap
 from ..frames.made import made_of
 from ..prompt.template import PromptFunction
@@ -41,7 +42,7 @@ def preview_of(
 def beside_its_answers(answers: Any) -> Elsewhere:
     """Return what was asked beside the answers of a series, as a frame."""
     asked = made_of(answers).call.given
-    name = str(asked.name) if asked.name not in (None, answers.name) else "value"
+    name = asked_name(asked.name, answers.name)
     meta = on_workers.side_by_side(asked._meta, answers._meta, name)
     frame = dd.map_partitions(on_workers.side_by_side, asked, answers, name, meta=meta, align_dataframes=False)
     return elsewhere(frame)

@@ -1,6 +1,6 @@
 """What ``claude`` can do on Dask frames and series alike; documentation and delegation.
 
-What a map over partitions is, is in ``cluster_map``; the verbs that look at a sample stand in ``trust``.
+``cluster_map`` runs the maps; the verbs that look at a sample stand in ``trust``.
 """
 
 from __future__ import annotations

@@ -76,8 +76,9 @@ class MadeBy:
 def remember_call(run_id: str, call: MapCall) -> None:
     """Keep in mind how a run was asked; the oldest of 200 is forgotten."""
     _calls[run_id] = call
-    for earlier in [*_calls][:-_MOST_GIVEN]:
-        _calls[earlier] = replace(_calls[earlier], given=None)
+    if len(_calls) > _MOST_GIVEN:
+        old = [*_calls][-_MOST_GIVEN - 1]
+        _calls[old] = replace(_calls[old], given=None)
     while len(_calls) > _MOST:
         _calls.popitem(last=False)
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 
+OTHER_COLUMNS = "retry() cannot change schema= or sample=, which make the columns; run the map again instead"
+"""Said where an option of ``retry()`` would make other columns than those that hold the old answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerColumns:
@@ -130,6 +133,12 @@ def plan_columns(
 def error_name(out: str) -> str:
     """Return the name of the error column beside `out`."""
     return f"{out}_error"
+
+
+def asked_name(asked: object, answers: object) -> str:
+    """Return what the values of a mapped series are called in a frame, beside a column `answers`."""
+    name = "value" if asked in (None, "") else str(asked)
+    return f"{name}_asked" if name == str(answers) else name
 
 
 def cost_name(out: str) -> str:

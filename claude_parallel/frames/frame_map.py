@@ -177,8 +177,8 @@ class FrameMap:
         """Return the frame (or series) while a session runs; rows on their way have neither response nor error."""
         session = self.last_session
         assert session is not None
-        outcomes = [outcome or _ON_ITS_WAY for outcome in list(session.results.outcomes)]
-        results = Results(RunStats(), list(outcomes), list(session.results.fingerprints))
+        outcomes: list[Outcome | None] = [outcome or _ON_ITS_WAY for outcome in list(session.results.outcomes)]
+        results = Results(RunStats(), outcomes, list(session.results.fingerprints))
         return self.assemble(results, session.run_id)
 
     def result(self, session: Session) -> Any:

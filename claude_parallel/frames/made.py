@@ -1,6 +1,6 @@
 """Which maps made the columns of a frame or series that has no ``attrs``: those of Polars and of Dask.
 
-pandas carries ``attrs`` from one operation to the next; what these are, ``calls`` knows.
+pandas carries ``attrs`` from one operation to the next; ``calls`` reads those.
 """
 
 from __future__ import annotations

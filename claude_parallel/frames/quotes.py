@@ -1,7 +1,7 @@
-"""Whether quoted words stand in the row's own text: exactly, but for spaces and marks, or but for a slip of the pen.
+"""Whether quoted words stand in the row's own text: exactly, apart from spaces and punctuation, or apart from a typo.
 
-A quote is evidence only if it can be believed, so near is near indeed: another number, a "not" more or less, another
-word, and the quote counts as not found. How quotes are asked for, ``schema.quotes`` knows.
+A quote is evidence only if it can be believed, so a near match must be very near: with another number, another word, or
+a "not" more or less, the quote counts as not found. ``schema.quotes`` asks for the quotes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ..report.error_kinds import kinds_of
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..report.run import find_run, run_of
 from .calls import ANSWERS_ATTRIBUTE, RUNS_ATTRIBUTE, MadeBy, MapCall, answer_runs, call_of, maps_of, remember_call
-from .columns import Columns, plan_columns
+from .columns import OTHER_COLUMNS, Columns, asked_name, plan_columns
 from .frame_map import FrameMap
 from .outputs import attach, column_label
 from .totals import details_of, places_of
@@ -144,8 +144,7 @@ def with_values(series: pd.Series[Any]) -> tuple[pd.DataFrame, str | None]:
     if call is None or call.given is None:
         return series.to_frame(answers), None
     given = call.given
-    value = str(given.name or "value")
-    value = f"{value}_asked" if value == answers else value
+    value = asked_name(given.name, answers)
     places = places_of(series, call, len(given))
     return pd.DataFrame({value: given.array[places], answers: series.array}, index=series.index), value
 
@@ -176,9 +175,7 @@ def _call(
     known = call_of(run_id)
     if known is not None:
         if "schema" in overrides or "sample" in overrides:
-            raise InputError(
-                "retry() cannot change schema= or sample=, which make the columns; run the map again instead"
-            )
+            raise InputError(OTHER_COLUMNS)
         return replace(known, prompt=known.prompt if prompt is None else prompt, options={**known.options, **overrides})
     if prompt is None:
         raise InputError(

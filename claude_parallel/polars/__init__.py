@@ -1,8 +1,8 @@
 """``claude`` on Polars frames, lazy frames and series: the same verbs, Polars in and Polars out.
 
 Imported by ``import claude_parallel.polars``, and by ``import claude_parallel`` itself where Polars is imported
-already. Values travel as Arrow and never through pandas. Documentation and delegation; what a map over a table is, is
-in ``tables``.
+already. A map's values travel as Arrow; the rows of a sample, and those of a job in the background, go through pandas
+cell by cell, with the same values. Documentation and delegation; ``tables`` runs the maps.
 """
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ from ..schema.schema import Schema
 _PROTOCOLS = frozenset({"s3", "gs", "gcs", "az", "adl", "abfs", "abfss", "azure", "http", "https", "hf", "file"})
 """What Polars reads by itself (its guide to cloud storage); fsspec opens the others."""
 
+_NO_ARROW = (pl.exceptions.PolarsError, ValueError, TypeError, NotImplementedError)
+"""What Polars raises for a column that Arrow cannot hold; Arrow's own exceptions are ValueErrors."""
+
 if TYPE_CHECKING:
     from ..tables.memory import MemoryMap
     from ..tables.source import Source
@@ -101,12 +104,7 @@ def to_arrow(frame: pl.DataFrame) -> Any:
     for column in frame.iter_columns():
         try:
             column.to_arrow()
-        except (
-            pl.exceptions.PolarsError,
-            ValueError,
-            TypeError,
-            NotImplementedError,
-        ) as error:  # Arrow's are ValueErrors
+        except _NO_ARROW as error:
             raise InputError(
                 f"column {column.name!r} ({column.dtype}) cannot travel as Arrow ({error}); cast it, such as to "
                 "pl.String, or select the other columns"

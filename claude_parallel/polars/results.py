@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import polars as pl
 
-from ..errors import count_fates, fate_of
+from ..errors import count_fates
 from ..frames.calls import MapCall
 from ..frames.columns import AnswerColumns
 from ..frames.made import Made, made_of, maps_of, sign
@@ -47,8 +47,8 @@ def answers_of(details: pl.DataFrame, *, is_new: bool = True) -> pl.Series | pl.
     answer, out = made.answers[0], made.call.columns.out
     if is_new:
         kinds = details[answer.error].drop_nulls().str.split(":").list.first().value_counts()
-        counts = {str(kind): int(count) for kind, count in kinds.iter_rows() if fate_of(kind)}
-        warn_of_missing(count_fates(counts, details.height), made.run_ids[-1] if made.run_ids else None)
+        counts = {str(kind): int(count) for kind, count in kinds.iter_rows()}
+        warn_of_missing(count_fates(counts, details.height), made.run_id or None)
     series = details.select(pl.when(pl.col(answer.error).is_null()).then(pl.col(out)).alias(out)).to_series()
     return sign(series, replace(made, details=details))
 

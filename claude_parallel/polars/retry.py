@@ -1,6 +1,6 @@
 """Asks again the rows of a mapped frame, series or folder that failed, or that the analyst rejects.
 
-How new answers take the place of old ones, ``tables.mending`` knows.
+``tables.mending`` puts new answers in the place of old ones.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..errors import InputError
+from ..frames.columns import OTHER_COLUMNS
 from ..frames.made import Made, made_of, sign
 from ..prompt.template import PromptFunction
 from .frames import from_arrow, of_value, scan_of, to_arrow, typed
@@ -127,7 +128,7 @@ def _map_again(
         bypass_cache=made.rejected(given.get("journal") or True, badly=where is None),
     )
     if table_map.columns != call.columns:
-        raise InputError("retry() cannot change schema= or sample=, which make the columns; run the map again instead")
+        raise InputError(OTHER_COLUMNS)
     return MemoryMap(table_map)
 
 

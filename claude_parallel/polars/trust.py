@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ..frames.columns import asked_name
 from ..frames.made import made_of
 from ..prompt.template import PromptFunction
 from ..trust.elsewhere import Elsewhere
@@ -46,7 +47,7 @@ def preview_of(
 def beside_its_answers(answers: pl.Series) -> tuple[Elsewhere, str]:
     """Return what was asked beside the answers of a series, as a frame, and what it is called there."""
     asked = made_of(answers).call.given
-    value = "value" if asked.name == answers.name else asked.name
+    value = asked_name(asked.name, answers.name)
     return elsewhere(pl.DataFrame([asked.alias(value), answers])), value
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError
-from claude_parallel.frames.columns import AnswerColumns, plan_columns
+from claude_parallel.frames.columns import AnswerColumns, asked_name, plan_columns
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ from claude_parallel.frames.columns import AnswerColumns, plan_columns
 def test_what_one_reads_comes_first(arguments: tuple[str, int], options: dict[str, bool], names: str) -> None:
     """Typed values, then text, then error and cost; each further sample by its number."""
     assert " ".join(plan_columns(*arguments, **options).names) == names
+
+
+@pytest.mark.parametrize("asked", [None, "", "value", "text", 0])
+@pytest.mark.parametrize("answers", ["value", "text", "0", "fr"])
+def test_values_and_their_answers_have_two_names(asked: object, answers: str) -> None:
+    """Side by side in one frame, whatever series and answers are called."""
+    assert asked_name(asked, answers) != answers
 
 
 def test_a_name_that_would_stand_twice_is_refused() -> None:
