@@ -1,4 +1,4 @@
-"""The four ways to send the same requests, live or as batches, with prompt caching or without: dollars, and when which.
+"""Four ways to send the same requests, live or in batches, with prompt caching or without: dollars and advice.
 
 Knows prices times tokens, and the advice that follows from them. Tokens come from ``token_counts``, seconds from
 ``simulate``; how all of it is shown is decided in ``estimate``.

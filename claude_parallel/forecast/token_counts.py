@@ -1,6 +1,6 @@
 """How many tokens a workload has: input counted by the API on a sample, output from earlier answers or assumed.
 
-Knows guesses with their bounds and sources. What is to be sent, ``workload`` knows; nothing here costs money.
+Knows guesses with their bounds and sources. ``workload`` knows what is to be sent; nothing here costs money.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A map's rows, gone through as its run would, without sending or keeping anything.
 
-Knows how a run's intake is used without a run. What is counted on the way, ``workload`` knows.
+Knows how a run's intake is used without a run. ``workload`` counts what is met on the way.
 """
 
 from __future__ import annotations

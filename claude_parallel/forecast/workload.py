@@ -1,7 +1,7 @@
 """What a map would send: counted and weighed row by row, by the run's own code, without sending anything.
 
-Knows requests, duplicates, what the journal answers, and the engine's own guess of each request's input tokens. What
-the tokens really are, ``token_counts`` asks; what they cost, ``strategies`` computes.
+Knows requests, duplicates, what the journal answers, and the engine's own guess of each request's input tokens.
+``token_counts`` asks what the tokens really are; ``strategies`` computes what they cost.
 """
 
 from __future__ import annotations

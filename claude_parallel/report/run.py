@@ -1,6 +1,6 @@
 """What a run did, read back from the journal: after the run, and after a restart.
 
-How it is drawn, ``page`` and ``figures`` know; how it is written, the journal; the list of runs stands in ``run_list``.
+``page`` and ``figures`` draw it, the journal writes it; ``run_list`` lists all runs.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def _legend(lines: Sequence[Line], *, has_shades: bool) -> str:
     if not has_shades:
         return named
     sample = f'<rect class="pause" x="{_n(x)}" y="{_n(_TOP - 19)}" width="22" height="10"/>'
-    return named + sample + _label(x + 27, _TOP - 10, "paused", "start", "")
+    return named + sample + _label(x + 27, _TOP - 10, "paused", "")
 
 
 def _entries(entries: Sequence[tuple[str, str]]) -> tuple[str, float]:
@@ -212,7 +212,7 @@ def _entries(entries: Sequence[tuple[str, str]]) -> tuple[str, float]:
     parts, x = [], _LEFT
     for text, style in entries:
         parts.append(f'<path class="{style}" d="M{_n(x)} {_n(_TOP - 14)}h22"/>')
-        parts.append(_label(x + 27, _TOP - 10, text, "start", style.split()[-1]))
+        parts.append(_label(x + 27, _TOP - 10, text, style.split()[-1]))
         x += 27 + 6.6 * len(text) + 14
     return "".join(parts), x
 
@@ -234,8 +234,8 @@ def _mark(plane: _Plane, mark: Mark) -> str:
     return f'<path class="mark {mark.style}" d="M{_n(plane.x(mark.value))} {_n(_TOP)}V{_n(plane.y(0))}"/>'
 
 
-def _label(x: float, y: float, text: str, anchor: str, style: str) -> str:
-    return f'<text class="label {style}" x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">{escaped(text)}</text>'
+def _label(x: float, y: float, text: str, style: str) -> str:
+    return f'<text class="label {style}" x="{_n(x)}" y="{_n(y)}" text-anchor="start">{escaped(text)}</text>'
 
 
 def _n(value: float) -> str:

@@ -1,6 +1,6 @@
 """A run as series over time: calls, tokens and calls in flight, in bins of equal length.
 
-Sums of the numbers that ``record`` reads. What a run cost and what failed, ``totals`` and ``token_costs`` count.
+Sums of the numbers that ``record`` reads. ``totals`` and ``token_costs`` count what failed and what it cost.
 """
 
 from __future__ import annotations

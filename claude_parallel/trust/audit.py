@@ -1,6 +1,6 @@
 """How far the answers of a mapped frame can be believed, measured against some gold rows.
 
-Puts the statistics together and says in words what they mean. What gold is, ``subjects`` knows; the formulas stand in
+Puts the statistics together and says in words what they mean. ``subjects`` knows what gold is; the formulas stand in
 ``statistics``.
 """
 

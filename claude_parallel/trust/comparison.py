@@ -1,6 +1,6 @@
 """What a comparison came to: one line per variant, the pairs, and the rows on which they differ.
 
-Shows and hands on; how the variants were run and judged, ``compare`` knows.
+Shows and hands on; ``compare`` has the variants run and judged.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Comparison:
         The truth of each row of the sample.
     kind : str
         ``"labels"`` (of a schema), ``"classes"`` (text of few values), ``"numbers"`` or ``"text"``.
+    measure : str
+        What is counted against gold, such as ``"accuracy"``.
     warnings : tuple of str
         What speaks against choosing the first one.
     by : str or None

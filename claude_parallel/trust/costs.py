@@ -1,6 +1,6 @@
 """What a comparison would cost before anything is sent: each variant, the judge, and all together.
 
-What a map costs, ``forecast`` knows; here is what the maps of one comparison have to do with each other.
+``forecast`` knows what a map costs; here is what the maps of one comparison have to do with each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The verbs that decide and trust, on rows that lie elsewhere: in a Polars frame or query, or on a cluster.
 
 Rows are drawn by a few columns of all of them, and only those drawn come whole, as pandas. What the sample is asked and
-what it tells is the same as on pandas; how rows come from where they lie, their holders know.
+what it tells is the same as on pandas; a :class:`RowsElsewhere` fetches the rows from where they lie.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Labelling by hand: a random sample of rows, one after the other, each label kept as soon as it is given.
 
-The state and its rules; what is seen of it, ``panel`` draws. How the sample is drawn stands in ``drawing``.
+The state and its rules; ``panel`` shows it, ``drawing`` chooses the sample.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``preview`` and ``compare`` of accessors whose rows lie elsewhere; documentation and delegation.
 
-What they do with such rows, ``elsewhere`` knows.
+``elsewhere`` carries them out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A sample to label as a CSV file, as spreadsheets read and write it.
 
-Knows files only: which rows are in the sample, and what a label may be, ``review`` decides.
+Knows files only: ``review`` decides which rows are in the sample, and what a label may be.
 """
 
 from __future__ import annotations
