@@ -428,6 +428,6 @@ def test_what_cannot_work_says_so(tmp_path: Path) -> None:
 def test_answers_may_be_called_as_their_values_are() -> None:
     """Beside each other in a review they have two names, also where the series has none."""
     with cp.simulator(None, latency_seconds=0):
-        answers = pl.Series(["a", "b"]).claude.map("{}", out="value", progress=False)
+        answers = pl.Series(["a", "b"]).claude.map(lambda text: f"Say {text}", out="value", progress=False)
     review = answers.claude.review(2, journal=False)
     assert sorted(item.texts for item in review.items) == [(("value_asked", "a"),), (("value_asked", "b"),)]
