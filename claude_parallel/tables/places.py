@@ -221,8 +221,7 @@ def _matching(pattern: str) -> list[Place]:
     if "://" in pattern:
         fsspec = need("fsspec", "paths with a protocol", "files")
         filesystem, inner = fsspec.core.url_to_fs(pattern)
-        protocol = pattern.split("://", 1)[0]
-        names = [f"{protocol}://{name.lstrip('/')}" for name in sorted(filesystem.glob(inner))]
+        names = [filesystem.unstrip_protocol(name) for name in sorted(filesystem.glob(inner))]
     else:
         names = sorted(local_glob.glob(os.path.expanduser(pattern), recursive=True))  # noqa: PTH111, PTH207  # ** and ~
     found = [place for place in map(place_of, names) if place.kind == "file" and not _is_hidden(place.name)]

@@ -149,6 +149,20 @@ def test_the_bootstrap_tells_a_difference_from_none() -> None:
     assert bootstrap_p_value(np.zeros(9)) == 1.0
 
 
+def test_differences_that_are_all_the_same_are_told_by_their_sign_alone() -> None:
+    """One row proves nothing, however far the two are apart."""
+    assert bootstrap_p_value(np.array([3.0])) == 1.0
+    assert bootstrap_p_value(np.array([3.0, 3.0, 3.0])) == 0.25
+    assert 0 < bootstrap_p_value(np.full(40, 3.0)) < 0.001
+
+
+def test_few_large_differences_are_no_difference() -> None:
+    """One row in ten is off by much, and the mean is 0: some 5 % of samples may say otherwise, not a fifth of them."""
+    rng = np.random.default_rng(6)
+    samples = np.where(rng.random((200, 30)) < 0.1, rng.exponential(3.0, (200, 30)), 0.0) - 0.3
+    assert sum(bootstrap_p_value(sample) < 0.05 for sample in samples) <= 14
+
+
 @pytest.mark.parametrize("size", [20, 30, 100, 300])
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.9, 0.97, 0.99])
 def test_the_interval_of_an_accuracy_covers_over_a_thousand_samples(share: float, size: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 import claude_parallel as cp
 from claude_parallel.errors import InputError
 from claude_parallel.tables.json_lines import parse_line
+from claude_parallel.tables.places import find_files
 from claude_parallel.tables.source import open_source
 
 
@@ -167,3 +168,12 @@ def test_a_file_of_lines_without_a_line_is_said_to_be_one(tmp_path: Path) -> Non
     source.write_text("\n")
     with pytest.raises(InputError, match=r"empty\.jsonl holds no row"):
         cp.map_file(source, tmp_path / "out.jsonl", "Say {t}")
+
+
+def test_a_pattern_behind_a_protocol_finds_files_by_their_whole_path(tmp_path: Path) -> None:
+    """A path on this machine begins with a slash, a bucket does not."""
+    (tmp_path / "year=2026").mkdir()
+    (tmp_path / "year=2026" / "a.csv").write_text("t\n1\n")
+    (found,) = find_files(f"file://{tmp_path}/*/*.csv")
+    assert found.path == str(tmp_path / "year=2026" / "a.csv")
+    assert found.keys == (("year", "2026"),)
