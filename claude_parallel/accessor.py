@@ -142,7 +142,7 @@ class ClaudeFrame:
         repair : int, optional
             With a schema: how often to ask again, showing what did not fit. Built-in default: 0.
         max_pixels : int, optional
-            Scale images down to this longest edge (needs the extra ``[images]``).
+            Scale images of more pixels (width times height) down to so many (needs the extra ``[images]``).
         on_error : {"column", "raise"}, optional
             "column" (built-in default) = a failed row has an error and the others go on; "raise" = stop at the first
             row that finally fails.

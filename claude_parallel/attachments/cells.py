@@ -1,6 +1,6 @@
 """What a cell with an image or document may hold, and how it is read: paths, URLs, bytes, base64, lists.
 
-What becomes of the bytes is decided in ``attachments``; nothing is kept after the call.
+What becomes of the bytes is decided in ``blocks``; nothing is kept after the call.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _read_file(path: Path, name: str, most_bytes: int) -> bytes:
     """Read a regular file whose size is known to fit; a pipe or a device would never end."""
     # Without O_NONBLOCK, opening a pipe waits for somebody who writes into it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123
+    with open(path, "rb", opener=lambda name, _flags: os.open(name, flags)) as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
             raise AttachmentError(f"{name} is not a regular file; pass the path of a file, or bytes")

@@ -1,6 +1,6 @@
 """Scaling images down with Pillow, the one optional package behind attachments.
 
-When an image is too large is decided in ``attachments``; nothing here runs unless asked for.
+When an image is too large is decided in ``blocks``; nothing here runs unless asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the bytes of an image or document say about themselves: kind, pixels, pages, and tokens.
 
-Nothing is decoded and nothing is opened here; where the bytes come from is decided in ``attachments``.
+Nothing is decoded and nothing is opened here; where the bytes come from is decided in ``cells``.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def estimate_tokens(block: Mapping[str, Any], resolution: tuple[int, int] = HIGH
     block : mapping
         An image or document block.
     resolution : tuple of int
-        ``media.HIGH_RESOLUTION``, or ``media.STANDARD_RESOLUTION`` for models before Claude 4.7.
+        ``sniffing.HIGH_RESOLUTION``, or ``sniffing.STANDARD_RESOLUTION`` for models before Claude 4.7.
 
     Returns
     -------

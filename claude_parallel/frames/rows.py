@@ -44,7 +44,7 @@ class FrameRows:
     images, documents : sequence of str
         Columns whose cells are attached to the message, before its text.
     max_pixels : int, optional
-        Longest edge of an image; larger ones are scaled down.
+        Most pixels of an image, width times height; larger ones are scaled down.
     """
 
     def __init__(

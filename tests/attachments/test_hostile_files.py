@@ -53,6 +53,17 @@ def test_a_folder_is_an_error(blocks_of: Any, tmp_path: Path) -> None:
 
 
 @both
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a list of open files")
+def test_a_folder_costs_no_open_file(blocks_of: Any, tmp_path: Path) -> None:
+    """A column of them would use up all that the process may open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(AttachmentError):
+            blocks_of(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@both
 @pytest.mark.parametrize("size", [3 * 2**30, 33 * 2**20])
 def test_the_size_of_a_file_is_known_before_it_is_read(blocks_of: Any, size: int, tmp_path: Path) -> None:
     """Three gigabytes of holes: refused at once, and not one of them in memory."""
