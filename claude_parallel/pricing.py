@@ -145,20 +145,18 @@ class PriceList:
         )
         return card.cost(usage) * self.factor
 
-    def cache_savings(self, model: str, usage: Usage) -> Decimal:
-        """Return US dollars saved (or, negative, spent) by prompt caching against plain input tokens."""
-        paid = self.cost(model, usage)
-        plain = self.cost(
-            model,
-            Usage(
-                input_tokens=usage.total_input_tokens,
-                output_tokens=usage.output_tokens,
-                web_searches=usage.web_searches,
-                service_tier=usage.service_tier,
-                speed=usage.speed,
-                inference_geo=usage.inference_geo,
-            ),
+    def cache_savings(self, model: str, usage: Usage, *, is_batch: bool = False) -> Decimal:
+        """Return what prompt caching saved on an answer against plain input tokens; parameters as in :meth:`cost`.
+
+        Returns
+        -------
+        Decimal
+            US dollars; negative where the write is not paid back yet, 0 where no price is known or nothing is billed.
+        """
+        plain_usage = usage._replace(
+            input_tokens=usage.total_input_tokens, cache_write_5m_tokens=0, cache_write_1h_tokens=0, cache_read_tokens=0
         )
+        paid, plain = (self.cost(model, each, is_batch=is_batch) for each in (usage, plain_usage))
         return Decimal(0) if paid is None or plain is None else plain - paid
 
 
@@ -183,11 +181,7 @@ def _read_card(model: str, *, is_batch: bool, is_fast: bool) -> RateCard | None:
         context["processing"] = "batch"
     if is_fast:
         context["speed"] = "fast"
-    for provider in (
-        "anthropic",
-        None,
-        "aws",
-    ):  # ids on Bedrock, such as us.anthropic.claude-..., are known to aws alone
+    for provider in ("anthropic", None, "aws"):  # ids on Bedrock, us.anthropic.claude-..., are known to aws alone
         try:
             found = genai_prices.calc_price(
                 genai_prices.Usage(input_tokens=1),

@@ -59,6 +59,17 @@ def test_caching_saves_against_plain_input() -> None:
     assert PRICES.cache_savings("claude-sonnet-4-6", Usage(cache_write_5m_tokens=1_000_000)) == Decimal("-0.75")
 
 
+def test_a_refusal_that_is_not_billed_saves_nothing() -> None:
+    """Without a cache it would have cost nothing either."""
+    assert PRICES.cache_savings("claude-sonnet-4-6", Usage(cache_read_tokens=1_000_000, is_billed=False)) == 0
+
+
+def test_caching_in_a_batch_saves_at_its_prices() -> None:
+    """Also where the usage does not say that it was one."""
+    read = Usage(cache_read_tokens=1_000_000)
+    assert PRICES.cache_savings("claude-sonnet-4-6", read, is_batch=True) == Decimal("1.35")
+
+
 def _models() -> list[str]:
     snapshot = get_snapshot()
     anthropic = next(provider for provider in snapshot.providers if provider.id == "anthropic")

@@ -59,7 +59,7 @@ class ListedTariff:
 
     def cache_savings(self, model: str, usage: Usage) -> Decimal | None:
         """Return what the prompt cache saved on an answer; None where caching was not asked for."""
-        return None if self.ttl is None else self.prices.cache_savings(model, usage)
+        return None if self.ttl is None else self.prices.cache_savings(model, usage, is_batch=self.is_batch)
 
     def worst_cost(self, request: Request) -> Decimal:
         """Return the most that a call can cost; 0 where no budget asks."""
