@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import gc
 import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Executor, Future
-from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from .errors import InputError
@@ -30,8 +25,6 @@ T = TypeVar("T")
 
 PAINT_SECONDS = 0.05
 """How often the waiting thread paints and looks for an interrupt: below what a person feels as a delay (0.1 s)."""
-_IDLE_SECONDS = 2.0
-"""How long a thread waits for more work: longer than a run pauses between its transactions, about a second at most."""
 
 
 class Control:
@@ -54,7 +47,7 @@ class Control:
         self._wakes: list[Callable[[], None]] = []
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, on whatever thread, when a flag is set; each of several sessions may listen."""
+        """Call `wake` (such as a :func:`waker`), on whatever thread, when a flag is set; several may listen."""
         self._wakes.append(wake)
 
     def request_stop(self) -> None:
@@ -67,8 +60,17 @@ class Control:
         """Send nothing more; what is in flight may land, however often this is asked."""
         self.is_stopping = True
         for wake in tuple(self._wakes):
-            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: nothing left to stop
-                wake()
+            wake()
+
+
+def waker(loop: asyncio.AbstractEventLoop, wake: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that any thread may call to have `wake` called on a loop; on a closed one it does nothing."""
+
+    def call() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile, and nobody waits there any more
+            loop.call_soon_threadsafe(wake)
+
+    return call
 
 
 _active: set[Control] = set()
@@ -183,53 +185,8 @@ def interrupts(control: Control) -> Iterator[None]:
             signal.signal(signal.SIGINT, previous)
 
 
-_CALM_THRESHOLD = 50_000
-"""New objects between two looks of the garbage collector while runs are under way (700 or 2,000 by default). A run
-makes thousands of objects a second that live on in its results; looking at them again and again took 15 % of its time.
-"""
-
-_calm_lock = threading.Lock()
-_calm_runs = 0
-_usual_thresholds: tuple[int, int, int] = (0, 0, 0)
-
-
-@contextlib.contextmanager
-def fewer_collections() -> Iterator[None]:
-    """Let the garbage collector look less often for the length of a block, and as before after the last such block.
-
-    A collector that the user has switched off, or set to look more seldom, is left alone; so is what somebody sets
-    meanwhile.
-    """
-    global _calm_runs, _usual_thresholds
-    with _calm_lock:
-        _calm_runs += 1
-        if _calm_runs == 1:
-            _usual_thresholds = gc.get_threshold()
-            first, *others = _usual_thresholds
-            if 0 < first < _CALM_THRESHOLD:
-                gc.set_threshold(_CALM_THRESHOLD, *others)
-    try:
-        yield
-    finally:
-        with _calm_lock:
-            _calm_runs -= 1
-            if _calm_runs == 0 and gc.get_threshold()[0] == _CALM_THRESHOLD:
-                gc.set_threshold(*_usual_thresholds)
-
-
-def _forget_runs() -> None:
-    """A forked child has no runs; those of its parent never end here."""
-    global _calm_lock, _calm_runs
-    _active.clear()
-    _threads.idle.clear()
-    _calm_lock = threading.Lock()
-    if _calm_runs:
-        _calm_runs = 0
-        gc.set_threshold(*_usual_thresholds)
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_runs)
+    os.register_at_fork(after_in_child=_active.clear)  # the runs of its parent never end in a forked child
 
 
 def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -255,67 +212,6 @@ def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     except ValueError as error:
         raise InputError(f'bridge="nested" cannot patch this event loop: {error}') from None
     return loop.run_until_complete(work())
-
-
-class _Worker:
-    """A daemon thread that takes one piece of work after the other, and ends when none has come for a while."""
-
-    def __init__(self, idle: list[_Worker]) -> None:
-        self.work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
-        self._idle = idle
-        threading.Thread(target=self._run, name="claude_parallel work", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self._do(*self.work.get(timeout=_IDLE_SECONDS))
-            except Empty:
-                try:
-                    self._idle.remove(self)
-                except ValueError:  # somebody has just taken it from there, and its work is on the way
-                    continue
-                return
-
-    def _do(self, future: Future[Any], work: Callable[[], Any]) -> None:
-        try:
-            result = work()
-        except BaseException as error:
-            self._idle.append(self)
-            future.set_exception(error)
-        else:
-            self._idle.append(self)
-            future.set_result(result)
-
-
-class _DaemonThreads(Executor):
-    """A thread for each piece of work at the same time, which never holds up the end of the process or of a run."""
-
-    def __init__(self) -> None:
-        self.idle: list[_Worker] = []
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run `fn` on a daemon thread that is idle, or on a new one, in a copy of the caller's context."""
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # it can be cancelled no more: whoever waited may go, the work ends alone
-        work = partial(contextvars.copy_context().run, fn, *args, **kwargs)
-        try:
-            worker = self.idle.pop()
-        except IndexError:
-            worker = _Worker(self.idle)
-        worker.work.put((future, work))
-        return future
-
-
-_threads = _DaemonThreads()
-
-
-async def off_loop(work: Callable[[], T]) -> T:
-    """Run blocking work beside the event loop, which goes on reading answers meanwhile.
-
-    That costs some 0.05 ms, so `work` should be worth it: a chunk of rows, a transaction. Cancelled, the caller goes
-    on at once; the work itself cannot be stopped, and ends alone.
-    """
-    return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
 _has_advised = False

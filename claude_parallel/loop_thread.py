@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _CANCEL_SECONDS = 5.0
-"""So long may what is left on a loop take to end before it is closed: connections say goodbye in less."""
+"""How long what is left on a loop may take to end before the loop is closed: connections say goodbye in less."""
 
 
 class LoopThread:
@@ -36,7 +36,7 @@ class LoopThread:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
     def has_closed(self, seconds: float) -> bool:
-        """Wait for the loop to be closed, so long at most; says whether it is."""
+        """Wait for the loop to be closed, for so many seconds at most, and say whether it is."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -45,7 +45,8 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         try:
             while not self.is_over:
-                with contextlib.suppress(SystemExit, KeyboardInterrupt):  # of a run, which gets it as its result, too
+                # What a run raises of these is its own result, too, and no reason to end the others.
+                with contextlib.suppress(SystemExit, KeyboardInterrupt):
                     self.loop.run_forever()
         finally:
             _close(self.loop)

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from claude_parallel.bridge import Control, fewer_collections, run_blocking
+from claude_parallel.bridge import Control, run_blocking, waker
+from claude_parallel.garbage_collector import fewer_collections
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +147,14 @@ def test_a_stop_wakes_all_who_share_the_flags() -> None:
         control.listen(lambda name=name: woken.append(name))  # type: ignore[misc]
     control.request_stop()
     assert woken == ["first", "second"]
+
+
+def test_a_loop_that_has_closed_is_no_trouble_to_who_would_wake_it() -> None:
+    """Runs share a gate: the loop of one may be closed around it, and the others' answers still count."""
+    loop, woken = asyncio.new_event_loop(), list[str]()
+    wake = waker(loop, lambda: woken.append("on the loop"))
+    wake()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    wake()
+    assert woken == ["on the loop"]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..api.reading import read_message
-from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.pending import Pending
 from ..records import Attempt, Failure, Reply
+from ..worker_threads import off_loop
 from .calls import BatchCalls
 from .envelope import read_custom_id
 from .in_flight import InFlightBatch

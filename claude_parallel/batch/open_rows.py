@@ -10,7 +10,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
-from ..bridge import off_loop
 from ..engine.context import RunContext
 from ..engine.intake import Intake
 from ..engine.pending import Pending
@@ -22,6 +21,7 @@ from ..progress.waits import WaitReason
 from ..records import ZERO, Request, Usage
 from ..store.journal import Journal
 from ..text import format_usd
+from ..worker_threads import off_loop
 from .records import EnvelopeBook
 
 

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from ..bridge import waker
 from ..engine.context import RunContext
 from ..engine.dispatcher import GRACE_SECONDS
 from ..engine.intake import Intake
@@ -63,7 +64,7 @@ class BatchRunner:
         self._submitter = Submitter(context, calls, self._packer, self._in_flight)
         self._wake = asyncio.Event()
         self._alarm = asyncio.Event()
-        self._wakers: list[Callable[[], None]] = []
+        self._ring: Callable[[], None] = lambda: None  # wakes whatever waits, from any thread
 
     def __repr__(self) -> str:
         return f"<BatchRunner {self._run.run_id}: {self._in_flight!r}>"
@@ -81,9 +82,7 @@ class BatchRunner:
     def cancel(self) -> None:
         """Ask the API to cancel the batches under way, and send nothing more; what is answered is still collected."""
         self._packer.is_closed = True
-        for wake in self._wakers:
-            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-                wake()
+        self._ring()
 
     async def run(self) -> None:
         """Send and collect everything; at a stop, batches go on at the API and their rows say so."""
@@ -93,11 +92,8 @@ class BatchRunner:
             self._wake.set()
             self._alarm.set()
 
-        def wake() -> None:
-            loop.call_soon_threadsafe(ring)
-
-        self._wakers.append(wake)
-        control.listen(wake)
+        self._ring = waker(loop, ring)
+        control.listen(self._ring)
         self._calls.seeder.wake = self._wake.set
         work = loop.create_task(self._loop())
         try:

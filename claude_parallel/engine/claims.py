@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from ..bridge import off_loop
 from ..store.claims import LEASE_SECONDS, ClaimBook
+from ..worker_threads import off_loop
 from .pending import Pending
 
 RENEW_SECONDS = LEASE_SECONDS / 4

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import cast
 
 from ..api.reading import read_message
+from ..bridge import waker
 from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request
@@ -75,7 +76,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Send everything that can be sent; outcomes are delivered, rows never reached get none."""
         loop = asyncio.get_running_loop()
-        self._run.control.listen(self._waker(loop))
+        self._run.control.listen(waker(loop, self._wake.set))
         steps = 0
         try:
             while await self._step():
@@ -86,14 +87,6 @@ class Dispatcher:
             await self._leave()
         if self._bug is not None:
             raise self._bug
-
-    def _waker(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-        """Return a function that wakes the dispatcher from any thread."""
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(self._wake.set)
-
-        return wake
 
     async def _leave(self) -> None:
         """Cancel what is in flight, if anything is, and give what still waits its reason."""
@@ -172,7 +165,7 @@ class Dispatcher:
         started, loop = run.clock(), asyncio.get_running_loop()
         unsubscribe = None
         if by_gate and gate.status(started).in_flight > len(self._workers):
-            unsubscribe = gate.subscribe(self._waker(loop))
+            unsubscribe = gate.subscribe(waker(loop, self._wake.set))
         if by_gate:
             seconds = min(seconds, _SHARED_POLL_SECONDS)  # our share of the account may have grown meanwhile
         if self._stopped_at is not None:

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .. import bridge
-from ..progress.bar import Clocks, NoBar, ProgressBar, choose_bar, paint_on
+from ..progress.bar import Clocks, NoBar, ProgressBar, choose_bar
 from ..progress.stats import RunStats
 from .session import Session
+from .to_end import arun_to_end, run_to_end
 
 _SUMS = (
     "done",
@@ -58,24 +59,12 @@ class SessionGroup:
             bridge.run_nested(self.arun)
             return
         bridge.advise_amap()
-        bar = self._bar()
-        with bridge.interrupts(self._first.control):
-            try:
-                bridge.run_blocking(self._work, self._first.control, bar.paint)
-            finally:
-                self._finish(bar)
+        run_to_end(self._work, self._finish, self._first.control, self._bar())
         self._conclude()
 
     async def arun(self) -> None:
         """Run all to their end on the caller's own event loop; raises as :meth:`run` does."""
-        bar = self._bar()
-        painting = asyncio.create_task(paint_on(bar))
-        with bridge.interrupts(self._first.control):
-            try:
-                await bridge.run_here(self._work, self._first.control)
-            finally:
-                painting.cancel()
-                self._finish(bar)
+        await arun_to_end(self._work, self._finish, self._first.control, self._bar())
         self._conclude()
 
     async def _work(self) -> None:

@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..bridge import off_loop
 from ..progress.stats import RunStats
 from ..progress.waits import WaitReason
 from ..prompt.template import Content, RowProblem, Skipped
 from ..records import Outcome
 from ..store.journal import Journal
+from ..worker_threads import off_loop
 from .accounting import Accounting, Recollection
 from .claims import POLL_SECONDS, Claims
 from .pending import Pending

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
 
-from ..bridge import off_loop
 from ..limits.load import LoadEstimator
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import SECONDS
 from ..store import learnt_limits
+from ..worker_threads import off_loop
 from .cache_warmup import Prefixes
 from .context import RunContext
 from .dispatcher import Dispatcher

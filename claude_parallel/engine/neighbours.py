@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from math import inf
 
-from ..bridge import off_loop
 from ..limits.gate import Gate, Limits
 from ..limits.leases import (
     JOIN_SECONDS,
@@ -27,6 +26,7 @@ from ..limits.leases import (
 from ..progress.waits import WaitReason
 from ..records import DIMENSIONS, Dimension
 from ..store.leases import LeaseBook
+from ..worker_threads import off_loop
 from .context import RunContext
 
 FIRST_SECONDS = 0.1

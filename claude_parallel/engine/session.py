@@ -6,13 +6,13 @@ business, and what becomes of the outcomes is decided in ``frames``.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import secrets
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 from .. import bridge
@@ -20,7 +20,7 @@ from ..bridge import Control
 from ..config import is_simulating
 from ..errors import RowFailed, RunStopped
 from ..pricing import PriceList
-from ..progress.bar import Clocks, ProgressBar, choose_bar, paint_on
+from ..progress.bar import Clocks, ProgressBar, choose_bar
 from ..progress.stats import RunStats
 from ..prompt.cache_breakpoints import minimum_tokens
 from ..records import Outcome
@@ -36,6 +36,7 @@ from .intake import Intake, Outlet
 from .plan import Plan
 from .results import Results
 from .tariff import ListedTariff
+from .to_end import arun_to_end, run_to_end
 
 _LOG = logging.getLogger("claude_parallel")
 
@@ -74,6 +75,16 @@ class Session:
 
     Attributes
     ----------
+    run_id : str
+        Name of the run in the journal, such as ``r-20261126-141503-a1b2c3``.
+    stats : RunStats
+        What has happened so far, for whoever shows it.
+    results : Results
+        The outcomes of the rows.
+    state : RunState
+        Why the run sends nothing more, and what it waited for.
+    has_own_display : bool
+        False where somebody else shows how the run comes on.
     outlet : Outlet or None
         Set before the run where rows are a stream: takes outcomes out as they are complete.
     is_whole : bool
@@ -129,25 +140,12 @@ class Session:
         if self.plan.settings.bridge == "nested":
             return bridge.run_nested(self.arun)
         bridge.advise_amap()
-        bar = self._bar()
-        # Also while the record is written: an interrupt must not cost the frame.
-        with bridge.fewer_collections(), bridge.interrupts(self.control):
-            try:
-                bridge.run_blocking(self.work, self.control, bar.paint)
-            finally:
-                self.finish(bar)
+        run_to_end(self.work, self.finish, self.control, self._bar())
         return self._conclude()
 
     async def arun(self) -> Results:
         """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
-        bar = self._bar()
-        painting = asyncio.create_task(paint_on(bar))
-        with bridge.fewer_collections(), bridge.interrupts(self.control):
-            try:
-                await bridge.run_here(self.work, self.control)
-            finally:
-                painting.cancel()
-                self.finish(bar)
+        await arun_to_end(self.work, self.finish, self.control, self._bar())
         return self._conclude()
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -227,31 +225,34 @@ class Session:
 
     def finish(self, bar: ProgressBar) -> None:
         """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
+        results, stats = self.results, self.stats
+        with closing(self.journal):
+            try:
+                self._complete()
+            finally:
+                bar.close()
+            self.record(results.base, results.fingerprints, results.outcomes)
+            _LOG.info(
+                "run %s ended: %d of %d rows done, %d without a good answer, %s",
+                self.run_id,
+                stats.done,
+                stats.total,
+                stats.kinds.total(),
+                f"${stats.cost:.6f}",
+            )
+            self.journal.end_run(self.run_id, self.environment.wall_clock(), self._totals())
+
+    def _complete(self) -> None:
+        """Give every row that has none the outcome of a row that was not sent."""
         results, reason = self.results, self.state.reason_for_the_rest
         unread = 0
-        try:
-            if not self.is_whole:
-                results.on_ready = None  # a stream leaves the rest to a later run
-                if self.outlet is not None:
-                    results.reach(self.outlet.loaded * self.plan.settings.sample)
-                    unread = self.outlet.unread()
-            results.complete(*reason)
-            self.stats.leave(unread, reason[0])
-        finally:
-            bar.close()
-        self.record(results.base, results.fingerprints, results.outcomes)
-        stats = self.stats
-        failed, cost = stats.kinds.total(), f"${stats.cost:.6f}"
-        _LOG.info(
-            "run %s ended: %d of %d rows done, %d without a good answer, %s",
-            self.run_id,
-            stats.done,
-            stats.total,
-            failed,
-            cost,
-        )
-        self.journal.end_run(self.run_id, self.environment.wall_clock(), self._totals())
-        self.journal.close()
+        if not self.is_whole:
+            results.on_ready = None  # a stream leaves the rest to a later run
+            if self.outlet is not None:
+                results.reach(self.outlet.loaded * self.plan.settings.sample)
+                unread = self.outlet.unread()
+        results.complete(*reason)
+        self.stats.leave(unread, reason[0])
 
     def record(self, first: int, fingerprints: Sequence[bytes | None], outcomes: Sequence[Outcome | None]) -> None:
         """Keep in the run's record what became of the positions from `first` on."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from ..bridge import off_loop
+from ..worker_threads import off_loop
 from . import forks
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records

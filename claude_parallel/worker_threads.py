@@ -1,0 +1,86 @@
+"""Blocking work beside an event loop: each piece on a daemon thread, which waits a moment for the next one.
+
+The executors of the standard library join their threads at the end of the process: a locked journal would hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_IDLE_SECONDS = 2.0
+"""How long a thread waits for more work: longer than a run pauses between its transactions, about a second at most."""
+
+
+class _Worker:
+    """A daemon thread that takes one piece of work after the other, and ends when none has come for a while."""
+
+    def __init__(self, idle: list[_Worker]) -> None:
+        self.work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._idle = idle
+        threading.Thread(target=self._run, name="claude_parallel work", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._do(*self.work.get(timeout=_IDLE_SECONDS))
+            except Empty:
+                try:
+                    self._idle.remove(self)
+                except ValueError:  # somebody has just taken it from there, and its work is on the way
+                    continue
+                return
+
+    def _do(self, future: Future[Any], work: Callable[[], Any]) -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            self._idle.append(self)
+            future.set_exception(error)
+        else:
+            self._idle.append(self)
+            future.set_result(result)
+
+
+class _DaemonThreads(Executor):
+    """A thread for each piece of work at the same time, which never holds up the end of the process or of a run."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Worker] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run `fn` on a daemon thread that is idle, or on a new one, in a copy of the caller's context."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # it can be cancelled no more: whoever waited may go, the work ends alone
+        work = partial(contextvars.copy_context().run, fn, *args, **kwargs)
+        try:
+            worker = self.idle.pop()
+        except IndexError:
+            worker = _Worker(self.idle)
+        worker.work.put((future, work))
+        return future
+
+
+_threads = _DaemonThreads()
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """Run blocking work beside the event loop, which goes on reading answers meanwhile.
+
+    That costs some 0.05 ms, so `work` should be worth it: a chunk of rows, a transaction. Cancelled, the caller goes
+    on at once; the work itself cannot be stopped, and ends alone.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.idle.clear)  # a forked child has none of its parent's threads
