@@ -7,6 +7,7 @@ and when, is decided in ``engine``.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ from .statements import key_chunks
 
 LEASE_SECONDS = 8.0
 """How long a claimant counts as alive after its last sign of life: four renewals, so that a busy machine loses none."""
+
+_AHEAD_SECONDS = LEASE_SECONDS + 1.0
+"""A lease that ends later is from before the clock was put back; a second is allowed for clocks that are corrected."""
 
 
 class ClaimBook:
@@ -31,6 +35,9 @@ class ClaimBook:
     def __init__(self, journal: Journal, claimant: str) -> None:
         self._journal = journal
         self._claimant = claimant
+        self._looked_at: float | None = None
+        self._steady_since = -math.inf
+        self._has_jumped = False
 
     def __repr__(self) -> str:
         return f"<ClaimBook of {self._claimant}>"
@@ -48,10 +55,11 @@ class ClaimBook:
         now : float
             Seconds since the epoch; claimants whose lease is over lose their claims.
         """
+        earliest, latest = self._living(now)
         try:
             self._journal.execute_many(
                 [
-                    ("DELETE FROM claimants WHERE until < ?", (now,)),
+                    ("DELETE FROM claimants WHERE NOT until BETWEEN ? AND ?", (earliest, latest)),
                     ("DELETE FROM claims WHERE claimant NOT IN (SELECT id FROM claimants)", ()),
                     ("INSERT OR REPLACE INTO claimants VALUES (?, ?)", (self._claimant, now + LEASE_SECONDS)),
                     *(("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, self._claimant)) for key in fingerprints),
@@ -60,6 +68,20 @@ class ClaimBook:
             return self._mine(fingerprints)
         except sqlite3.Error:
             return set(fingerprints)
+
+    def _living(self, now: float) -> tuple[float, float]:
+        """Return between which times the lease of a living claimant ends, as far as the clock can be trusted.
+
+        Where it has jumped since the last look (the machine slept, the clock was set), the leases of the living are out
+        of date as well: they have a lease's time to renew them. Who looks for the first time has to wait as long before
+        it takes a lease from the future for a dead one's.
+        """
+        if self._looked_at is None or not 0.0 <= now - self._looked_at <= LEASE_SECONDS:
+            self._has_jumped, self._steady_since = self._looked_at is not None, now
+        self._looked_at = now
+        is_steady = now - self._steady_since >= LEASE_SECONDS
+        earliest = now if is_steady or not self._has_jumped else -math.inf
+        return earliest, now + _AHEAD_SECONDS if is_steady else math.inf
 
     def renew(self, now: float) -> None:
         """Say that the claimant lives."""

@@ -23,6 +23,8 @@ from claude_parallel.store.journal import Journal
 from ..batch_worlds import BatchWorld, batch_world
 from ..worlds import World, frame_of, world
 
+KEY = b"k" * 32
+
 
 def maps(here: World, frames: list[pd.DataFrame], journal: Path, **options: object) -> list[pd.DataFrame]:
     """Run a map over each frame, all at once."""
@@ -111,6 +113,26 @@ def test_a_dead_process_loses_its_claims_within_seconds(tmp_path: Path) -> None:
     assert out["response_error"].isna().all()
     assert len(here.brain.ledger.paid) == 40
     assert LEASE_SECONDS < here.clock() < LEASE_SECONDS + 5
+
+
+@pytest.mark.parametrize("jump", [3_600.0, -3_600.0], ids=["the machine slept", "the clock was put back"])
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_jump_of_the_clock_costs_no_living_run_its_claims(jump: float, lives: bool, tmp_path: Path) -> None:
+    """Both slept: the lease of the other is over only because it had no time to renew it. A dead one's still ends."""
+    journal = Journal.open(tmp_path / "j.sqlite3")
+    theirs, ours = ClaimBook(journal, "r-theirs"), ClaimBook(journal, "r-ours")
+    assert theirs.take([KEY], 5_000.0) == {KEY}
+    assert ours.take([KEY], 5_000.25) == set()
+    granted = []
+    for tick in range(40):
+        now = 5_000.5 + jump + 0.25 * tick
+        granted.append(bool(ours.take([KEY], now)))
+        if lives and tick % 8 == 7:
+            theirs.renew(now)
+    journal.close()
+
+    assert not any(granted[:30])
+    assert granted[-1] is not lives
 
 
 def test_claims_leave_nothing_behind(tmp_path: Path) -> None:
