@@ -1,4 +1,4 @@
-"""JSON as text: read whatever the API sends, and written so that it reads back as the same value."""
+"""JSON as text: whatever the API sends is read, and what is written reads back as the same value."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def write_json(value: Any) -> str:
         return pydantic_core.to_json(value, inf_nan_mode="constants").decode()
     except ValueError:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_BODIES = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """Return a wire body as the SDK's own encoder writes it; ``api.template`` compares the two before it trusts this.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what JSON or UTF-8 cannot hold, a lone surrogate among it.
+    """
+    return _BODIES.encode(body).encode()
 
 
 @cache

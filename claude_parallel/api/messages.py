@@ -15,9 +15,10 @@ from ..records import Body, Failure, Reply
 from .account import Account
 from .connections import CONNECT_SECONDS, sdk_http_client
 from .deadlines import Deadlines
+from .json_text import encode_body
 from .responses import read_count, read_response
 from .streaming import MessageStream, is_stream
-from .template import Template, encode, record
+from .template import Template, record
 from .wire import OnChunk, Wire, WireResponse, connection_failed, gather, read_wire_error
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class WireSender:
             return await self._sdk.post(path, body, on_chunk)
         if self._wire is None:
             self._wire = Wire(self._max_connections)
-        return await self._wire.post(template, encode(body), on_chunk)
+        return await self._wire.post(template, encode_body(body), on_chunk)
 
     async def _recorded(self, path: str) -> Template | None:
         async with self._recording:

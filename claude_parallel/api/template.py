@@ -6,7 +6,6 @@ of None means that the SDK sends them itself, in ``messages``.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -16,13 +15,11 @@ from urllib.request import getproxies
 
 from ..records import Body
 from .account import Account
+from .json_text import encode_body
 
 if TYPE_CHECKING:
     import anthropic
     import httpx2
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-"""Writes a body as the SDK's own encoder does; :func:`record` compares the two before it trusts this one."""
 
 _SAMPLE: Body = {"text": "ü \u2028 \x7f </>", "numbers": [0, -1.5, 1e22, True, None], "nested": {"b": {}, "a": []}}
 """A body with everything in which one encoder of JSON may differ from another."""
@@ -47,17 +44,6 @@ class Template:
 
     def __repr__(self) -> str:
         return "<Template of a request>"
-
-
-def encode(body: Body) -> bytes:
-    """Return a wire body as the SDK would write it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For what JSON or UTF-8 cannot hold, a lone surrogate among it.
-    """
-    return _ENCODER.encode(body).encode()
 
 
 async def record(account: Account, path: str, timeout: httpx2.Timeout) -> Template | None:
@@ -132,7 +118,7 @@ def _template(seen: list[httpx2.Request]) -> Template | None:
     if len(seen) != 1:
         return None
     request = seen[0]
-    if request.method != "POST" or request.content != encode(_SAMPLE):
+    if request.method != "POST" or request.content != encode_body(_SAMPLE):
         return None
     if "sni_hostname" in request.extensions or request.url.userinfo:
         return None

@@ -7,12 +7,9 @@ Pure; knows bytes, numbers and custom ids. When an envelope is sent is decided i
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-from ..records import Body
 
 MAX_REQUESTS = 100_000
 """Requests that one batch may hold."""
@@ -52,17 +49,6 @@ def read_custom_id(text: str) -> tuple[str, bytes] | None:
     """Return envelope id and fingerprint of a request; None for an id that is not of our making."""
     found = _CUSTOM_ID.fullmatch(text)
     return (found[1], base64.urlsafe_b64decode(found[2] + "=")) if found else None
-
-
-def encode(body: Body) -> bytes:
-    """Return a wire body as compact JSON.
-
-    Raises
-    ------
-    ValueError
-        For text with lone surrogates and for numbers that are not JSON.
-    """
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ..api.json_text import encode_body
 from ..engine.context import RunContext
 from ..engine.intake import Intake
 from ..engine.pending import Pending
@@ -22,7 +23,7 @@ from ..errors import Kind
 from ..records import ZERO
 from .allowance import Waiting, allowed, is_used_up, what_fits, worth_no_batch
 from .calls import BatchCalls
-from .envelope import Envelope, encode
+from .envelope import Envelope
 from .in_flight import InFlight, InFlightBatch
 from .open_rows import standing
 from .policy import LEASE_SECONDS
@@ -269,7 +270,7 @@ class Packer:
             self._note_budget(item, is_idle=not items and self._is_idle)
             return False
         try:
-            params = encode(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)
+            params = encode_body(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)
         except ValueError as error:
             accounting.give_up(item, "invalid", f"the request cannot be encoded: {error}")
             return True

@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 import claude_parallel as cp
 from claude_parallel.api import connections
 from claude_parallel.api.account import Account, open_account
+from claude_parallel.api.json_text import encode_body
 from claude_parallel.api.messages import MessagesTransport
-from claude_parallel.api.template import encode, is_direct, record
+from claude_parallel.api.template import is_direct, record
 from claude_parallel.errors import RunStopped
 from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.retry import Again, RetryPolicy, Stop, judge_failure
@@ -125,7 +126,7 @@ def test_a_large_body_goes_as_it_is_and_warns_nobody(server: RawServer) -> None:
     """A picture of two megabytes: aiohttp warns of it in one piece, which cost the row where warnings raise."""
     large: Body = {**BODY, "messages": [{"role": "user", "content": "x" * 2**21}]}
     assert isinstance(send(account_of(server), "auto", large)[0], Reply)
-    assert normal(server.requests[0])[-1] == encode(large)
+    assert normal(server.requests[0])[-1] == encode_body(large)
 
 
 def test_cookies_of_a_gateway_are_sent_back_on_both_ways(server: RawServer) -> None:
@@ -165,7 +166,7 @@ def test_a_body_is_encoded_as_the_sdk_does(body: dict[str, Any]) -> None:
             await client.post("/v1/messages", cast_to=httpx2.Response, body=body)
 
     try:
-        ours = [encode(body)]
+        ours = [encode_body(body)]
     except ValueError:
         with pytest.raises(ValueError):
             asyncio.run(through_the_sdk())

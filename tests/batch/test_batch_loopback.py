@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from claude_parallel.api.account import open_account
+from claude_parallel.api.json_text import encode_body
 from claude_parallel.batch.api import SdkBatchApi
-from claude_parallel.batch.envelope import Envelope, encode
+from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.policy import may_exist
 from claude_parallel.batch.responses import BatchPage, BatchResult, BatchState
 from claude_parallel.frames.frame_map import FrameMap
@@ -58,7 +59,7 @@ def envelope(rows: int, text: str = "row {}") -> Envelope:
             "max_tokens": 50,
             "messages": [{"role": "user", "content": text.format(number)}],
         }
-        assert packed.add(number.to_bytes(32, "big"), encode(body))
+        assert packed.add(number.to_bytes(32, "big"), encode_body(body))
     return packed
 
 

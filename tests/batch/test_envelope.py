@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.batch.envelope import MAX_BYTES, Envelope, custom_id, encode, read_custom_id
+from claude_parallel.api.json_text import encode_body
+from claude_parallel.batch.envelope import MAX_BYTES, Envelope, custom_id, read_custom_id
 
 _KEY = hashlib.sha256(b"row").digest()
 
@@ -35,7 +36,7 @@ def pack(params: list[bytes], max_requests: int, max_bytes: int) -> tuple[list[E
 def test_nothing_is_lost_and_the_order_is_kept(requests: list[dict[str, object]], most: int, size: int) -> None:
     """The bodies of all envelopes, one after the other, are the requests, but for those that fit into none."""
     try:
-        params = [encode(request) for request in requests]
+        params = [encode_body(request) for request in requests]
     except ValueError:
         return
     envelopes, too_large = pack(params, most, size)
@@ -50,7 +51,7 @@ def test_both_limits_hold_and_the_size_is_the_size_on_the_wire(
 ) -> None:
     """No envelope has more requests or bytes than allowed, and `size_bytes` counts the punctuation as well."""
     try:
-        params = [encode(request) for request in requests]
+        params = [encode_body(request) for request in requests]
     except ValueError:
         return
     envelopes, _ = pack(params, most, size)
@@ -62,7 +63,7 @@ def test_both_limits_hold_and_the_size_is_the_size_on_the_wire(
         assert len(envelope) == 0 or len(body) <= size
 
 
-@given(st.lists(st.binary(max_size=20).map(lambda raw: encode({"x": raw.hex()})), min_size=2, max_size=30))
+@given(st.lists(st.binary(max_size=20).map(lambda raw: encode_body({"x": raw.hex()})), min_size=2, max_size=30))
 def test_an_envelope_is_closed_only_when_the_next_request_does_not_fit(params: list[bytes]) -> None:
     """Envelopes are filled to the brim, so that there are no more of them than needed."""
     envelopes, too_large = pack(params, 5, 500)
@@ -71,7 +72,7 @@ def test_an_envelope_is_closed_only_when_the_next_request_does_not_fit(params: l
         trial = Envelope(envelope.id, 5, 500, list(envelope.rows), envelope.size_bytes)
 
         assert not too_large
-        assert not trial.add(_KEY, encode(first))
+        assert not trial.add(_KEY, encode_body(first))
 
 
 @given(st.from_regex(r"[a-zA-Z0-9]{1,20}", fullmatch=True), st.binary(min_size=32, max_size=32))
@@ -93,14 +94,14 @@ def test_ids_of_others_are_not_taken_for_ours(name: str) -> None:
 def test_what_is_not_json_is_refused(body: dict[str, object]) -> None:
     """Lone surrogates and NaN are found before anything is sent."""
     with pytest.raises(ValueError, match=r"surrogates|JSON"):
-        encode(body)
+        encode_body(body)
 
 
 def test_a_large_body_comes_in_pieces() -> None:
     """No piece holds much more than a quarter of a megabyte, so a body is never there twice."""
     envelope = Envelope("e")
     for number in range(3_000):
-        envelope.add(_KEY, encode({"text": f"{number}" * 300}))
+        envelope.add(_KEY, encode_body({"text": f"{number}" * 300}))
     pieces = list(envelope.pieces())
 
     assert len(pieces) > 5
