@@ -66,6 +66,11 @@ class InFlightBatch:
         """What to call it in front of people."""
         return f"batch {self.record.batch_id or self.record.id}"
 
+    @property
+    def results_key(self) -> bytes:
+        """Key under which one run at a time claims the reading of its results."""
+        return f"envelope {self.record.id}".encode()
+
 
 class InFlight:
     """All batches of a run that are under way, and what their batches left to be sent again."""
@@ -121,11 +126,6 @@ class InFlight:
         """Take out the requests that go into the next envelope."""
         again, self._again = self._again, []
         return again
-
-    @property
-    def has_requests_to_send(self) -> bool:
-        """True when requests wait for the next envelope."""
-        return bool(self._again)
 
 
 def describe(in_flight: InFlight, local_time: Callable[[float], str]) -> str:

@@ -148,8 +148,14 @@ class Packer:
 
     @property
     def _is_idle(self) -> bool:
-        """True when nothing is under way whose real cost could make room in the budget."""
-        return not len(self.in_flight) and self.calls.seeder.call is None
+        """True when nothing is under way, in this run or another on the same money, that could make room for more."""
+        is_under_way = len(self.in_flight) > 0 or self.calls.seeder.call is not None
+        return not is_under_way and not self.run.accounting.budget.has_calls_under_way
+
+    @property
+    def waits_for_money(self) -> bool:
+        """True when rows wait until calls or batches under way, perhaps another run's, have told their real cost."""
+        return self.is_out_of_budget and self.may_send() and not self._is_idle
 
     def may_send(self) -> bool:
         """Say whether anything new may be sent."""
@@ -208,7 +214,7 @@ class Packer:
         waiting = Waiting(rows, mean_worst, self._ceiling(mean_worst))
         most, self.share = allowed(budget, waiting)
         self.is_out_of_budget = most < rows
-        if is_used_up(budget, waiting, most):
+        if self._is_idle and is_used_up(budget, waiting, most):
             self.run.state.halt("budget", worth_no_batch(budget, waiting))
         return most
 

@@ -37,8 +37,11 @@ from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import RESULTS_SECONDS, BatchState
 from .submitter import Submitter, became
 
-_CLAIMED_POLL_SECONDS = 5.0
-"""How often to ask for answers that another run has on their way, beside batches that take an hour."""
+_ELSEWHERE_POLL_SECONDS = 5.0
+"""How often to look for what other runs have: answers on their way, money set aside. Batches take an hour anyway."""
+
+_SHORTEST_SLEEP_SECONDS = 0.001
+"""Timers may wake a hair early, and what is due in a hair would be asked for again and again without sleeping."""
 
 
 class BatchRunner:
@@ -135,7 +138,8 @@ class BatchRunner:
             await self._cancel_all()
             if await self._visit():
                 continue
-            if len(self._in_flight) or self._submitter.packed is not None or seeder.call is not None:
+            is_under_way = len(self._in_flight) > 0 or self._submitter.packed is not None or seeder.call is not None
+            if is_under_way or self._packer.waits_for_money:
                 await self._sleep()
             elif self._packer.is_exhausted:
                 return
@@ -214,9 +218,8 @@ class BatchRunner:
 
         A batch that another run has collected is let go: its answers are in the journal.
         """
-        key = f"envelope {batch.record.id}".encode()
-        if await self._claims.take_keys([key]) != {key}:
-            batch.due = self._run.clock() + _CLAIMED_POLL_SECONDS
+        if not await self._claims.take_keys([batch.results_key]):
+            batch.due = self._run.clock() + _ELSEWHERE_POLL_SECONDS
             return False
         record = self._calls.book.get(batch.record.id)
         if record is not None and record.state in ("collected", "failed", "cancelled"):
@@ -233,6 +236,7 @@ class BatchRunner:
             return
         await self._collector.miss(batch)
         self._calls.book.close_collected(batch.record.id, batch.answers)
+        self._claims.release(batch.results_key)  # who waits for them need not wait for the end of this run
         self._in_flight.let_go(batch)
 
     def _results_are_gone(self, batch: InFlightBatch) -> None:
@@ -302,10 +306,9 @@ class BatchRunner:
     async def _sleep(self) -> None:
         """Sleep until the next batch is due, the queue may have room, or a flag was set."""
         run, packed, call = self._run, self._submitter.packed, self._calls.seeder.call
-        due = self._in_flight.next_due()
-        dues = [] if due is None else [due]
-        if not self._packer.is_exhausted:
-            dues.append(self._run.clock() + _CLAIMED_POLL_SECONDS)
+        dues = [due for due in [self._in_flight.next_due()] if due is not None]
+        if not self._packer.is_exhausted or self._packer.waits_for_money:
+            dues.append(self._run.clock() + _ELSEWHERE_POLL_SECONDS)
         words = [describe(self._in_flight, local_time), "" if call is None else "one row is under way as a live call"]
         if packed is not None:
             dues.append(self._submitter.closed_until)
@@ -315,13 +318,15 @@ class BatchRunner:
         self._wake.clear()
         if not run.control.is_stopping and not (call is not None and call.done()):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, min(dues) - started) if dues else None):
+                async with asyncio.timeout(max(_SHORTEST_SLEEP_SECONDS, min(dues) - started) if dues else None):
                     await self._wake.wait()
         run.waited(self._wait_reason(), started)
 
     def _wait_reason(self) -> WaitReason:
-        if self._submitter.packed is not None or not len(self._in_flight):
-            return WaitReason.BATCH_QUEUE if self._submitter.packed is not None else WaitReason.ANSWERS
+        if self._submitter.packed is not None:
+            return WaitReason.BATCH_QUEUE
+        if not len(self._in_flight):
+            return WaitReason.BUDGET if self._packer.waits_for_money else WaitReason.ANSWERS
         return WaitReason.BATCH_PROCESSING if self._in_flight.states else WaitReason.BATCH_LOOKUP
 
     def _leave(self) -> None:

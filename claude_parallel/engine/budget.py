@@ -24,6 +24,9 @@ by the price of some calls. A tenth of it would make the batches a third smaller
 _MOST_SHARES = 10_000
 """Of so many answers, the dearest say as much as those of all."""
 
+_NOTHING = Decimal("1e-12")
+"""US dollars: sums of 28 digits may miss nothing at all by less, and no call is reserved with less."""
+
 
 @dataclass(slots=True)
 class Budget:
@@ -68,6 +71,11 @@ class Budget:
         """US dollars that are neither spent nor set aside."""
         money = self.purse or self
         return Decimal("Infinity") if self.cap is None else self.cap - money.spent - money.perhaps - money.reserved
+
+    @property
+    def has_calls_under_way(self) -> bool:
+        """True while money is set aside for calls, also of others on the same money: their answers make room."""
+        return (self.purse or self).reserved > _NOTHING
 
     @property
     def mean_share(self) -> Decimal:

@@ -41,7 +41,8 @@ _STEPS_AT_A_STRETCH = 32
 run of thousands in flight holds the loop for 5 ms and not for half a second (`benchmarks/scale.py`)."""
 
 _SHARED_POLL_SECONDS = 0.5
-"""How soon to look again while the gate holds us back: another run's call may have ended just before we subscribed."""
+"""How soon to look again for what other runs may have freed: at the gate, where a call may have ended just before we
+subscribed, and of a budget that they share."""
 
 
 class Dispatcher:
@@ -113,8 +114,7 @@ class Dispatcher:
         wait = self._start(pending, now)
         if wait is not None:
             self._queue.put_back(pending, now)
-            if wait.reason is WaitReason.BUDGET and not self._workers:
-                # Nothing is in flight whose real cost could make room.
+            if wait.reason is WaitReason.BUDGET and not run.accounting.budget.has_calls_under_way:
                 run.state.halt("budget", run.accounting.too_dear(pending))
             else:
                 # What one is refused, the others are refused too.
@@ -203,7 +203,8 @@ class Dispatcher:
         if turn == "hold":
             return Wait(math.inf, WaitReason.CACHE_WARMUP)
         if not self._run.accounting.reserve(pending):
-            return Wait(math.inf, WaitReason.BUDGET)
+            # Where others spend the same money, their answers make room as well, and wake nobody here.
+            return Wait(_SHARED_POLL_SECONDS if self._run.accounting.budget.purse else math.inf, WaitReason.BUDGET)
         ticket = calls.gate.admit(calls.estimator.weigh(request.load), now, is_searching=calls.is_searching)
         if isinstance(ticket, Wait):
             self._run.accounting.release(pending)

@@ -259,6 +259,35 @@ def test_two_runs_that_share_a_batch_charge_it_once(kind: type[Edited], tmp_path
     assert len(world.brain.ledger.paid) == 50
 
 
+class OneLate(Edited):
+    """Batches of five requests end hours later than the others."""
+
+    async def retrieve(self, batch_id: str) -> BatchState | Failure:
+        """Return a state that has not ended before its time."""
+        state = await self.api.retrieve(batch_id)
+        assert isinstance(state, BatchState)
+        is_late = state.requests == 5 and asyncio.get_running_loop().time() < 20_000.0
+        return replace(state, status="in_progress") if is_late else state
+
+
+def test_a_run_does_not_wait_for_the_other_batches_of_the_run_that_collects_its_own(tmp_path: Path) -> None:
+    """What the first has read is in the journal, and the second is told so at once, not hours later."""
+    world = batch_world(max_requests=10, wrap=OneLate)
+    both, ten = (world.prepare(frame_of(rows), journal=tmp_path / "j.sqlite3") for rows in (15, 10))
+
+    async def main() -> float:
+        first = asyncio.ensure_future(both[1].arun())
+        await asyncio.sleep(30.0)
+        await ten[1].arun()
+        ended = world.clock()
+        await first
+        return ended
+
+    assert run_virtual(main) < 1_000.0
+    assert ten[0].result(ten[1])["response_error"].isna().all()
+    assert len(world.brain.ledger.paid) == 15
+
+
 @pytest.mark.parametrize("stop_after", [30.0, 601.0])
 def test_a_run_that_adopts_the_batch_of_a_stopped_one_pays_for_it(stop_after: float, tmp_path: Path) -> None:
     """The stopped run has paid nothing yet, so the adopting one shows the cost; together they show it once."""

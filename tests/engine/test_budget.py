@@ -13,14 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from claude_parallel.bridge import Control
 from claude_parallel.engine.budget import Budget
+from claude_parallel.engine.group import SessionGroup
 from claude_parallel.engine.plan import is_server_tool
 from claude_parallel.errors import InputError, RunStopped
+from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.pricing import PriceList
 from claude_parallel.prompt.request import build, share
+from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.ledger import Ledger
 from claude_parallel.simulation.profile import Profile, tier_limits
 
+from ..batch_worlds import batch_world
 from ..worlds import frame_of, world
 
 DOLLAR = Decimal(1)
@@ -239,6 +244,27 @@ def test_a_budget_too_small_for_one_call_sends_nothing() -> None:
     out = account.map(frame_of(5), "Say {t}", budget=1e-9)
     assert account.brain.ledger.requests == 0
     assert out["response_error"].str.startswith("budget: ").all()
+
+
+@pytest.mark.parametrize(("batch", "cap"), [(False, 0.01), (True, 0.07)], ids=["live", "in batches"])
+def test_what_another_run_has_set_aside_of_shared_money_is_waited_for(batch: bool, cap: float) -> None:
+    """The worst cases of the first calls take all of it; once they are answered, most is there again for both."""
+    here = batch_world() if batch else world()
+    control, money = Control(), Budget(cap=Decimal(str(cap)))
+    options = {"journal": False, "progress": False, "budget": cap, "batch": batch}
+    sessions = [
+        FrameMap(frame_of(30, text), "Say {t}", "response", options, environment=here.environment()).session(
+            control=control, budget=money.beside()
+        )
+        for text in ("one {}", "two {}")
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a batch says how many rows fit at once
+        run_virtual(SessionGroup(sessions).arun)
+
+    assert [session.stats.fates.answered for session in sessions] == [30, 30]
+    assert money.cap is not None
+    assert money.spent < money.cap / 2
 
 
 def test_the_next_run_goes_on_where_the_budget_ended(tmp_path: Any) -> None:
