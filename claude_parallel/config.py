@@ -31,6 +31,16 @@ _configured: dict[str, Any] = {}
 _overrides: list[Mapping[str, Any]] = []
 
 
+def _new_lock() -> None:
+    """A forked child must not wait for a lock that no thread holds any more."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
 # -- defaults --------------------------------------------------------------------------------------------------------
 
 

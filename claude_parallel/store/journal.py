@@ -172,7 +172,7 @@ class Journal:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one statement in a transaction of its own, and return the number of rows changed."""
-        with self._file.alone():
+        with self._file.in_place():
             return self._file.connection.execute(sql, parameters).rowcount
 
     def execute_many(self, statements: Iterable[Statement]) -> None:

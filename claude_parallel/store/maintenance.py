@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config import is_simulating, journal_path
 from ..errors import InputError, JournalError
+from .file import with_companions
 from .journal import Journal
 from .rescue import OF_RUNS
 
@@ -55,8 +56,7 @@ class JournalKeeper:
     @property
     def size(self) -> int:
         """Bytes on disk, companions included; 0 where there is no file yet."""
-        companions = (self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm"))
-        return sum(file.stat().st_size for file in companions if file.exists())
+        return sum(file.stat().st_size for file in with_companions(self.path) if file.exists())
 
     @property
     def answers(self) -> int:

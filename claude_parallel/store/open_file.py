@@ -114,6 +114,14 @@ class OpenFile:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Keep others out as :meth:`alone` does, and see to it that the file is where it was: what is written stays."""
+        with self.alone():
+            if self._place is not None and place_of(self.path) != self._place:
+                self._write_anew()
+            yield
+
     async def written(self) -> None:
         """Wait until what is pending now is on disk.
 
@@ -129,7 +137,7 @@ class OpenFile:
     def write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
         """Run statements in one transaction; with `skips`, those that SQLite can never take are returned as errors."""
         refused: list[Exception] = []
-        with self.alone():
+        with self.in_place():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 for sql, parameters in statements:
@@ -171,8 +179,6 @@ class OpenFile:
         """Commit records; what can never be kept is told and left out."""
         if not records:
             return
-        if self._place is not None and place_of(self.path) != self._place:
-            self._write_anew()
         try:
             refused = self.write(records, skips=True)
         except sqlite3.Error as error:

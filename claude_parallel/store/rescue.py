@@ -24,6 +24,10 @@ OF_RUNS = ("runs", "run_rows", "recalled_rows", "row_groups", "follow_ups", "att
 """Tables of what runs left behind; copied for runs that the target does not know."""
 
 
+_MADE_LATER = ("labels", "gold_uses", "limits")
+"""Tables that are made when the first record is written into them: labels cost somebody an hour, and no dollars."""
+
+
 def rescue(source: Path, target: sqlite3.Connection) -> int:
     """Copy every record of a damaged file that can still be read into a new journal.
 
@@ -53,7 +57,9 @@ def copy_records(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     known = {run for (run,) in target.execute("SELECT id FROM runs")}
     target.execute("BEGIN IMMEDIATE")
     try:
-        for table in (*_KEYED, *OF_RUNS):
+        for table in _MADE_LATER:
+            _make_table(source, target, table)
+        for table in (*_KEYED, *OF_RUNS, *_MADE_LATER):
             columns = _columns(source, table)
             wanted = [name for name in columns if name in _columns(target, table)]
             insert = f"INSERT OR IGNORE INTO {table} ({', '.join(wanted)}) VALUES ({', '.join('?' * len(wanted))})"
@@ -67,6 +73,15 @@ def copy_records(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
             target.execute("ROLLBACK")
         raise
     return _count(target) - before
+
+
+def _make_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
+    """Make a table in the target as the source has it, unless it is there already, or cannot be read."""
+    if _columns(target, table):
+        return
+    with suppress(sqlite3.Error):
+        for (sql,) in source.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)):
+            target.execute(sql)
 
 
 def _count(connection: sqlite3.Connection) -> int:

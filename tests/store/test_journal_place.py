@@ -19,6 +19,7 @@ from claude_parallel.config import home, journal_path
 from claude_parallel.errors import InputError
 from claude_parallel.store.file import write_private
 from claude_parallel.store.journal import Journal
+from claude_parallel.store.labels import LabelBook
 
 from ..worlds import frame_of, world
 from .test_journal import HOST, KEY, keep
@@ -156,6 +157,22 @@ def test_a_journal_deleted_while_in_use_is_told_once_and_loses_nothing(tmp_path:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
+def test_a_label_given_after_the_journal_was_deleted_is_kept_with_those_before(tmp_path: Path) -> None:
+    """It is on disk when the call returns, and so are the others."""
+    path = tmp_path / "j.sqlite3"
+    book = LabelBook(Journal.open(path), "tone")
+    book.give(b"before", "good", 1.0)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    with pytest.warns(UserWarning, match="deleted or moved while a run used it"):
+        book.give(b"after", "bad", 2.0)
+    book.close()
+    again = LabelBook(Journal.open(path), "tone")
+    assert again.read([b"before", b"after"]) == {b"before": "good", b"after": "bad"}
+    again.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
 def test_a_journal_that_cannot_be_written_anew_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
     """A file stands where the folder was."""
     path = tmp_path / "folder" / "j.sqlite3"
@@ -206,6 +223,7 @@ def test_a_child_forked_while_a_map_runs_can_map() -> None:
 _FORKS = """
 import os, sys, threading, time
 from pathlib import Path
+from claude_parallel.config import resolve_settings
 from claude_parallel.store.journal import Journal
 from claude_parallel.store.leases import LeaseBook
 folder = Path(sys.argv[1])
@@ -214,11 +232,15 @@ journal = Journal.open(folder / "j.sqlite3")
 def renew():
     while True:
         book.renew(1.0, time.time)
-for _ in range(2):
-    threading.Thread(target=renew, daemon=True).start()
+def configure():
+    while True:
+        resolve_settings({})
+for work in (renew, renew, configure, configure):
+    threading.Thread(target=work, daemon=True).start()
 for _ in range(60):
     child = os.fork()
     if not child:
+        resolve_settings({})
         os._exit(len(Journal.open(folder / "j.sqlite3").query("SELECT 1")))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 assert journal.query("SELECT 1") == [(1,)]
@@ -227,8 +249,8 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_never_happens_while_another_thread_is_inside_sqlite(tmp_path: Path) -> None:
-    """Its locks would stay locked in the child for ever."""
+def test_a_fork_never_finds_a_lock_that_stays_locked(tmp_path: Path) -> None:
+    """What other threads held in the parent nobody gives back in the child: SQLite's own locks, and ours."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKS, str(tmp_path)], timeout=60, check=False)
     assert done.returncode == 0
 

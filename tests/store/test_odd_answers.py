@@ -18,6 +18,7 @@ from claude_parallel.api.reading import usage_of
 from claude_parallel.api.responses import read_response
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.store.journal import Journal
+from claude_parallel.store.labels import LabelBook
 
 from .test_journal import HOST, keep, reply
 
@@ -151,6 +152,25 @@ def test_answers_on_good_pages_of_a_damaged_file_are_carried_over(tmp_path: Path
     assert journal.query("SELECT id FROM runs") == [("r1",)]
     journal.close()
     assert len(Journal.open(path).recall(KEYS)) == len(found)
+
+
+def test_labels_survive_a_damaged_file(tmp_path: Path) -> None:
+    """They were given by hand, and can be bought nowhere."""
+    path = tmp_path / "j.sqlite3"
+    journal = Journal.open(path)
+    book = LabelBook(journal, "tone")
+    book.give(KEYS[0], "good", 1.0)
+    keep(journal, *KEYS, text="x" * 900)
+    journal.close()
+    data = bytearray(path.read_bytes())
+    pages = len(data) // 4096
+    data[pages // 2 * 4096 : (pages // 2 + 5) * 4096] = b"\xab" * (5 * 4096)
+    path.write_bytes(data)
+    journal = Journal.open(path)
+    with pytest.warns(UserWarning, match="damaged"):
+        journal.recall(KEYS)
+    assert LabelBook(journal, "tone").read(KEYS) == {KEYS[0]: "good"}
+    journal.close()
 
 
 def test_rescue_of_a_file_without_a_header_finds_nothing(tmp_path: Path) -> None:
