@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ _COUNTS = ("succeeded", "errored", "canceled", "expired")
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _Access:
     """Where batches are asked for, and where their answers go."""
 
     settings: Settings
@@ -51,21 +51,21 @@ class _Desk:
         """Who asks; see ``Account``."""
         return self.call(_owner)
 
-    def journal(self) -> Journal:
-        """Return the journal, open."""
+    def journal(self) -> closing[Journal]:
+        """Return the journal, open for the length of a block."""
         explicit = not isinstance(self.settings.journal, bool)
-        return Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=explicit)
+        return closing(Journal.open(journal_path(self.settings.journal, self.settings.client), is_explicit=explicit))
 
     def call(self, act: Callable[[BatchApi], Awaitable[T]]) -> T:
-        """Run calls through a door of their own, blocking; an interrupt in their course is raised after them."""
+        """Run calls over connections of their own, blocking; an interrupt in their course is raised after them."""
         control = bridge.Control()
 
         async def work() -> T:
-            door = self.environment.open_api(self.settings.timeout)
+            api = self.environment.open_api(self.settings.timeout)
             try:
-                return await act(door)
+                return await act(api)
             finally:
-                await door.aclose()
+                await api.aclose()
 
         result = bridge.run_blocking(work, control, lambda: None)
         if control.interrupts:
@@ -73,8 +73,8 @@ class _Desk:
         return result
 
 
-async def _owner(door: BatchApi) -> str:
-    return door.owner
+async def _owner(api: BatchApi) -> str:
+    return api.owner
 
 
 class AdoptedBatch:
@@ -84,20 +84,20 @@ class AdoptedBatch:
     ----------
     id : str
         The batch's id, or that of an envelope in the journal.
-    desk : object
+    access : object
         Where to ask.
     """
 
-    def __init__(self, id: str, desk: _Desk) -> None:
+    def __init__(self, id: str, access: _Access) -> None:
         self.id = id
-        self._desk = desk
+        self._access = access
 
     def __repr__(self) -> str:
         return f"<batch {self.id}: .status(), .wait(), .result(), .cancel()>"
 
     def status(self) -> BatchState:
         """Return the batch as the API shows it now."""
-        return self._found(self._desk.call(lambda door: door.retrieve(self._batch_id())))
+        return self._found(self._access.call(lambda api: api.retrieve(self._batch_id())))
 
     def wait(self, timeout: float | None = None) -> BatchState:
         """Wait until the batch has ended, or for `timeout` seconds, and return its state."""
@@ -122,13 +122,10 @@ class AdoptedBatch:
         state = self.wait()
         if state.is_archived:
             raise InputError(f"the results of {self.id} are gone: they can be read for 29 days")
-        desk = self._desk
-        journal = desk.journal()
-        is_free = is_simulating(desk.settings.client)
-        try:
-            return desk.call(lambda door: _collect(door, state, journal, desk.environment.live.host, is_free=is_free))
-        finally:
-            journal.close()
+        access, host = self._access, self._access.environment.live.host
+        is_free = is_simulating(access.settings.client)
+        with access.journal() as journal:
+            return access.call(lambda api: _collect(api, state, journal, host, is_free=is_free))
 
     def partial(self) -> pd.DataFrame:
         """Return the results if the batch has ended, else an empty frame: the API tells nothing before."""
@@ -141,27 +138,23 @@ class AdoptedBatch:
         """
         record = self._record()
         if record is not None and record.batch_id is None:
-            journal = self._desk.journal()
-            EnvelopeBook(journal).close(record.id, "cancelled")
-            journal.close()
+            with self._access.journal() as journal:
+                EnvelopeBook(journal).close(record.id, "cancelled")
             return
-        self._found(self._desk.call(lambda door: door.cancel(self._batch_id())))
+        self._found(self._access.call(lambda api: api.cancel(self._batch_id())))
 
     def _found(self, state: BatchState | Failure) -> BatchState:
         """Return a batch that the API knows; one that was deleted holds its rows no longer."""
         if not isinstance(state, Failure) or state.kind != "not_found":
             return _good(state, self.id)
-        journal = self._desk.journal()
-        try:
+        with self._access.journal() as journal:
             book = EnvelopeBook(journal)
             record = book.of_batch(self._batch_id())
-            if record is None or record.owner != self._desk.owner:
+            if record is None or record.owner != self._access.owner:
                 raise InputError(
                     f"there is no batch {self.id} for this key; claude_parallel.jobs() lists what there is"
                 )
             book.close(record.id, "failed")
-        finally:
-            journal.close()
         raise InputError(f"{self.id} was deleted at the API; run its cell again: it asks anew what is not answered")
 
     def _batch_id(self) -> str:
@@ -176,27 +169,23 @@ class AdoptedBatch:
         """Return the envelope that this id names; None where it is a batch's own id."""
         if self.id.startswith("msgbatch"):
             return None
-        journal = self._desk.journal()
-        try:
+        with self._access.journal() as journal:
             return EnvelopeBook(journal).get(self.id)
-        finally:
-            journal.close()
 
 
 def adopt(batch_id: str, options: Mapping[str, Any], *, environment: BatchEnvironment | None = None) -> AdoptedBatch:
     """Return a batch by its id; see ``Job.adopt``."""
-    return AdoptedBatch(batch_id, _desk(options, environment))
+    return AdoptedBatch(batch_id, _access(options, environment))
 
 
 def list_batches(
     limit: int, options: Mapping[str, Any], *, environment: BatchEnvironment | None = None
 ) -> pd.DataFrame:
     """Return the batches that the journal knows and those that the API lists; see ``jobs``."""
-    desk = _desk(options, environment)
-    journal = desk.journal()
-    known = [record for record in EnvelopeBook(journal).all() if record.host == desk.environment.live.host]
-    journal.close()
-    page: BatchPage = _good(desk.call(lambda door: door.list(limit)), "the list of batches")
+    access = _access(options, environment)
+    with access.journal() as journal:
+        known = [record for record in EnvelopeBook(journal).all() if record.host == access.environment.live.host]
+    page: BatchPage = _good(access.call(lambda api: api.list(limit)), "the list of batches")
     records = {record.batch_id: record for record in known if record.batch_id}
     rows = [_row(batch, records.pop(batch.id, None)) for batch in page.batches]
     rows += [_row(None, record) for record in known if record.batch_id is None or record.batch_id in records]
@@ -241,13 +230,13 @@ def _moment(seconds: float | None) -> pd.Timestamp | None:
     return None if seconds is None else pd.Timestamp(int(seconds), unit="s", tz="UTC")
 
 
-async def _collect(door: BatchApi, state: BatchState, journal: Journal, host: str, *, is_free: bool) -> pd.DataFrame:
+async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str, *, is_free: bool) -> pd.DataFrame:
     """Read all results, every group on disk before the next is read."""
     prices, envelopes = PriceList(), set[str]()
     ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()
     group: list[tuple[bytes, str, Reply, float]] = []
     answers, has_damage = 0, False
-    async with aclosing(door.results(state)) as results:
+    async with aclosing(api.results(state)) as results:
         async for item in results:
             item = _good(item, state.id)
             text, error, cost = _read(item, prices)
@@ -319,9 +308,9 @@ def _frame(
     return pd.DataFrame(columns, index=pd.Index(ids, name="custom_id", dtype="object"))
 
 
-def _desk(options: Mapping[str, Any], environment: BatchEnvironment | None) -> _Desk:
+def _access(options: Mapping[str, Any], environment: BatchEnvironment | None) -> _Access:
     settings = resolve_settings(options)
-    return _Desk(settings, environment or batch_environment(settings))
+    return _Access(settings, environment or batch_environment(settings))
 
 
 def _good(value: T | Failure, what: str) -> T:
