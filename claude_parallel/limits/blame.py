@@ -1,4 +1,7 @@
-"""Which limit a 429 is about, and by how much. It knows one failure; what it teaches is decided in ``gate``."""
+"""Which limit a 429 is about, and by how much.
+
+It knows one failure; what that comes to is decided in ``refusals``, and what a bucket learns from it in ``bucket``.
+"""
 
 from __future__ import annotations
 

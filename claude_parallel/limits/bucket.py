@@ -1,9 +1,9 @@
-"""One limit: what we owe to the bucket that keeps it, and when the next request may go.
+"""One limit: what we owe to the token bucket that keeps it, and when the next request may go.
 
 Facts are the limit that a header told or the user gave, our own sends, and refusals; beliefs stand in ``burst``,
 ``backoff`` and ``guess``. What we owe is one moment, `own_at`: when the bucket would be full again if nobody else used
 it (the theoretical arrival time of GCRA, ITU-T I.371). There is no level, so nothing can drift. What others seem to owe
-besides is in `full_at`.
+besides is in `full_at`. The words of this room stand in its ``__init__``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..records import Dimension, RateLimitStatus
 from .backoff import Backoff
 from .blame import Refusal, lacking
 from .burst import FIRST_SECONDS, LEAST_SECONDS, MINUTE, PATIENCE, Burst
-from .doubt import Doubt
 from .guess import BURST_SECONDS, Guess
+from .high_water import PROVEN_FRACTION, HighWater
 from .lateness import Lateness
-from .proof import PROVEN_FRACTION, Proof
-from .sight import Sight
+from .limit_probe import LimitProbe
+from .remaining import ReportedRemaining
 from .tickets import SHORTEST_WAIT_SECONDS, settled
 
 ALONE = 1.5
@@ -53,9 +53,9 @@ class Bucket:
         When the last episode of refusals began.
     measured_from, used_then : float
         When sending resumed after it, and `used` then.
-    burst, proof, backoff, guess, doubt, sight, lateness
-        What is believed of the bucket, what it accepted; what is believed of others' use, of a limit that nobody told,
-        of one that only refusals told, of ``remaining``, and of calls that overtake each other.
+    burst, high_water, backoff, guess, probe, reported, lateness
+        How much may be owed at once, as we believe; the most that was; what others use; a limit that nobody told;
+        whether one that only refusals tell has risen; when ``remaining`` was true; calls that overtake each other.
     """
 
     dimension: Dimension
@@ -80,11 +80,11 @@ class Bucket:
     measured_from: float = -math.inf
     used_then: float = 0.0
     burst: Burst = field(default_factory=Burst)
-    proof: Proof = field(default_factory=Proof)
+    high_water: HighWater = field(default_factory=HighWater)
     backoff: Backoff = field(default_factory=Backoff)
     guess: Guess = field(default_factory=Guess)
-    doubt: Doubt = field(default_factory=Doubt)
-    sight: Sight = field(default_factory=Sight)
+    probe: LimitProbe = field(default_factory=LimitProbe)
+    reported: ReportedRemaining = field(default_factory=ReportedRemaining)
     lateness: Lateness = field(default_factory=Lateness)
 
     def restrict(self, user_limit: float, now: float, *, is_part: bool = False) -> None:
@@ -94,7 +94,7 @@ class Bucket:
 
     def _set_limit(self, now: float, *, is_part: bool = False, since: float = math.inf) -> None:
         """Take over the tighter limit, which has been in force `since` then where that is known."""
-        limit = min(self.server_limit * self.doubt.factor, self.user_limit)
+        limit = min(self.server_limit * self.probe.factor, self.user_limit)
         if limit == self.limit:
             return
         before, self.limit, self.known_at = self.rate, limit, now
@@ -138,8 +138,8 @@ class Bucket:
         seconds = self._missing(amount, now)
         if seconds <= SHORTEST_WAIT_SECONDS:
             return 0.0
-        if now >= self.doubt.next_at:
-            self.doubt.grow(now)
+        if now >= self.probe.next_at:
+            self.probe.grow(now)
             self._set_limit(now)
             return self._slow_wait(amount, now)
         if not self.backoff.lost:
@@ -197,7 +197,7 @@ class Bucket:
             self.full_at += (real - charged) / self.rate
             self.own_at += (real - charged) / self.rate
             if not real:
-                self.proof.took_back(charged / self.rate, sent_at, now)
+                self.high_water.took_back(charged / self.rate, sent_at, now)
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -206,9 +206,9 @@ class Bucket:
 
         A full bucket accepts any call, also one that is larger than it: that proves nothing.
         """
-        owed_then = self.proof.corrected(owed_then, sent_at)
+        owed_then = self.high_water.corrected(owed_then, sent_at)
         if sent_at >= self.known_at and owed_then - amount / self.rate > LEAST_SECONDS:
-            self.proof.note(owed_then, sent_at, now)
+            self.high_water.note(owed_then, sent_at, now)
             self.burst.accepted(owed_then)
             self._refresh()
 
@@ -229,13 +229,13 @@ class Bucket:
         if sent_at >= self.told_at:
             self.told_at = sent_at
             if status.remaining is None:  # the message of a refusal
-                self.doubt.told(self.call * MINUTE / status.limit, now)
+                self.probe.told(self.call * MINUTE / status.limit, now)
             else:
-                self.doubt.end()
+                self.probe.end()
             if status.limit != self.server_limit and self.server_limit != math.inf:
                 self.burst.forget_remaining()
             before, self.server_limit = self.limit, status.limit
-            self._set_limit(now, since=sent_at if self.sight.is_arrival else math.inf)
+            self._set_limit(now, since=sent_at if self.reported.is_arrival else math.inf)
             if before not in (self.limit, math.inf):
                 self.changed_at = now
         if status.remaining is None or status.limit != self.server_limit or sent_at <= self.backoff.suspected_at:
@@ -246,12 +246,13 @@ class Bucket:
         if self.rounding > 1.0 and status.remaining < status.limit and status.remaining % (2.0 * self.rounding):
             self.rounding = 1.0  # not every server rounds as the documents say
         is_empty = status.remaining <= self.rounding
-        low, high = self.sight.bounds(owed_then, owed, status.remaining / rate, self.rounding / rate, is_empty=is_empty)
-        most = high + self.rounding / rate
+        remaining, rounding = status.remaining / rate, self.rounding / rate
+        low, high = self.reported.bounds(owed_then, owed, remaining, rounding, is_empty=is_empty)
+        most = high + rounding
         # A bucket in debt says 0 as well: only what is above its rounding is a lower bound. And while others use the
         # account, what is left now will be theirs.
         is_clipped = is_empty or self.backoff.is_shared(now)
-        least = -math.inf if is_clipped else low - self.rounding / rate
+        least = -math.inf if is_clipped else low - rounding
         self.burst.note_remaining(least, most, now, is_idle=max(owed, owed_then) < FIRST_SECONDS and not is_clipped)
         self._refresh()
 
@@ -262,7 +263,7 @@ class Bucket:
         rates.
         """
         needed, owed_then, status = refusal.needed, refusal.owed_then, refusal.status
-        self.doubt.paused(refusal.pause_seconds, now)
+        self.probe.paused(refusal.pause_seconds, now)
         if self.limit == math.inf:
             if is_new_episode:
                 self._guess(refusal.pause_seconds, now)
@@ -306,7 +307,7 @@ class Bucket:
 
     def explains(self, owed: float, now: float) -> bool:
         """Say whether a call may have been refused because `owed` seconds were owed."""
-        return not self.proof.covers(owed, now, is_checked=self.burst.is_checked)
+        return not self.high_water.covers(owed, now, is_checked=self.burst.is_checked)
 
     def _came_early(self, refusal: Refusal, now: float) -> bool:
         """Say whether a call that needs a full bucket overtook others on its way, and was refused for that."""
@@ -319,7 +320,7 @@ class Bucket:
         if refusal.status is None or refusal.status.remaining is None:
             return False
         rate, owed = self.server_limit / MINUTE, refusal.owed_then - refusal.needed / self.rate
-        return self.sight.taken(owed, refusal.status.remaining / rate)[0] > LEAST_SECONDS + self.rounding / rate
+        return self.reported.taken(owed, refusal.status.remaining / rate)[0] > LEAST_SECONDS + self.rounding / rate
 
     def _unexplained(self, refusal: Refusal, now: float) -> None:
         """Learn from a refusal that our own use does not explain: others take it, if that shows, or the second time."""
@@ -335,7 +336,7 @@ class Bucket:
     def _empty(self, refusal: Refusal, now: float) -> None:
         """Take note that a bucket lacks what a call needs, and gets it at the rate that is left for us."""
         if not self.burst.is_sure and refusal.retry_after is not None:  # what lacks is known, and more never went
-            self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.proof.lately(now)))
+            self.burst.seconds = max(LEAST_SECONDS, min(self.burst.seconds, self.high_water.lately(now)))
         left = max(0.0, self.burst.seconds - refusal.needed / self.rate)
         missing = lacking(refusal.retry_after, max(refusal.needed, self.overdraft) / self.rate)
         self.full_at = max(self.full_at, now + max(missing, refusal.pause_seconds / self.backoff.at(now)) + left)

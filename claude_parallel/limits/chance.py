@@ -15,7 +15,7 @@ from ..records import RateLimitStatus
 from .blame import lacking
 from .bucket import Bucket
 from .burst import MINUTE
-from .proof import PROVEN_FRACTION
+from .high_water import PROVEN_FRACTION
 from .tickets import Ticket
 
 CALLS_EACH = 10.0
@@ -130,7 +130,6 @@ def contradicts(
     if status.remaining <= bucket.rounding or ticket.sent_at < bucket.known_at:
         return False
     rate, owed = status.limit / MINUTE, ticket.owed[place]
-    _least, taken = bucket.sight.taken(owed, status.remaining / rate)
-    return owed + taken + bucket.rounding / rate < bucket.proof.lately(now) * PROVEN_FRACTION + lacking(
-        retry_after, 0.0
-    )
+    _least, taken = bucket.reported.taken(owed, status.remaining / rate)
+    surely_there = bucket.high_water.lately(now) * PROVEN_FRACTION + lacking(retry_after, 0.0)
+    return owed + taken + bucket.rounding / rate < surely_there

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .bucket import Bucket
 from .burst import FIRST_SECONDS, SURE_SECONDS, calls_slope
-from .sight import is_steadier
+from .remaining import is_steadier
 from .tickets import Ticket
 
 BELIEVED_SECONDS = 60.0
@@ -116,12 +116,12 @@ class OutputBucket(Bucket):
             self.paced_at = max(self.paced_at, now) + min(amount / self.rate, self.latency) / speed
 
     def _refresh(self) -> None:
-        Bucket._refresh(self)
+        Bucket._refresh(self)  # not super(): it does not know the class that slots=True makes of this one
         if self.burst.is_sure:
             self.speed = KNOWN_SPEED + OVERDRAFT * self.allowed / max(self.latency, HEARD_SECONDS)
             return
         calls = self.rate / max(self.call, 1e-9)
-        self.speed = LEAST_SPEED + SPEED_FRACTION * calls_slope(calls) + (self.proof.seconds / SURE_SECONDS) ** 3
+        self.speed = LEAST_SPEED + SPEED_FRACTION * calls_slope(calls) + (self.high_water.seconds / SURE_SECONDS) ** 3
 
     def accepted(self, owed_then: float, sent_at: float, now: float, amount: float = 0.0) -> None:
         """Take note that a call was accepted while so much was owed; nothing of it was charged by then."""
@@ -180,8 +180,8 @@ class OutputAccount:
 
     def look(self) -> None:
         """See which account makes sense of ``remaining``: what is owed and what remains are the capacity."""
-        written, reserved = self.written.sight.deviation, self.reserved.sight.deviation
-        rounding = self.written.sight.rounding
+        written, reserved = self.written.reported.deviation, self.reserved.reported.deviation
+        rounding = self.written.reported.rounding
         if is_steadier(reserved, written, rounding):
             self.is_seen = True
         elif is_steadier(written, reserved, rounding):

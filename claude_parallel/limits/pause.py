@@ -1,6 +1,6 @@
 """When nobody may send: the pause that a 429 asks for.
 
-It knows no limits; what a 429 says of them is read in ``gate``.
+It knows no limits; what a 429 says of them is read in ``blame``, and what it comes to is decided in ``refusals``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The limits that an account may have: given by hand, by the name of a tier, and shared by groups of models.
 
-How they are kept is the gate's business, in ``limits``.
+How they are kept is the business of ``gate``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, calls_slope, cautious
 from claude_parallel.limits.guess import Guess
 from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
-from claude_parallel.limits.sight import Sight, is_steadier
+from claude_parallel.limits.remaining import ReportedRemaining, is_steadier
 from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
@@ -254,9 +254,9 @@ def test_a_call_into_a_full_bucket_proves_nothing() -> None:
     """A bucket of one second takes a call of two when it is full; two seconds are not what it holds."""
     bucket = known(60.0, burst=0.5)
     bucket.accepted(bucket.take(2.0, 0.0), 0.0, 1.0, 2.0)
-    assert bucket.proof.seconds == 0.0
+    assert bucket.high_water.seconds == 0.0
     bucket.accepted(bucket.take(2.0, 1.5), 1.5, 2.0, 2.0)
-    assert bucket.proof.seconds == pytest.approx(2.5)
+    assert bucket.high_water.seconds == pytest.approx(2.5)
 
 
 def test_what_the_first_of_an_episode_does_not_owe_the_others_do_not_owe_either() -> None:
@@ -513,7 +513,7 @@ def test_a_refusal_after_a_limit_has_fallen_says_that_the_bucket_is_empty(burst:
 def test_a_limit_that_fell_before_a_call_arrived_has_refilled_less_since() -> None:
     """Headers that are written on arrival tell of the fall one latency later."""
     late, soon = known(6_000.0), known(6_000.0)
-    late.sight.right = late.sight.arrival
+    late.reported.moment = late.reported.arrival
     for bucket in (late, soon):
         bucket.take(950.0, 0.0)  # 50 are left, five seconds of the new limit, and four more come back
         bucket.learn(RateLimitStatus(600.0, 0.0), 0.0, 0.0, 4.0)
@@ -590,16 +590,16 @@ def test_how_remaining_is_rounded_shows_in_what_remains() -> None:
 
 def test_the_moment_of_remaining_once_known_is_not_given_up_for_the_jitter_of_timers() -> None:
     """Sends and answers are even by then, and both sums steady; a server that really does otherwise is believed."""
-    sight = Sight()
+    reported = ReportedRemaining()
     for number in range(20):  # the capacity is 20 s, and what is owed differs between the two moments
-        sight.bounds(1.0 + number / 10, 2.0 + number % 3, 18.0 - number % 3, 0.001, is_empty=False)
-    assert sight.right is sight.end
+        reported.bounds(1.0 + number / 10, 2.0 + number % 3, 18.0 - number % 3, 0.001, is_empty=False)
+    assert reported.moment is reported.end
     for number in range(100):
-        sight.bounds(3.0, 3.0 + 0.02 * (number % 2), 17.0, 0.001, is_empty=False)
-    assert sight.right is sight.end
+        reported.bounds(3.0, 3.0 + 0.02 * (number % 2), 17.0, 0.001, is_empty=False)
+    assert reported.moment is reported.end
     for number in range(100):
-        sight.bounds(1.0 + number % 5, 6.0, 19.0 - number % 5, 0.001, is_empty=False)
-    assert sight.is_arrival
+        reported.bounds(1.0 + number % 5, 6.0, 19.0 - number % 5, 0.001, is_empty=False)
+    assert reported.is_arrival
 
 
 def test_sums_that_move_by_less_than_their_rounding_tell_nothing() -> None:

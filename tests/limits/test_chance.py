@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from claude_parallel.limits.bucket import Bucket
 from claude_parallel.limits.chance import CONTRADICTED_CALLS, FEW_CALLS, Chance, Verdict, contradicts
 from claude_parallel.limits.gate import Gate, Ticket
-from claude_parallel.limits.proof import Proof
+from claude_parallel.limits.high_water import HighWater
 from claude_parallel.records import Dimension, Failure, Load, RateLimitStatus
 
 MANY = 10 * FEW_CALLS
@@ -85,7 +85,7 @@ def watched(*, capacity: float = 20.0, most_owed: float = 10.0) -> Bucket:
         owed = most_owed * (number % 20) / 19
         bucket.own_at = number + owed
         bucket.learn(RateLimitStatus(LIMIT, RATE * (capacity - owed)), owed, float(number), float(number))
-    bucket.proof = Proof(most_owed, 40.0)
+    bucket.high_water = HighWater(most_owed, 40.0)
     return bucket
 
 
@@ -122,22 +122,22 @@ def test_a_full_bucket_refuses_nothing() -> None:
 
 def test_calls_that_were_refused_were_not_owed() -> None:
     """Who was sent while five others were under way that were refused, owed five less."""
-    proof = Proof()
+    mark = HighWater()
     for number in range(5):
-        proof.took_back(0.1, number / 100, 1.0)
-    assert proof.corrected(2.0, 0.5) == pytest.approx(1.5)
-    assert proof.corrected(2.0, 1.5) == 2.0
+        mark.took_back(0.1, number / 100, 1.0)
+    assert mark.corrected(2.0, 0.5) == pytest.approx(1.5)
+    assert mark.corrected(2.0, 1.5) == 2.0
 
 
 def test_an_answer_that_is_quicker_than_a_refusal_is_no_proof_of_what_was_refused() -> None:
     """Five were sent and refused, the sixth was answered before that was heard: it owed five less than it seemed."""
-    proof = Proof()
-    proof.note(2.0, 0.5, 0.6)
+    mark = HighWater()
+    mark.note(2.0, 0.5, 0.6)
     for number in range(5):
-        proof.took_back(0.1, number / 100, 1.0)
-    assert proof.seconds == pytest.approx(1.5)
-    proof.took_back(0.1, 0.7, 1.0)  # sent after it
-    assert proof.seconds == pytest.approx(1.5)
+        mark.took_back(0.1, number / 100, 1.0)
+    assert mark.seconds == pytest.approx(1.5)
+    mark.took_back(0.1, 0.7, 1.0)  # sent after it
+    assert mark.seconds == pytest.approx(1.5)
 
 
 # -- at the gate -------------------------------------------------------------------------------------------------------
