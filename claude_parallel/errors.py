@@ -17,7 +17,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 Kind = Literal[
     "skipped",
@@ -144,7 +144,7 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
 def what_happened(kind: str, error: str) -> str:
     """Return what a text of :func:`row_error` says beside its kind and the kind's hint, whole or less its beginning."""
     text = error.removeprefix(f"{kind}: ")
-    hint = {str(name): hint for name, hint in HINTS.items()}.get(kind, HINTS["unknown"])
+    hint = HINTS.get(cast("Kind", kind), HINTS["unknown"])
     for ending in (f"; {hint}", f"; {hint.partition('; ')[2]}"):
         if ending != "; " and text.endswith(ending):
             return text.removesuffix(ending)

@@ -4,8 +4,8 @@ What a row asks (:class:`Request`), what it weighs (:class:`Load`), what came ba
 :class:`Failure`), one try (:class:`Attempt`) and the row's fate (:class:`Outcome`). Who fills them and what they
 mean for a run is decided elsewhere.
 
-What every row has one of is a named tuple: a frozen dataclass takes three to seven times as long to make, some 20
-microseconds a row, a third of what an answer from the journal takes.
+Values of which every row has one are named tuples: frozen dataclasses take three to seven times as long to make, some
+20 microseconds a row, a third of what an answer from the journal takes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Request(NamedTuple):
     body : mapping
         The wire body without cache breakpoints.
     fingerprint : bytes
-        SHA-256 over host and body: the key of the journal (see ``request.fingerprint``).
+        SHA-256 over host and body: the key of the journal (see ``prompt.request.fingerprint``).
     load : Load
         The estimate for the gate.
     prefix : bytes or None

@@ -79,11 +79,11 @@ def sdk_http_client(max_connections: int, timeout: httpx2.Timeout) -> httpx2.Asy
     return client
 
 
+def _new_lock() -> None:
+    """A forked child must not wait for a lock that no thread holds any more."""
+    global _lock
+    _lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):
-
-    def _new_lock() -> None:
-        """Give a forked child a lock that no thread of its parent holds."""
-        global _lock
-        _lock = threading.Lock()
-
     os.register_at_fork(after_in_child=_new_lock)

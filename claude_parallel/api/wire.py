@@ -17,8 +17,8 @@ from .responses import PROXY_SIGN_IN
 from .template import Template
 
 OnChunk = Callable[[bytes], bool]
-"""Gets the bytes of a stream as they come; True = the last that matter: what follows must not cost the answer."""
-
+"""Gets the bytes of a stream as they come; returns True after the last that matter: what follows must not cost the
+answer."""
 
 _TRUST_HINT = "where a company's proxy reads along, name the file of its certificates in SSL_CERT_FILE"
 _CLOCK_HINT = "check the clock of this machine, else tell whoever runs the server; then run the cell again"

@@ -1,4 +1,4 @@
-"""What one run works with: the request on its way, what has happened so far, and everything a way to travel may use.
+"""What one run works with: what has happened to it so far, and everything that a carrier of its requests may use.
 
 Values and names only. ``session`` fills them in; the dispatcher and the batches put them to work.
 """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..api.responses import is_foreign
 from ..records import Failure
@@ -32,13 +31,13 @@ class Interception:
     """
 
     count: int = 0
-    witnesses: set[Any] = field(default_factory=set)
+    witnesses: set[object] = field(default_factory=set)
 
     def answered(self) -> None:
         """Take note that the API has answered."""
         self.count = 0
 
-    def is_certain(self, failure: Failure, under_way: Iterable[Any]) -> bool:
+    def is_certain(self, failure: Failure, under_way: Iterable[object]) -> bool:
         """Take note of a failure; True where the API is certainly not reached any more.
 
         Parameters

@@ -44,7 +44,7 @@ class Handful:
 
     @property
     def waiting_for(self) -> WaitReason:
-        """Nothing, really."""
+        """A word for the type's sake: what is at hand takes no time."""
         return WaitReason.ROWS
 
     async def next_chunk(self) -> list[Pending] | None:

@@ -1,7 +1,7 @@
 """A row's content becomes a wire body, its fingerprint, and an estimate of its weight.
 
-Everything that all rows of a run share is prepared once in :class:`Shared`. What the content is, ``prompt`` decides;
-who sends the request and when, the engine.
+Everything that all rows of a run share is prepared once in :class:`Shared`. What a row asks is decided in ``template``
+and ``content``; when a request is sent, in the engine.
 """
 
 from __future__ import annotations
