@@ -83,7 +83,7 @@ class Outlet:
         return self._rows.loaded
 
     def drain(self) -> None:
-        """Write every chunk at the head of the window that has all of its outcomes.
+        """Write every chunk at the head of the window that has all of its outcomes; none once the run is refused.
 
         Raises
         ------
@@ -99,6 +99,8 @@ class Outlet:
             self._write(loaded, outcomes)
             self._rows.let_go()
             self._room.set()
+        if self._is_refused:
+            self._room.set()  # who waits for room learns that there will be none
 
     def is_full(self, start: int) -> bool:
         """Say whether the window has no room for the rows from `start` on."""
@@ -106,7 +108,7 @@ class Outlet:
 
     async def has_room(self, start: int) -> bool:
         """Wait until the window has room for the rows from `start` on; False when the run was refused as a whole."""
-        while self.is_full(start):
+        while not self._is_refused and self.is_full(start):
             self._room.clear()
             await self._room.wait()
         return not self._is_refused

@@ -176,6 +176,18 @@ def test_a_refused_run_writes_no_file_of_errors(tmp_path: Path, target: str) -> 
         map_file(here, tmp_path / "in.csv", f"{tmp_path}/{target}", chunk_rows=10)
 
 
+def test_a_run_that_is_refused_while_its_window_is_full_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for no room, which nothing would make: refused rows are not written."""
+    monkeypatch.setattr(stream, "WINDOW_ROWS", 60)
+    here = world(Profile(credit_after=200, latency_seconds=1.0))
+    with pytest.warns(UserWarning, match="billing"):
+        result, kept = map_table(here, table_of(1_000), chunk_rows=10)
+
+    assert (result.is_complete, kept.ending) == (False, "abandoned")
+    assert 0 < result.rows == len(kept.rows) <= 200
+    assert result.errors == 0
+
+
 def test_the_first_failed_row_can_end_the_run(tmp_path: Path) -> None:
     """With on_error="raise", and its number; nothing is left beside the target."""
     (tmp_path / "in.csv").write_text("t\na\nb\nc\n")
