@@ -384,7 +384,8 @@ class ClaudeFrame:
         Parameters
         ----------
         where : array of bool, optional
-            Which rows to ask again instead (answers that you reject). Default: all with an error, except skipped ones.
+            Which rows to ask again instead (answers that you reject), such as ``out["score"] < 3``; not those where it
+            is missing. Default: all with an error, except skipped ones.
         prompt : str or callable, optional
             Needed after a restart only: prompts are never stored.
         **overrides

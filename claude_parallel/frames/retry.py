@@ -215,10 +215,18 @@ def _masks(frame: pd.DataFrame, columns: Columns, where: Any) -> list[Mask]:
     """Return for each answer of a row which rows are to be asked again, by position."""
     if where is None:
         return [_failed(frame[column_label(frame, answer.error)]) for answer in columns.answers]
-    mask = np.asarray(where, dtype=bool)
-    if mask.shape != (len(frame),):
-        raise InputError(f"where= must be one True or False per row ({len(frame)}), not of shape {mask.shape}")
-    return [mask] * len(columns.answers)
+    return [_chosen(where, len(frame))] * len(columns.answers)
+
+
+def _chosen(where: Any, rows: int) -> Mask:
+    """Return which rows `where` means; one for which it is missing, as it is of a missing answer, is not meant."""
+    flags = np.asarray(where, dtype=object)
+    if flags.shape != (rows,):
+        raise InputError(f"where= must be one True or False per row ({rows}), not of shape {flags.shape}")
+    try:
+        return pd.array(flags, dtype="boolean").to_numpy(dtype=bool, na_value=False)
+    except TypeError as error:
+        raise InputError("where= must be True or False for each row, such as out['score'] < 3") from error
 
 
 def _failed(errors: pd.Series[Any]) -> Mask:

@@ -79,6 +79,21 @@ def test_a_mask_of_another_length_is_refused(cut: Any) -> None:
         cut[1].claude.retry(where=[True])
 
 
+def test_a_mask_that_is_missing_where_an_answer_is_means_the_others() -> None:
+    """A comparison of typed answers is missing where a row failed; anything but True and False is refused."""
+    frame = pd.DataFrame({"t": ["one", "two", None]})
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}) as sim:
+        out = frame.claude.map("Rate: {t}", schema={"score": int}, progress=False, max_concurrency=1)
+        assert (out["score"] == out["score"]).isna().tolist() == [True, False, True]
+        for where in (out["score"] == out["score"], [float("nan"), True, None], [None, 1, 0]):
+            asked = sim.ledger.requests
+            out = out.claude.retry(where=where)
+            assert sim.ledger.requests == asked + 1
+        with pytest.raises(cp.InputError, match="True or False for each row"):
+            out.claude.retry(where=["yes", "no", ""])
+        assert sim.ledger.requests == asked + 1
+
+
 def test_a_frame_that_lost_its_run_says_so(cut: Any) -> None:
     """Pandas drops attrs in merge; the message names that."""
     _sim, out = cut
