@@ -5,12 +5,12 @@ Knows files only: ``review`` decides which rows are in the sample, and what a la
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
+from pandas.errors import EmptyDataError, ParserError
 
 from ..errors import InputError
 
@@ -47,11 +47,19 @@ def read_labels(path: str | Path) -> list[tuple[str, str]]:
         text = Path(path).read_text(encoding=_ENCODING)
     except UnicodeDecodeError as error:
         raise InputError(f'{path} is not UTF-8: save it as "CSV UTF-8" in the spreadsheet') from error
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
-    lines = [*csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)]
-    if not lines or not {ROW, GOLD} <= set(lines[0]):
-        raise InputError(f"{path} has no columns 'row' and 'gold'; it must be a file that to_csv() wrote")
-    return [(line[ROW].strip(), line[GOLD].strip()) for line in lines if (line[GOLD] or "").strip()]
+    for separator in _SEPARATORS:
+        try:
+            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, usecols=_is_needed)
+        except (EmptyDataError, ParserError):
+            continue  # most often: not the separator of this file
+        if {ROW, GOLD} <= {*table}:
+            lines = zip(table[ROW].str.strip(), table[GOLD].str.strip(), strict=True)
+            return [(row, label) for row, label in lines if label]
+    raise InputError(f"{path} has no columns 'row' and 'gold'; it must be a file that to_csv() wrote")
+
+
+def _is_needed(column: Hashable) -> bool:
+    return column in (ROW, GOLD)
 
 
 def _plain(text: str) -> str:

@@ -242,6 +242,23 @@ def test_a_spreadsheet_of_any_country_comes_back(tmp_path: Path) -> None:
         panel.read_csv(path)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_spreadsheet_of_long_texts_and_odd_columns_comes_back(tmp_path: Path, separator: str) -> None:
+    """A text longer than the limit of csv (128 KiB), a column name full of separators and of two lines."""
+    frame = answered(20).rename(columns={"text": "a,b;c\td,e;f\ng"})
+    frame["a,b;c\td,e;f\ng"] += "x" * 200_000
+    panel: Review = frame.claude.review(rows=4, column="label", show=["a,b;c\td,e;f\ng"])
+    path = panel.to_csv(tmp_path / "sample.csv")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    truth = frame["truth"].iloc[table["row"].astype(int)].tolist()
+    table.assign(gold=truth).to_csv(path, sep=separator, index=False)
+    assert panel.read_csv(path) == 4
+    for damaged in ("", 'row,text,gold\n1,"no end,good\n'):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(InputError, match="'row' and 'gold'"):
+            panel.read_csv(path)
+
+
 def test_a_variant_called_as_a_column_hides_nothing() -> None:
     """Neither the row's text nor the gold."""
     with serve():
