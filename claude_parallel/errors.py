@@ -82,6 +82,11 @@ HINTS: dict[Kind, str] = {
 """What the user can do about each kind; one clause, ready to stand behind a semicolon."""
 
 
+def advice_of(kind: str) -> str:
+    """Return what to do about a kind of error, also about one that another version of us wrote."""
+    return HINTS.get(cast(Kind, kind), HINTS["unknown"])
+
+
 def fate_of(kind: str | None) -> Fate:
     """Return what a row came to, from its kind of error (None = it has none)."""
     return "answered" if kind is None else _FATES.get(kind, "failed")
@@ -144,7 +149,7 @@ def row_error(kind: Kind, what: str, hint: str | None = None) -> str:
 def what_happened(kind: str, error: str) -> str:
     """Return what a text of :func:`row_error` says beside its kind and the kind's hint, whole or less its beginning."""
     text = error.removeprefix(f"{kind}: ")
-    hint = HINTS.get(cast("Kind", kind), HINTS["unknown"])
+    hint = advice_of(kind)
     for ending in (f"; {hint}", f"; {hint.partition('; ')[2]}"):
         if ending != "; " and text.endswith(ending):
             return text.removesuffix(ending)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from .calls import calls_of
 from .outputs import column_label
 from .rows import python_values
 
-Labels = Any
+Labels: TypeAlias = Iterable[Any]
 """Classes to choose from: a list of texts or whole numbers, a dict of label to description, an Enum, or a Series."""
 
 
@@ -78,7 +78,7 @@ def _labels(labels: Labels) -> dict[str | int, str]:
     return described
 
 
-def _label_items(labels: Labels) -> list[tuple[Any, Any]]:
+def _label_items(labels: object) -> list[tuple[Any, Any]]:
     if isinstance(labels, Mapping):
         return list(labels.items())
     if isinstance(labels, pd.Series | pd.Index | pd.Categorical):

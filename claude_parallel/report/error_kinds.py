@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from ..errors import HINTS, what_happened
+from ..errors import advice_of, what_happened
 from .shown_frame import ShownFrame
 
 
@@ -23,10 +22,5 @@ def table_of_errors(errors: pd.Series[Any]) -> pd.DataFrame:
     kinds = kinds_of(errors)
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
     table["example"] = [what_happened(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
-    table["advice"] = [_advice(str(kind)) for kind in table.index]
+    table["advice"] = [advice_of(str(kind)) for kind in table.index]
     return ShownFrame.of(table, "No row failed.")
-
-
-def _advice(kind: str) -> str:
-    hints: Mapping[str, str] = {str(name): hint for name, hint in HINTS.items()}
-    return hints.get(kind, HINTS["unknown"])

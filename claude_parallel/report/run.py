@@ -85,8 +85,10 @@ class Run:
         Its name.
     host : str
         The API it went to.
-    started, ended : float or None
-        Seconds since the epoch; `ended` is None for a run that was killed or still goes on.
+    started : float
+        Seconds since the epoch.
+    ended : float or None
+        The same; None for a run that was killed or still goes on.
     settings : dict
         Options, without prompts and keys.
     totals : dict
@@ -120,7 +122,8 @@ class Run:
         Returns
         -------
         DataFrame
-            Indexed by position in the frame; tokens are summed over the row's attempts, seconds are the last one's.
+            Indexed by position in the frame (of draw d of row i with ``sample=k``: ``i * k + d``, both from 0); tokens
+            are summed over the row's attempts, seconds are the last one's.
         """
         names = ("position", "source", "kind", "error", "cost_usd", "attempts")
         sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM row_outcomes WHERE run = ?"
@@ -156,10 +159,11 @@ class Run:
         Returns
         -------
         DataFrame
-            Indexed by position in the frame, in the order of the calls. A position stands there more than once where a
-            paused turn was continued or an answer repaired: ``number`` counts its Messages from 1. Then ``model``,
-            ``stop_reason``, ``content`` (the list of blocks), ``citations`` (of all text blocks), ``searches`` (results
-            of web searches), and ``message``, the whole Message as a dict. Rows without an answer are not among them.
+            Indexed by position as :meth:`requests`, in the order of the calls. A position stands there more than once
+            where a paused turn was continued or an answer repaired: ``number`` counts its Messages from 1. Then
+            ``model``, ``stop_reason``, ``content`` (the list of blocks), ``citations`` (of all text blocks),
+            ``searches`` (results of web searches), and ``message``, the whole Message as a dict. Rows without an answer
+            are not among them.
 
         Raises
         ------

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from ..errors import HINTS, Kind, count_fates, fate_of, what_happened
+from ..errors import advice_of, count_fates, fate_of, what_happened
 from .record import FloatArray, RunData
 
 _LATENCY_BINS = 40
@@ -170,7 +170,7 @@ def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
             calls=by_kind[kind],
             rows=lost[kind],
             example=examples.get(kind, ""),
-            advice=_advice(kind, lost[kind]),
+            advice=advice_of(kind) if lost[kind] else "nothing: no row was lost to it",
         )
         for kind in {*by_kind, *lost}
         if by_kind[kind] or lost[kind]
@@ -242,12 +242,6 @@ def _row_kinds(data: RunData) -> dict[Any, int]:
 def _samples(data: RunData) -> int:
     """Return how many positions a row has."""
     return int(data.settings.get("sample") or 1)
-
-
-def _advice(kind: str, rows: int) -> str:
-    if not rows:
-        return "nothing: no row was lost to it"
-    return HINTS.get(cast(Kind, kind), HINTS["unknown"])
 
 
 def _text(value: Any) -> str:
