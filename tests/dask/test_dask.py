@@ -234,7 +234,7 @@ def test_what_the_answers_are_worth(cluster: Any, account: Any) -> None:
 
 
 def test_the_answers_of_a_series_are_reviewed_and_audited(cluster: Any, account: Any) -> None:
-    """What was asked stands beside them."""
+    """What was asked stands beside them, also where both have one name."""
     frame = frame_of(40).assign(truth=["x", "y"] * 20)
     frames = from_pandas(frame, npartitions=5)
     labels = frames["t"].claude.classify(["x", "y"], progress=False)
@@ -245,6 +245,10 @@ def test_the_answers_of_a_series_are_reviewed_and_audited(cluster: Any, account:
         item.texts for item in expected.claude.review(rows=5, journal=False).items
     ]
     assert labels.claude.audit(frames["truth"]).accuracy == expected.claude.audit(frame["truth"]).accuracy
+    values = frames["t"].rename("value")
+    of_one_name = values.claude.classify(["x", "y"], lambda value: value, out="value", progress=False)
+    (item,) = of_one_name.claude.review(rows=1, journal=False).items
+    assert item.texts == (("value_asked", frame["t"].iloc[item.position]),)
 
 
 @pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare"])
