@@ -266,12 +266,12 @@ def _keep(
     """Keep answers, and that they were paid in this batch; one that is there already was noted when it came."""
     if journal.path is not None:
         known = journal.recall([key for key, *_ in group])
-        journal.keep_answers(group)
         for position, (key, _, reply, ended) in enumerate(group if paid_in else ()):
             if paid_in is not None and not is_same_answer(known.get(key), reply):
                 usage = usage_of(reply.message)
                 cost = prices.cost(str(model_of(reply.message)), usage, is_batch=True)
                 journal.keep_attempt(paid_in.id, position, Attempt(1, paid_in.created, ended, reply), usage, cost)
+        journal.keep_answers(group)  # in one transaction with what they cost
     group.clear()
 
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from ..api.reading import read_message
+from ..engine.accounting import Billed
 from ..engine.context import RunContext
 from ..engine.pending import Pending
 from ..records import Attempt, Failure, Reply
@@ -76,20 +76,37 @@ class Collector:
 
     async def _keep(self, batch: InFlightBatch, replies: dict[bytes, Reply]) -> None:
         """Keep answers on disk, then deliver them."""
-        run, now = self.run, self.run.wall_clock()
         replies = {key: reply for key, reply in replies.items() if key not in batch.results_read}
-        journal = run.journal
-        known = await off_loop(lambda: journal.recall(list(replies)))
-        if journal.path is not None:
-            answers = [(key, run.host, reply, now) for key, reply in replies.items()]
-            await off_loop(lambda: journal.keep_answers(answers))
+        for asked in filter(None, map(batch.items.get, replies)):
+            asked.attempts += 1
+        billed = await off_loop(lambda: self._write(batch, replies))
         batch.answers += len(replies)
         batch.results_read.update(replies)
         for key, reply in replies.items():
             item = batch.items.pop(key, None)
             if item is not None:
-                item.attempts += 1
-                self._answered(batch, item, reply, is_charged=is_same_answer(known.get(key), reply))
+                self._answered(batch, item, reply, billed.get(key))
+
+    def _write(self, batch: InFlightBatch, replies: dict[bytes, Reply]) -> dict[bytes, Billed]:
+        """Write answers together with what they cost; return those that this run is charged for.
+
+        One that another run has collected before is charged there. One to a request that this run does not ask, of a
+        batch that it has adopted, is charged to the batch itself: its own run may never come back.
+        """
+        run, now = self.run, self.run.wall_clock()
+        known = run.journal.recall(list(replies))
+        new = {key: reply for key, reply in replies.items() if not is_same_answer(known.get(key), reply)}
+        billed = {}
+        for place, (key, reply) in enumerate(new.items()):
+            item = batch.items.get(key)
+            if item is not None:
+                billed[key] = run.accounting.record(item.position, self._attempt(batch, item, reply), reply)
+            elif not run.stats.is_simulated:
+                attempt = Attempt(1, batch.record.created, now, reply)
+                run.accounting.record(place, attempt, reply, run_id=batch.record.batch_id)
+        if run.journal.path is not None:
+            run.journal.keep_answers((key, run.host, reply, now) for key, reply in replies.items())
+        return billed
 
     async def miss(self, batch: InFlightBatch) -> None:
         """Judge what an ended batch says nothing about, however often its results are read.
@@ -119,14 +136,14 @@ class Collector:
         else:
             self._failed(batch, item, fate)
 
-    def _answered(self, batch: InFlightBatch, item: Pending, reply: Reply, *, is_charged: bool) -> None:
+    def _answered(self, batch: InFlightBatch, item: Pending, reply: Reply, billed: Billed | None) -> None:
         """Deliver an answer; one that another run has collected before is charged there, and free here."""
         accounting = self.run.accounting
-        if is_charged:
+        if billed is None:
             accounting.release(item)
             instead = accounting.recalled(item, accounting.recollect(item, reply))
         else:
-            instead = accounting.answered(item, self._attempt(batch, item, reply), reply, read_message(reply.message))
+            instead = accounting.answered(item, billed)
         if instead is not None:
             item.ask_instead(instead)
             batch.again.append(item)

@@ -23,6 +23,26 @@ from .budget import Budget
 from .pending import FollowUp, Pending
 from .tariff import Tariff
 
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """An answer that has just come, and what it cost.
+
+    Attributes
+    ----------
+    reply : Reply
+        The answer.
+    reading : Reading
+        Its text and usage.
+    cost : Decimal or None
+        US dollars; None where no price is known.
+    """
+
+    reply: Reply
+    reading: Reading
+    cost: Decimal | None
+
+
 Recollection = tuple[Decimal | None, Outcome | FollowUp]
 """What an answer in the journal comes to: US dollars that it would cost now, None where no price is known; and what the
 row gets, or what it asks next."""
@@ -126,7 +146,28 @@ class Accounting:
 
     # -- what came back ----------------------------------------------------------------------------------------------
 
-    def answered(self, pending: Pending, attempt: Attempt, reply: Reply, reading: Reading) -> FollowUp | None:
+    def record(self, position: int, attempt: Attempt, reply: Reply, *, run_id: str | None = None) -> Billed:
+        """Keep what an answer used and cost, to be written together with the answer itself.
+
+        In a later transaction, a kill between the two would leave an answer whose dollars stand nowhere.
+
+        Parameters
+        ----------
+        position : int
+            Which answer of the run it is.
+        attempt : Attempt
+            The try that brought it.
+        reply : Reply
+            The answer.
+        run_id : str, optional
+            Another name than this run's, for an answer to what it does not ask.
+        """
+        reading = read_message(reply.message)
+        cost = self.tariff.cost(self._model_of(reply), reading.usage)
+        self.journal.keep_attempt(run_id or self.run_id, position, attempt, reading.usage, cost)
+        return Billed(reply, reading, cost)
+
+    def answered(self, pending: Pending, billed: Billed) -> FollowUp | None:
         """Charge an answer that is on disk for what it used, and deliver what it says.
 
         Returns
@@ -135,9 +176,8 @@ class Accounting:
             What to ask next, where the answer is to be continued, or does not fit and may be mended; then nothing was
             delivered.
         """
-        cost = self._charge(pending, self._model_of(reply), reading.usage)
-        self.journal.keep_attempt(self.run_id, pending.position, attempt, reading.usage, cost)
-        return self._conclude(pending, self._judge(pending, reply, reading, self.source))
+        self._charge(pending, self._model_of(billed.reply), billed.reading.usage, billed.cost)
+        return self._conclude(pending, self._judge(pending, billed.reply, billed.reading, self.source))
 
     def recollect(self, pending: Pending, reply: Reply) -> Recollection:
         """Return what an answer in the journal comes to; nobody is told, so it may be done beside the event loop."""
@@ -185,8 +225,7 @@ class Accounting:
     def _model_of(self, reply: Reply) -> str:
         return model_of(reply.message) or self.model
 
-    def _charge(self, pending: Pending, model: str, usage: Usage) -> Decimal | None:
-        cost = self.tariff.cost(model, usage)
+    def _charge(self, pending: Pending, model: str, usage: Usage, cost: Decimal | None) -> None:
         # Without a known price the worst case stands.
         self.budget.settle(pending.reserved, pending.reserved if cost is None else cost)
         pending.reserved = ZERO
@@ -199,7 +238,6 @@ class Accounting:
             self.stats.note_cache(usage, saved)
             cached_tokens = usage.cache_write_tokens + usage.cache_read_tokens
             self.budget.prefix_tokens = max(cached_tokens, self.budget.prefix_tokens or 0) or None
-        return cost
 
     def _judge(self, pending: Pending, reply: Reply, reading: Reading, source: Source) -> Outcome | FollowUp:
         """Return what an answer comes to, or what to ask next; whatever that raises is this one row's error."""

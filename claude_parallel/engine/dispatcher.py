@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from ..api.reading import read_message
 from ..bridge import waker
 from ..limits.gate import Ticket, Wait
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request
 from ..retry import Again, Stop, Verdict, judge_failure
 from ..text import clock_time, elapsed
+from .accounting import Billed
 from .cache_warmup import Turn
 from .context import RunContext
 from .holds import Holds
@@ -235,7 +235,7 @@ class Dispatcher:
             run.accounting.give_up(pending, "cancelled", "not sent, the run was stopped")
             return
         try:
-            attempt = await self._send(pending, turn)
+            attempt, billed = await self._send(pending, turn)
         except asyncio.CancelledError:
             calls.gate.abandon(ticket)
             message = "cancelled while the answer was on its way"
@@ -244,13 +244,13 @@ class Dispatcher:
         except BaseException:  # a mistake of ours; it ends this run, and must not cost the others a place at the gate
             calls.gate.abandon(ticket)
             raise
-        if isinstance(attempt.result, Reply):
-            self._answered(pending, attempt, attempt.result, ticket)
-        else:
+        if billed is not None:
+            self._answered(pending, billed, ticket)
+        elif isinstance(attempt.result, Failure):
             self._failed(pending, attempt, attempt.result, ticket)
 
-    async def _send(self, pending: Pending, turn: Turn) -> Attempt:
-        """Send one request, and return what came back, an answer once it is on disk."""
+    async def _send(self, pending: Pending, turn: Turn) -> tuple[Attempt, Billed | None]:
+        """Send one request, and return what came back, an answer once it and what it cost are on disk."""
         run, calls, request = self._run, self._calls, pending.asked
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._sending.add(task)
@@ -260,12 +260,15 @@ class Dispatcher:
         result = await calls.send(body, partial(self._begun, request, started) if turn == "lead" else None)
         self._sending.discard(task)
         attempt = Attempt(pending.attempts, started_wall, run.wall_clock(), result)
+        billed = None
         try:
             self._ended(request, turn, started, is_answered=isinstance(result, Reply))
+            if isinstance(result, Reply):
+                billed = run.accounting.record(pending.position, attempt, result)
         finally:
             if isinstance(result, Reply):
                 await run.journal.keep_answer(pending.fingerprint, run.host, result, attempt.ended)
-        return attempt
+        return attempt, billed
 
     def _begun(self, request: Request, started: float) -> None:
         """Let those follow who wait for a cached prefix, now that the answer of the first has begun."""
@@ -279,14 +282,13 @@ class Dispatcher:
             self._calls.prefixes.ended(request.prefix, turn, started, self._run.clock(), is_answered=is_answered)
             self._wake.set()
 
-    def _answered(self, pending: Pending, attempt: Attempt, reply: Reply, ticket: Ticket) -> None:
+    def _answered(self, pending: Pending, billed: Billed, ticket: Ticket) -> None:
         run, calls = self._run, self._calls
         self._patience.answered()
         self._interception.answered()
-        reading = read_message(reply.message)
-        real = calls.estimator.learn(pending.asked.load, reading.usage)
-        calls.gate.settle(ticket, real, reply.rate_limits, run.clock())
-        instead = run.accounting.answered(pending, attempt, reply, reading)
+        real = calls.estimator.learn(pending.asked.load, billed.reading.usage)
+        calls.gate.settle(ticket, real, billed.reply.rate_limits, run.clock())
+        instead = run.accounting.answered(pending, billed)
         if instead is not None:
             pending.ask_instead(instead)
             self._queue.retry_at(run.clock(), pending)

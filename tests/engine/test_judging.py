@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from claude_parallel.api.reading import read_message
 from claude_parallel.bridge import Control
 from claude_parallel.engine.accounting import Accounting
 from claude_parallel.engine.budget import Budget
@@ -69,7 +68,7 @@ def test_what_judging_raises_is_this_rows_error(is_recalled: bool, read: Any, re
     if is_recalled:
         instead = accounts.recalled(pending, accounts.recollect(pending, reply))
     else:
-        instead = accounts.answered(pending, Attempt(1, 0.0, 1.0, reply), reply, read_message(reply.message))
+        instead = accounts.answered(pending, accounts.record(0, Attempt(1, 0.0, 1.0, reply), reply))
     assert instead is None
     assert [(outcome.kind, outcome.text) for outcome in delivered] == [("unknown", "kept")]
     assert f"could not be judged ({name})" in str(delivered[0].error)
