@@ -218,8 +218,9 @@ class JournalError(ClaudeParallelError):
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return a clause that offers the names most like `name`, or all of them when none is near."""
     known = [str(choice) for choice in choices]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    folded = {choice.casefold(): choice for choice in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
     if close:
-        return "did you mean " + " or ".join(repr(match) for match in close) + "?"
+        return "did you mean " + " or ".join(repr(folded[match]) for match in close) + "?"
     shown = ", ".join(repr(choice) for choice in known[:10])
     return f"there is {shown}{', ...' if len(known) > 10 else ''}" if known else "there is none"

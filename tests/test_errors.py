@@ -114,6 +114,7 @@ def test_a_failed_row_names_its_position(request_id: str | None, end: str) -> No
     ("name", "choices", "words"),
     [
         ("reviw", ["review", "product"], "did you mean 'review'?"),
+        ("ID", ["review", "id"], "did you mean 'id'?"),
         ("zzz", ["review", "product"], "there is 'review', 'product'"),
         ("zzz", [], "there is none"),
         ("zzz", [f"column {n}" for n in range(11)], "..."),

@@ -279,6 +279,20 @@ def test_answers_of_a_series_are_asked_again() -> None:
         whole.claude.retry(where=[True])
 
 
+def test_answers_are_asked_about_once_more() -> None:
+    """They have the name that the next answers get; nothing is replaced, since a series stands alone."""
+    with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):
+        first = pl.Series("tone", ["one", "two"]).claude.map("Say {}", max_concurrency=1, progress=False)
+        with pytest.warns(UserWarning, match="of 2 rows 1 failed"):
+            second = first.claude.map("Translate: {}", max_concurrency=1, progress=False)
+        fields = second.rename("n").claude.extract({"n": int}, progress=False)
+        whole = second.claude.retry()
+
+    assert second.null_count() == 1
+    assert whole.name == "response" and whole.null_count() == 0
+    assert fields.columns == ["n", "response_error", "response_cost"]
+
+
 def test_a_map_in_the_background_gives_polars() -> None:
     """What map would have returned, types included; it knows its run."""
     same = FRAME.claude.map("Say {t}", schema=TYPED, progress=False)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 
@@ -88,7 +89,7 @@ def call_of(run_id: str) -> MapCall | None:
     return _calls.get(run_id)
 
 
-def calls_of(frame: pd.DataFrame) -> list[MapCall]:
+def calls_of(frame: pd.DataFrame | pd.Series[Any]) -> list[MapCall]:
     """Return the maps of this process that made a frame's columns, the last one first."""
     calls = (call_of(run_id) for run_id in reversed(_run_ids(frame)))
     return [call for call in calls if call is not None]
@@ -102,6 +103,13 @@ def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[
         RUNS_ATTRIBUTE: " ".join([*_run_ids(given), run_id]),
     }
     result.attrs.pop(ANSWERS_ATTRIBUTE, None)
+
+
+def sign_empty(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], call: MapCall) -> None:
+    """Write into the ``attrs`` of a result without rows how it was asked, since no run made it."""
+    key = f"none-{uuid4().hex}"
+    remember_call(key, call)
+    result.attrs = {**given.attrs, RUNS_ATTRIBUTE: " ".join([*_run_ids(given), key])}
 
 
 def answer_runs(series: pd.Series[Any]) -> list[str]:

@@ -30,7 +30,7 @@ from ..records import Outcome
 from ..report.recent_runs import remember
 from ..schema.quotes import with_quotes
 from ..schema.schema import Schema, compile_schema
-from .calls import MapCall, columns_made_as, remember_call, sign
+from .calls import MapCall, columns_made_as, remember_call, sign, sign_empty
 from .columns import Columns, cost_name, error_name
 from .outputs import answer_series, attach, output_arrays, warn_of_missing
 from .planning import check_bounded, check_file_columns, examples_of, open_journal, plan_map, planned_columns
@@ -206,7 +206,9 @@ class FrameMap:
 
     def _empty(self) -> Any:
         """Return the empty frame with its new columns; nothing is asked, not even for a key."""
-        return self._attach(Results.empty(0, RunStats()))
+        result = self._attach(Results.empty(0, RunStats()))
+        sign_empty(result, self.frame, self._call)
+        return result
 
 
 def _compile(frame: pd.DataFrame | pd.Series[Any], prompt: str | PromptFunction, settings: Settings) -> Prompt:

@@ -32,6 +32,8 @@ def retry_frame(
     frame: pd.DataFrame, prompt: str | PromptFunction | None, where: Any, overrides: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the frame with its failed (or rejected) rows asked again; see ``ClaudeFrame.retry``."""
+    if not len(frame):  # no run made it
+        return frame.copy()
     journal = overrides.get("journal") or True
     run = run_of(frame, journal)
     made = _map_made_by(maps_of(frame, journal), run.id)
@@ -103,6 +105,8 @@ def retry_series(
     overrides: Mapping[str, Any],
 ) -> pd.Series[Any]:
     """Return answers of which the failed (or rejected) ones were asked again; see ``ClaudeSeries.retry``."""
+    if not len(series):  # no run made it
+        return series.copy()
     details = details_of(series)
     ids = answer_runs(series)
     call = call_of(ids[0]) or _call_as_told(run_of(series).settings, values, prompt, overrides)

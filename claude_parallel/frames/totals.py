@@ -12,7 +12,7 @@ from ..errors import InputError, count_fates
 from ..report.error_kinds import kinds_of, table_of_errors
 from ..report.run import find_run, run_of
 from ..report.shown_frame import ShownFrame
-from .calls import MapCall, answer_runs, call_of, maps_of
+from .calls import MapCall, answer_runs, call_of, calls_of, maps_of
 from .columns import AnswerColumns, plan_columns
 from .outputs import attach, column_label, text_array
 
@@ -48,6 +48,9 @@ def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = No
 
 def details_of(series: pd.Series[Any]) -> pd.DataFrame:
     """Return answers with their errors and costs; see ``ClaudeSeries.details``."""
+    if not len(series):  # no run made it
+        asked = next((call.columns for call in calls_of(series)), plan_columns(str(series.name or "response")))
+        return _beside(series, asked.answers[0], [], np.zeros(0))
     run = run_of(series)  # for its complaint
     first, *retries = answer_runs(series)
     call = call_of(first)
@@ -63,12 +66,16 @@ def details_of(series: pd.Series[Any]) -> pd.DataFrame:
         errors[places] = later["error"].to_numpy(dtype=object)
         costs[places] += later["cost_usd"].to_numpy()
     columns = call.columns if call is not None else plan_columns(run.settings.get("out", "response"))
-    answer = columns.answers[0]
     at = places_of(series, call, len(record))
+    return _beside(series, columns.answers[0], errors[at], costs[at])
+
+
+def _beside(series: pd.Series[Any], answer: AnswerColumns, errors: Sequence[Any], costs: Any) -> pd.DataFrame:
+    """Return answers with what went wrong and what they cost beside them."""
     arrays = {
         answer.names[0]: series.array,
-        answer.error: text_array([error if isinstance(error, str) else None for error in errors[at]]),
-        answer.cost: costs[at],
+        answer.error: text_array([error if isinstance(error, str) else None for error in errors]),
+        answer.cost: costs,
     }
     result = attach(pd.DataFrame(index=series.index), arrays)
     result.attrs = {**series.attrs}

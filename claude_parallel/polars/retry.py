@@ -66,8 +66,10 @@ def _asked_again(
     chosen = _chosen(answers, made, where)
     if not chosen.any():
         return sign(answers.clone(), made, answers)
-    rows = to_arrow(asked.filter(chosen).drop(made.names, strict=False))
-    again = _map_again(table_source(rows), made, where, prompt, options, is_series=is_series)
+    rows = asked.filter(chosen)
+    if not is_series:  # whose one column may have the name of an answer
+        rows = rows.drop(made.names, strict=False)
+    again = _map_again(table_source(to_arrow(rows)), made, where, prompt, options, is_series=is_series)
     old = to_arrow(answers.select(name for name in made.names if name in answers.columns))
     new = merged(old, chosen.arg_true().to_list(), again.run(), _costs(made))
     result = answers.with_columns(typed(made.call.columns, again.table_map.schema, new))

@@ -18,7 +18,7 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         Text, a content block, a list of content blocks, or a list of messages. A missing value (None, NaN, NA, NaT)
         and empty text skip the row.
     """
-    if is_missing(result) or (isinstance(result, str) and not result.strip()) or result == []:
+    if is_missing(result) or _is_empty(result):
         return Skipped("the prompt function gave nothing")
     if isinstance(result, str):
         return result if is_unicode(result) else RowProblem(f"the prompt function's text {HALF_A_CHARACTER}")
@@ -35,6 +35,10 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         return RowProblem("the prompt function gave a message whose content is neither text nor a list of blocks")
     wrong = _not_json(result)
     return result if wrong is None else RowProblem(f"the prompt function gave {wrong}, which cannot be sent as JSON")
+
+
+def _is_empty(result: object) -> bool:
+    return not result.strip() if isinstance(result, str) else isinstance(result, list) and not result
 
 
 def _is_content(content: object) -> bool:

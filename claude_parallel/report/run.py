@@ -276,6 +276,8 @@ def run_of(frame: pd.DataFrame | pd.Series[Any], journal: bool | str | Path = Tr
         differ.
     """
     run_id = frame.attrs.get(RUN_ATTRIBUTE)
+    if not isinstance(run_id, str) and not len(frame):
+        raise InputError("no run made this: there was no row to ask")
     if not isinstance(run_id, str) and isinstance(frame, pd.Series):
         raise InputError(
             "this series does not know its run: it was not made by series.claude.map, or it has become a column of a "

@@ -100,8 +100,9 @@ class JsonChunk:
         return len(self.lines)
 
     def rows(self, names: Sequence[str], start: int, stop: int) -> list[tuple[Any, ...]]:
-        """Return cells as Python values, missing keys as None."""
-        return [tuple(row.get(name) for name in names) for row in self.objects(start, stop)]
+        """Return cells as Python values; missing keys are None, and so is NaN, as Python writes a missing number."""
+        values = ((row.get(name) for name in names) for row in self.objects(start, stop))
+        return [tuple(None if value != value else value for value in row) for row in values]
 
     @property
     def nbytes(self) -> int:

@@ -150,8 +150,9 @@ class _TypeFinder:
 
 
 def _type_of(values: list[Any]) -> Any:
+    """Return the type of some values; text where they are of several kinds, of which Arrow sees the first only."""
     try:
-        kind = pa.infer_type(values)
+        kind = pa.array(values, pa.infer_type(values)).type
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return pa.string()
     return pa.string() if _has_no_place(kind) else kind

@@ -180,11 +180,37 @@ def _open_csv(place: Place, types: Mapping[str, Any]) -> _Part:
     )
 
     def batches() -> Iterator[Any]:
-        if has_rows:  # pyarrow takes a header without a line end for an empty file
-            with place.filesystem.open_input_stream(place.path) as stream:
-                yield from pyarrow.csv.open_csv(stream, read, parse, convert)
+        if not has_rows:  # pyarrow takes a header without a line end for an empty file
+            return
+        last = None
+        with place.filesystem.open_input_stream(place.path) as stream:
+            for last in pyarrow.csv.open_csv(stream, read, parse, convert):
+                yield last
+        if last is not None and len(last):
+            _check_end(place, last.column(len(names) - 1)[len(last) - 1].as_py())
 
     return _Part(place, schema, None, batches)
+
+
+def _check_end(place: Place, cell: Any) -> None:
+    """Refuse a file that ends within quotes: for pyarrow, all lines behind the opening one are text of the last cell.
+
+    Raises
+    ------
+    InputError
+        Saying so.
+    """
+    if not (isinstance(cell, str) and "\n" in cell):  # nearly always, without a look at the file
+        return
+    end = b""
+    with place.filesystem.open_input_stream(place.path) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            end = (end + block).rstrip(b"\r\n")[-1:] or end
+    if end != b'"':
+        raise InputError(
+            f"{place.shown} ends within quotes: the quotation mark before {cell[:40]!r} is never closed, so that the "
+            "lines behind it are no rows; mend it"
+        )
 
 
 def _header(place: Place) -> tuple[str, list[str], bool]:

@@ -112,7 +112,8 @@ class TableMap:
             skips_missing=self.settings.skip_missing,
         )
         spec = self.settings.schema
-        taken = [*(name for name in names if name not in replaced), error_name(out), cost_name(out)]
+        beside = [] if is_series else names  # the answers of a series stand alone
+        taken = [*(name for name in beside if name not in replaced), error_name(out), cost_name(out)]
         self.schema = compile_schema(spec, out, taken) if spec is not None else None
         self.columns = planned_columns(out, self.settings, self.schema)
         self.answers = kind.answers(self.columns, self.schema)
@@ -125,7 +126,7 @@ class TableMap:
         self._bypass_cache = bypass_cache
         self._chunk_rows = chunk_rows
         self._limit = limit
-        self._check(names)
+        self._check(names, beside)
         self.rows = self._stream()
 
     def __repr__(self) -> str:
@@ -241,12 +242,12 @@ class TableMap:
 
     # -- checking ----------------------------------------------------------------------------------------------------
 
-    def _check(self, names: list[str]) -> None:
+    def _check(self, names: list[str], beside: list[str]) -> None:
         check_file_columns(names, self.settings)
         examples_of(self.settings, self.prompt, self.schema)
         function = self.prompt.function
         read = (*(() if function is not None else self.prompt.columns), *self.settings.images, *self.settings.documents)
-        check_output_names(names, read, self.columns.names)
+        check_output_names(beside, [name for name in read if name in beside], self.columns.names)
         for name in read:
             if names.count(name) > 1:
                 raise InputError(f"the table has {names.count(name)} columns {name!r}; rename all but one")

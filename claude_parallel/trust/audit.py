@@ -52,6 +52,8 @@ class Audit:
         Class -> corrected and plain share.
     warnings : tuple of str
         What speaks against believing the figures.
+    unanswered : int
+        Rows without an answer, of which no figure tells.
     """
 
     column: str
@@ -61,6 +63,7 @@ class Audit:
     table: Confusion
     estimates: dict[Any, Share]
     warnings: tuple[str, ...] = ()
+    unanswered: int = 0
 
     @property
     def kappa(self) -> float:
@@ -172,7 +175,8 @@ class Audit:
         )
 
     def _title(self) -> str:
-        return f"Audit of {self.column!r}: {self.gold_rows:,} gold rows of {self.rows:,}"
+        left = f" answered; {self.unanswered:,} have no answer and do not count" if self.unanswered else ""
+        return f"Audit of {self.column!r}: {self.gold_rows:,} gold rows of {self.rows:,}{left}"
 
     def _agreement(self) -> str:
         return f", kappa {_number(self.kappa)}, macro F1 {_number(self.macro_f1)}"
@@ -221,6 +225,7 @@ def audit_frame(frame: pd.DataFrame, gold: Any, column: str | None = None, weigh
             *_suspicions(given, codes, population, classes, answers),
             *_suspicious_agreement(frame, f"{label}_agreement", given, answers),
         ),
+        unanswered=len(answers) - len(answered),
     )
 
 

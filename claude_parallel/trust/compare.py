@@ -173,6 +173,8 @@ def _sample(
     frame: Any, rows: int, by: str | None, gold: Any, seed: int
 ) -> tuple[Drawn, dict[int, Any] | None, Sequence[str]]:
     """Return the rows to ask, the truth by position, and doubts about gold; with gold, rows whose truth is known."""
+    if not len(frame):
+        raise InputError("there is no row to compare on")
     if gold is None:
         return draw_rows(frame, rows, by, seed), None, ()
     holder = frame if isinstance(frame, pd.DataFrame) else frame.to_frame("value")

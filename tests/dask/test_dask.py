@@ -358,8 +358,10 @@ def test_a_series_knows_its_errors_and_costs(cluster: Any) -> None:
         with pytest.warns(UserWarning, match="of 20 rows 1 failed"):
             made = texts.claude.map("Say {} here", out="said", progress=False, max_concurrency=1)
         again = made.claude.retry()
+        more = made.claude.map("Translate: {}", out="said", progress=False)
 
-        assert made.name == "said"
+        assert made.name == more.name == "said"
+        assert more.compute().isna().sum() == 2
         assert made.compute().isna().sum() == 2
         assert again.compute().isna().sum() == 1
         assert list(made.claude.details().columns) == ["said", "said_error", "said_cost"]

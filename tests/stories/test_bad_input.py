@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -208,6 +209,12 @@ def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> N
     message = refused(FRAME, lambda row: row["reviw"])
     assert "KeyError" in message
     assert "first row" in message
+
+
+@pytest.mark.parametrize("given", [pd.Series(["a", "b"]), np.array(["a", "b"]), FRAME])
+def test_a_function_that_gives_a_whole_row_is_told_what_to_give(given: Any) -> None:
+    """And not that lengths must match."""
+    assert "it must give text" in refused(FRAME, lambda _row: given)
 
 
 def test_a_frame_that_failed_to_run_can_be_run_again() -> None:

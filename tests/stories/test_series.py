@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import claude_parallel as cp
+from claude_parallel.errors import InputError
 from claude_parallel.frames import calls
 
 WORDS = pd.Series(["bread", None, "milk"], index=[3, 1, 2], name="food")
@@ -110,9 +111,24 @@ def test_the_other_verbs_of_a_series() -> None:
 
 def test_an_empty_series_gives_an_empty_series() -> None:
     """Of the same dtype as a full one, and without a call."""
-    answers = WORDS.iloc[:0].claude.map("Say {}")
+    answers = WORDS.iloc[:0].claude.map("Say {}", out="said")
     assert isinstance(answers, pd.Series)
     assert answers.dtype == WORDS.claude.map("Say {}").dtype
+    assert list(answers.claude.details().columns) == ["said", "said_error", "said_cost"]
+    assert len(answers.claude.errors) == answers.claude.cost.loc["total", "rows"] == 0
+    assert answers.claude.retry().equals(answers)
+
+
+def test_an_empty_frame_is_retried_like_any_other() -> None:
+    """A mask that chooses no row stops no notebook; which run made it is told as what it is."""
+    frame = WORDS.to_frame("word").iloc[:0].claude.map("Say {word}", out="said", schema={"n": int})
+    assert frame.claude.retry().equals(frame)
+    assert len(frame.claude.errors) == len(frame.claude.models()) == 0
+    assert frame.claude.cost.loc["total", "total_usd"] == 0
+    with pytest.raises(InputError, match="there was no row to ask"):
+        _ = frame.claude.run
+    with pytest.raises(InputError, match="no row to compare"):
+        frame.claude.compare("Say {word}", {"a": {}, "b": {"max_tokens": 9}})
 
 
 async def _amap() -> Any:

@@ -279,15 +279,16 @@ def test_json_of_many_shapes_becomes_one_table(tmp_path: Path) -> None:
     """A key that is missing, late, mixed or too large for a number has a column that changes nothing."""
     source = tmp_path / "in.jsonl"
     rows = ['{"a": 1}', '{"a": 2.5, "late": {"x": [1]}}', '{"mixed": "t", "big": 9007199254740993}', '{"mixed": [1]}']
-    source.write_text("\n".join([*rows, '{"big": 1.5, "empty": {}}']))
+    source.write_text("\n".join([*rows, '{"big": 1.5, "empty": {}, "id": 1}', '{"id": "2"}', '{"id": [3, "x"]}']))
     copy(source, tmp_path / "out.parquet", rows=2)
     found = pq.read_table(tmp_path / "out.parquet")
 
-    assert found.column("a").to_pylist() == [1.0, 2.5, None, None, None]
+    assert found.column("a").to_pylist() == [1.0, 2.5, *[None] * 5]
     assert found.column("late").to_pylist()[1] == {"x": [1]}
-    assert found.column("mixed").to_pylist() == [None, None, "t", "[1]", None]
-    assert found.column("big").to_pylist() == [None, None, "9007199254740993", None, "1.5"]
-    assert found.column("empty").to_pylist()[-1] == "{}"
+    assert found.column("mixed").to_pylist() == [None, None, "t", "[1]", *[None] * 3]
+    assert found.column("big").to_pylist() == [None, None, "9007199254740993", None, "1.5", None, None]
+    assert found.column("empty").to_pylist()[4] == "{}"
+    assert found.column("id").to_pylist()[4:] == ["1", "2", '[3, "x"]']
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

@@ -111,6 +111,7 @@ def test_chunks_hold_so_many_rows_or_bytes(tmp_path: Path) -> None:
         ("in.csv", b"a\n" + b"x\n" * 10_000 + b"\xff\n", "is not UTF-8: `iconv"),
         ("in.csv", "a\nb\n".encode("utf-16"), "is not UTF-8 but UTF-16"),
         ("in.csv", b"\n \n", "begins with the names of its columns"),
+        ("in.csv", b'a,b\n1,"two\n3,four\n', "ends within quotes: the quotation mark before 'two"),
         ("in.parquet", b"PAR1", "cannot be read"),
         ("in.jsonl", b'{"a": 1}\n{"a": \n', "line 2, is not valid JSON"),
         ("in.jsonl", b'[{"a": 1}]\n', "jq -c"),
@@ -153,6 +154,21 @@ def test_what_is_not_there_is_told(tmp_path: Path, source: str, words: str) -> N
     (tmp_path / "in" / "b.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match=words):
         open_source(f"{tmp_path}/{source}" if source else [])
+
+
+@pytest.mark.parametrize("end", ['"', '"\n', '"\r\n', '"\n\n'])
+def test_a_last_cell_of_several_lines_is_a_cell(tmp_path: Path, end: str) -> None:
+    """Its quotes are closed."""
+    (tmp_path / "in.csv").write_bytes(f'a,b\n1,"two\nlines{end}'.encode())
+    (chunk,) = open_source(tmp_path / "in.csv").chunks(10, 1_000)
+    assert chunk.rows(["b"], 0, 1) == [("two\nlines",)]
+
+
+def test_a_nan_of_json_is_missing(tmp_path: Path) -> None:
+    """Python writes it where a number is missing; nobody is asked about "nan"."""
+    (tmp_path / "in.jsonl").write_text('{"a": NaN, "b": 1}\n')
+    (chunk,) = open_source(tmp_path / "in.jsonl").chunks(10, 1_000)
+    assert chunk.rows(["a", "b"], 0, 1) == [(None, 1)]
 
 
 def test_numbers_of_json_keep_their_digits() -> None:

@@ -145,7 +145,9 @@ def test_failed_rows_are_left_out() -> None:
     """They have no answer that could be right or wrong."""
     frame = leaning(300, 100)
     frame.loc[frame.index[:50], "label"] = None
-    assert audit_of(frame).rows == 250
+    audit = audit_of(frame)
+    assert audit.rows == 250
+    assert "of 250 answered; 50 have no answer and do not count" in repr(audit)
 
 
 def test_text_and_lists_are_no_classes() -> None:
