@@ -71,6 +71,10 @@ class NotInBatches:
         """What the next chunk takes its time for."""
         return self._intake.waiting_for
 
+    def takes_back(self, item: Pending) -> bool:
+        """Take back a request that another run has claimed by now."""
+        return self._intake.takes_back(item)
+
     async def next_chunk(self) -> list[Pending] | None:
         """Return the next requests, perhaps none; None when there are no more."""
         chunk = await self._intake.next_chunk()

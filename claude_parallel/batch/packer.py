@@ -270,6 +270,9 @@ class Packer:
     def _put(self, envelope: Envelope, items: dict[bytes, Pending], item: Pending) -> bool:
         """Put a request into the envelope, or tell its row why it fits into none; False: not into this one."""
         accounting = self.run.accounting
+        if self.intake.takes_back(item):
+            self.is_exhausted = False
+            return True
         if item.request is None and not self.intake.revive(item):
             return True
         if not accounting.reserve(item, self.share):

@@ -31,6 +31,7 @@ class Claims:
         self._book = book
         self._wall_clock = wall_clock
         self._held: set[bytes] = set()
+        self._lost: set[bytes] = set()
         self._given_up: list[bytes] = []
         self._has_claims = asyncio.Event()
 
@@ -46,18 +47,25 @@ class Claims:
         book = self._book
         if book is None or not keys:
             return set(keys)
+        await self._keep(book)
         now = self._wall_clock()
         granted = await off_loop(lambda: book.take(keys, now))
         self._held |= granted
+        self._lost -= granted
         if granted:
             self._has_claims.set()
         return granted
+
+    def has_lost(self, fingerprint: bytes) -> bool:
+        """Say whether a claim was granted, and another run has it by now: this process did not run for too long."""
+        return fingerprint in self._lost
 
     def release(self, fingerprint: bytes) -> None:
         """Give a claim up: the answer is in the journal, or will not come from this run. Told to others within seconds.
 
         Claims that were kept to the end of a run would cost it memory for every row, and each new claim a longer look.
         """
+        self._lost.discard(fingerprint)
         if fingerprint in self._held:
             self._held.discard(fingerprint)
             self._given_up.append(fingerprint)
@@ -79,14 +87,21 @@ class Claims:
         while True:
             await self._has_claims.wait()
             await asyncio.sleep(RENEW_SECONDS)
-            given_up, self._given_up = self._given_up, []
-            now = self._wall_clock()
-            await off_loop(lambda given_up=given_up, now=now: _renew(book, given_up, now))  # type: ignore[misc]
+            await self._keep(book)
             if not self._held:
                 self._has_claims.clear()
 
+    async def _keep(self, book: ClaimBook) -> None:
+        """Renew the lease and tell what was given up; where the lease was lost, claim again what nobody else has."""
+        given_up, self._given_up = self._given_up, []
+        held, now = set(self._held), self._wall_clock()
 
-def _renew(book: ClaimBook, given_up: list[bytes], now: float) -> None:
-    book.renew(now)
-    if given_up:
-        book.release(given_up)
+        def renew() -> set[bytes]:
+            lost = set() if not held or book.renew(now) else held - book.take(list(held), now)
+            if given_up:
+                book.release(given_up)
+            return lost
+
+        lost = await off_loop(renew)
+        self._lost |= lost & self._held
+        self._held -= lost

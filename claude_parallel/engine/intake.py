@@ -154,6 +154,15 @@ class Intake:
         # Between the first look and the claim another run may have answered, and ended.
         return [item for item in await self.unanswered(mine) if self.revive(item)]
 
+    def takes_back(self, item: Pending) -> bool:
+        """Take back a request that another run has claimed by now, to wait for its answer; False where none has."""
+        if not self.claims.has_lost(item.claim):
+            return False
+        self.claims.release(item.claim)
+        item.let_go()
+        self._elsewhere.append(item)
+        return True
+
     def revive(self, item: Pending) -> bool:
         """Make the request of a row, or make it once more; False where that is not possible."""
         item.request, item.content = item.request or self.plan.request_of(item), None

@@ -29,6 +29,10 @@ class Source(Protocol):
         """Return the next requests, perhaps none; None when there are no more."""
         ...
 
+    def takes_back(self, item: Pending) -> bool:
+        """Take back a request that is not this run's to send any more; a later chunk has it, or its row the answer."""
+        ...
+
 
 class Handful:
     """Requests that are at hand already.
@@ -51,6 +55,10 @@ class Handful:
         """Return all of them, once."""
         pending, self._pending = self._pending, None
         return pending
+
+    def takes_back(self, _item: Pending) -> bool:
+        """Take back nothing."""
+        return False
 
 
 class RequestQueue:
@@ -104,6 +112,12 @@ class RequestQueue:
 
     def take(self, now: float) -> Pending | None:
         """Return the next request to send: a due retry, else the next row."""
+        while (pending := self._pop(now)) is not None and self._source.takes_back(pending):
+            self.is_exhausted = False
+            self._wake()  # the source has something again
+        return pending
+
+    def _pop(self, now: float) -> Pending | None:
         if self._retries and self._retries[0][0] <= now:
             return heapq.heappop(self._retries)[2]
         return self._fresh.popleft() if self._fresh else None

@@ -197,6 +197,10 @@ class _Play:
         """Nothing: the calls are at hand."""
         return WaitReason.ROWS
 
+    def takes_back(self, _item: Pending) -> bool:
+        """Take back nothing: nobody else plays."""
+        return False
+
     async def next_chunk(self) -> list[Pending] | None:
         """Return the next calls of the script."""
         script, start = self._script, self._start

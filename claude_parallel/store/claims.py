@@ -83,9 +83,17 @@ class ClaimBook:
         earliest = now if is_steady or not self._has_jumped else -math.inf
         return earliest, now + _AHEAD_SECONDS if is_steady else math.inf
 
-    def renew(self, now: float) -> None:
-        """Say that the claimant lives."""
-        self._write([("INSERT OR REPLACE INTO claimants VALUES (?, ?)", (self._claimant, now + LEASE_SECONDS))])
+    def renew(self, now: float) -> bool:
+        """Say that the claimant lives; False where another one has taken it for dead, and its claims with that.
+
+        A process that does not run for longer than its lease is as good as dead to the others. Where the journal cannot
+        be written, nobody can have taken anything.
+        """
+        statement = "UPDATE claimants SET until = ? WHERE id = ?"
+        try:
+            return self._journal.execute(statement, (now + LEASE_SECONDS, self._claimant)) > 0
+        except sqlite3.Error:
+            return True
 
     def release(self, fingerprints: Sequence[bytes]) -> None:
         """Give up claims: whoever waits for these answers has to ask by itself."""

@@ -135,6 +135,38 @@ def test_a_jump_of_the_clock_costs_no_living_run_its_claims(jump: float, lives: 
     assert granted[-1] is not lives
 
 
+def test_who_was_taken_for_dead_sends_no_more_of_what_another_has_claimed_since(tmp_path: Path) -> None:
+    """A process that did not run for longer than its lease: it waits for the other, and sends what that one leaves."""
+    here = world(Profile(latency_seconds=1.0, jitter_sigma=0.0))
+    journal, frame = Journal.open(tmp_path / "j.sqlite3"), frame_of(40)
+    shared = share("memory://simulator", {"model": "claude-haiku-5-5", "max_tokens": 8192}, [], "Say ")
+    keys = [build(shared, f"Say {text}").fingerprint for text in frame["t"]]
+    other, sent = ClaimBook(journal, "r-other"), list[int]()
+
+    async def main() -> pd.DataFrame:
+        options = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": 4}
+        task = asyncio.ensure_future(
+            FrameMap(frame, "Say {t}", "response", options, environment=here.environment()).arun()
+        )
+        await asyncio.sleep(3.5)
+        now = here.environment().wall_clock
+        other.take(keys, now() + 60.0)  # to which the lease of the first one is long over
+        for _second in range(20):
+            other.renew(now())
+            await asyncio.sleep(1.0)
+            sent.append(here.brain.ledger.requests)
+        other.release_all()
+        return await task
+
+    out = run_virtual(main)
+    journal.close()
+
+    assert sent[5:] == [sent[5]] * 15
+    assert sent[5] < 30
+    assert out["response_error"].isna().all()
+    assert len(here.brain.ledger.paid) == 40
+
+
 def test_claims_leave_nothing_behind(tmp_path: Path) -> None:
     """At the end of a run nobody has to wait for it."""
     here = world()
