@@ -49,12 +49,15 @@ class BatchWorld:
         Put around the door of the next runs.
     max_requests : int
         Limit of one batch.
+    ahead_seconds : float
+        How far the clock of the next runs is ahead of the API's.
     """
 
     brain: Brain
     clock: LoopClock = field(default_factory=LoopClock)
     wrap: Wrap = lambda door: door
     max_requests: int = MAX_REQUESTS
+    ahead_seconds: float = 0.0
     runs: int = 0
     session: Session | None = None
 
@@ -66,7 +69,7 @@ class BatchWorld:
             open_transport=lambda _cap, timeout: MemoryTransport(self.brain, timeout),
             gate=Gate(),
             clock=self.clock,
-            wall_clock=lambda: EPOCH + self.clock(),
+            wall_clock=lambda: EPOCH + self.ahead_seconds + self.clock(),
             rng=random.Random(self.runs),
         )
         return BatchEnvironment(

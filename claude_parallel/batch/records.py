@@ -106,19 +106,6 @@ class EnvelopeBook:
             ]
         )
 
-    def expire(self, before: float) -> None:
-        """Close open envelopes from before a time (seconds since the epoch): their results can be read no more."""
-        self._write(
-            [
-                (f"UPDATE envelopes SET state = 'failed' WHERE created < ? AND state IN {_OPEN}", (before,)),
-                (
-                    "DELETE FROM envelope_rows WHERE envelope IN "
-                    f"(SELECT id FROM envelopes WHERE state NOT IN {_OPEN} AND created < ?)",
-                    (before,),
-                ),
-            ]
-        )
-
     def close_collected(self, envelope_id: str, answers: int) -> bool:
         """Close an envelope whose `answers` answers came, if they are all in the journal; say whether it was closed.
 

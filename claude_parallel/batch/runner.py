@@ -34,7 +34,7 @@ from .in_flight import InFlight, InFlightBatch, describe
 from .packer import Packer
 from .policy import READ_AGAIN_SECONDS, READINGS, judge_call, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
-from .responses import RESULTS_SECONDS, BatchState
+from .responses import BatchState
 from .submitter import Submitter, became
 
 _ELSEWHERE_POLL_SECONDS = 5.0
@@ -129,7 +129,6 @@ class BatchRunner:
 
     async def _loop(self) -> None:
         control, seeder = self._run.control, self._calls.seeder
-        self._calls.book.expire(self._run.wall_clock() - RESULTS_SECONDS)
         while not control.is_stopping:
             self._in_flight.send_again(seeder.missed())
             if await self._submitter.submit_next():

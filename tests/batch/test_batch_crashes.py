@@ -189,6 +189,18 @@ def test_results_that_are_gone_are_asked_for_again(tmp_path: Path) -> None:
     assert world.brain.ledger.batch_rows == 10
 
 
+def test_a_clock_that_is_a_month_ahead_gives_up_no_batch(tmp_path: Path) -> None:
+    """Whether results can be read no more is the API's to say: by our own clock they were paid a second time."""
+    world = batch_world()
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "retrieve")
+    world.ahead_seconds = 40 * 24 * 3_600.0
+    out = lives.run(frame_of(5))
+
+    assert out["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+
+
 @pytest.mark.parametrize("budget", [None, 0.002])
 def test_a_batch_of_this_run_that_is_archived_at_once_is_not_paid_again(budget: float | None) -> None:
     """It was paid a moment ago: its rows fail and say so, and a budget counts them in full."""
