@@ -31,8 +31,9 @@ class RetryPolicy:
     max_rate_limit_retries : int
         Tries after the first for plain 429 answers, which are not the row's fault and cost nothing.
     max_broken_retries : int
-        Tries after a 200 that held no Message, of these: it may have been billed. What cuts off one answer in ten does
-        so three times in a row with one row in a thousand; what cuts off all of them shall not be paid seven times.
+        The same where the last try brought a 200 that held no Message: it may have been billed. What cuts off one
+        answer in ten does so three times in a row with one row in a thousand; what cuts off all of them shall not be
+        paid seven times.
     base_seconds, cap_seconds : float
         The nth backoff is drawn from ``U(0.5, 1) * min(cap, base * 2**n)`` seconds.
     patience_seconds : float

@@ -70,7 +70,7 @@ class MessagesTransport:
         wire: Literal["auto", "sdk"] = "auto",
     ) -> None:
         sdk = SdkSender(account, max_connections, timeout_seconds)
-        self._sender: _Sender = sdk if wire == "sdk" else WireSender(account, max_connections, timeout_seconds, sdk)
+        self._sender: _Sender = sdk if wire == "sdk" else WireSender(account, max_connections, sdk)
         self._deadlines = Deadlines(timeout_seconds)
         # The platforms stream in formats and at addresses of their own.
         self._streams = account.platform == "anthropic"
@@ -179,13 +179,13 @@ class WireSender:
 
     Parameters
     ----------
-    account, max_connections, timeout_seconds
+    account, max_connections
         As for :class:`MessagesTransport`.
     sdk : SdkSender
         The other way.
     """
 
-    def __init__(self, account: Account, max_connections: int, timeout_seconds: float, sdk: SdkSender) -> None:
+    def __init__(self, account: Account, max_connections: int, sdk: SdkSender) -> None:
         self._account = account
         self._max_connections = max_connections
         self._sdk = sdk

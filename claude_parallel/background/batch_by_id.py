@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 _COUNTS = ("succeeded", "errored", "canceled", "expired")
 
+_ResultRow = tuple[str, str | None, str | None, float | None]
+"""Of one result: custom id, text, error, US dollars."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Access:
@@ -129,7 +132,7 @@ class AdoptedBatch:
 
     def partial(self) -> pd.DataFrame:
         """Return the results if the batch has ended, else an empty frame: the API tells nothing before."""
-        return self.result() if self.status().has_ended else _frame([], [], [], [])
+        return self.result() if self.status().has_ended else _frame([])
 
     def cancel(self) -> None:
         """Ask the API to cancel the batch; requests it has finished are kept and paid.
@@ -189,12 +192,12 @@ def list_batches(
     records = {record.batch_id: record for record in known if record.batch_id}
     rows = [_row(batch, records.pop(batch.id, None)) for batch in page.batches]
     rows += [_row(None, record) for record in known if record.batch_id is None or record.batch_id in records]
-    table = pd.DataFrame(rows, columns=list(_ROW)).astype(_ROW).set_index("batch")
+    table = pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES).set_index("batch")
     return table.sort_values("created", ascending=False, kind="stable")
 
 
 _TIME = "datetime64[s, UTC]"
-_ROW: dict[str, str] = {
+_DTYPES: dict[str, str] = {
     "batch": "object",
     "state": "object",
     "rows": "Int64",
@@ -233,17 +236,13 @@ def _moment(seconds: float | None) -> pd.Timestamp | None:
 async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str, *, is_free: bool) -> pd.DataFrame:
     """Read all results, every group on disk before the next is read."""
     prices, envelopes = PriceList(), set[str]()
-    ids, texts, errors, costs = list[str](), list[str | None](), list[str | None](), list[float | None]()
+    rows: list[_ResultRow] = []
     group: list[tuple[bytes, str, Reply, float]] = []
     answers, has_damage = 0, False
     async with aclosing(api.results(state)) as results:
-        async for item in results:
-            item = _good(item, state.id)
-            text, error, cost = _read(item, prices)
-            ids.append(item.custom_id)
-            texts.append(text)
-            errors.append(error)
-            costs.append(cost)
+        async for one in results:
+            item = _good(one, state.id)
+            rows.append((item.custom_id, *_read(item, prices)))
             has_damage = has_damage or item.is_damaged
             found = None if item.is_damaged else read_custom_id(item.custom_id)
             if found is not None:
@@ -257,7 +256,7 @@ async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str
     _keep(journal, group, None if is_free else state, prices)
     if not has_damage:  # the cell reads the results again, since its row may be whole then
         _close(journal, envelopes, answers)
-    return _frame(ids, texts, errors, costs)
+    return _frame(rows)
 
 
 def _keep(
@@ -299,13 +298,11 @@ def _read(item: BatchResult, prices: PriceList) -> tuple[str | None, str | None,
     return None, row_error("cancelled", "the batch was cancelled before this row's turn"), 0.0
 
 
-def _frame(
-    ids: list[str], texts: list[str | None], errors: list[str | None], costs: list[float | None]
-) -> pd.DataFrame:
-    dollars = pd.array([float("nan") if cost is None else cost for cost in costs], dtype="float64")
-    names = plan_columns("response").names
-    columns = dict(zip(names, (text_array(texts), text_array(errors), dollars), strict=True))
-    return pd.DataFrame(columns, index=pd.Index(ids, name="custom_id", dtype="object"))
+def _frame(rows: list[_ResultRow]) -> pd.DataFrame:
+    texts, errors = text_array([row[1] for row in rows]), text_array([row[2] for row in rows])
+    dollars = pd.array([float("nan") if row[3] is None else row[3] for row in rows], dtype="float64")
+    columns = dict(zip(plan_columns("response").names, (texts, errors, dollars), strict=True))
+    return pd.DataFrame(columns, index=pd.Index([row[0] for row in rows], name="custom_id", dtype="object"))
 
 
 def _access(options: Mapping[str, Any], environment: BatchEnvironment | None) -> _Access:

@@ -180,9 +180,9 @@ def _object(node: Json, path: str, omit_null: bool) -> Json:
             required.append(name)
         elif "default" in child and child["default"] is None and any(map(is_null, alternatives(child))):
             if omit_null:
-                child = _without_null(child)
-            else:
-                required.append(name)
+                wire[name] = _wire(_without_null(child), inner, omit_null)
+                continue
+            required.append(name)
         wire[name] = _wire(child, inner, omit_null)
     return {"type": "object", "properties": wire, "required": required, "additionalProperties": False}
 
