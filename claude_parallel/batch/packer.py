@@ -129,7 +129,7 @@ class Packer:
             self.unpack(packed)
             return None
         calls.book.prepare(packed.batch.record, items)
-        if calls.book.is_first(envelope.id):
+        if calls.book.is_first(envelope.id) and await self.intake.claims.are_kept(items.values()):
             self._leave_to_envelope(items)
             return packed
         self.unpack(packed)  # another process was faster with some of these rows: they are looked up again

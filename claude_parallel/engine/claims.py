@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from ..store.claims import LEASE_SECONDS, ClaimBook
 from ..worker_threads import off_loop
@@ -59,6 +59,13 @@ class Claims:
     def has_lost(self, fingerprint: bytes) -> bool:
         """Say whether a claim was granted, and another run has it by now: this process did not run for too long."""
         return fingerprint in self._lost
+
+    async def are_kept(self, items: Iterable[Pending]) -> bool:
+        """Renew the lease, and say whether no other run has taken over any of these requests."""
+        if self._book is None:
+            return True
+        await self._keep(self._book)
+        return not any(item.claim in self._lost for item in items)
 
     def release(self, fingerprint: bytes) -> None:
         """Give a claim up: the answer is in the journal, or will not come from this run. Told to others within seconds.

@@ -11,10 +11,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.envelope import Envelope
+from claude_parallel.batch.responses import BatchState
 from claude_parallel.engine.pending import Pending
 from claude_parallel.errors import InputError
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.prompt.request import build, share
+from claude_parallel.records import Failure
+from claude_parallel.simulation.brain import EPOCH
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.store.claims import LEASE_SECONDS, ClaimBook
@@ -165,6 +170,41 @@ def test_who_was_taken_for_dead_sends_no_more_of_what_another_has_claimed_since(
     assert sent[5] < 30
     assert out["response_error"].isna().all()
     assert len(here.brain.ledger.paid) == 40
+
+
+class Created:
+    """Notes when batches are created."""
+
+    def __init__(self, api: BatchApi, times: list[float]) -> None:
+        self._api = api
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    async def create(self, envelope: Envelope) -> BatchState | Failure:
+        """Create."""
+        self._times.append(asyncio.get_running_loop().time())
+        return await self._api.create(envelope)
+
+
+def test_a_batch_is_not_sent_with_rows_that_another_run_has_claimed_while_it_was_packed(tmp_path: Path) -> None:
+    """The packing process did not run for longer than its lease: the other one may be asking these rows live."""
+    here, path, times = batch_world(), tmp_path / "j.sqlite3", list[float]()
+    here.wrap = lambda api: Created(api, times)
+    Journal.open(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TRIGGER stolen AFTER INSERT ON envelopes WHEN (SELECT count(*) FROM envelopes) = 1 BEGIN "
+            "DELETE FROM claimants; UPDATE claims SET claimant = 'r-other'; "
+            f"INSERT INTO claimants VALUES ('r-other', {EPOCH + 8.0}); END"
+        )
+    out = here.map(frame_of(5), journal=path)
+
+    assert out["response_error"].isna().all()
+    assert len(times) == 1
+    assert times[0] > 8.0
+    assert here.brain.ledger.batch_rows == 5
 
 
 def test_claims_leave_nothing_behind(tmp_path: Path) -> None:
