@@ -298,9 +298,9 @@ class ClaudeFrame:
         ----------
         prompt : str or callable
             As in :meth:`map`; the labels are added to the system prompt.
-        labels : list, dict, Enum or Series
+        labels : list, dict, Enum, Literal or Series
             The classes, at least two: texts or whole numbers, a dict of label to description (the descriptions stand
-            in the prompt), an Enum, or a categorical Series.
+            in the prompt), an Enum, a ``Literal[...]``, or a categorical Series.
         multiple : bool, default False
             True = any number of labels per row, as a list.
         out : str, default "label"

@@ -277,6 +277,8 @@ def test_answers_of_a_series_are_asked_again() -> None:
     assert rejected.equals(whole)
     with pytest.raises(cp.InputError, match="one True or False per row"):
         whole.claude.retry(where=[True])
+    with pytest.raises(cp.InputError, match="True or False for each row"):
+        whole.claude.retry(where=["yes"] * 4)
 
 
 def test_answers_are_asked_about_once_more() -> None:

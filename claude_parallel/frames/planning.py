@@ -13,7 +13,7 @@ from ..options import Settings
 from ..prompt.examples import example_pairs
 from ..prompt.template import Prompt
 from ..schema.reader import typed_reader
-from ..schema.schema import Schema
+from ..schema.schema import Problem, Schema
 from ..store.journal import Journal
 from .columns import Columns, plan_columns
 
@@ -57,7 +57,12 @@ def examples_of(settings: Settings, prompt: Prompt, schema: Schema | None) -> tu
     """
     fields = [field.name for field in schema.fields] if schema else []
     wrapper = fields[0] if schema and schema.wrapped else None
-    return example_pairs(settings.examples, prompt, fields=fields, wrapper=wrapper)
+    pairs = example_pairs(settings.examples, prompt, fields=fields, wrapper=wrapper)
+    for _asked, answered in pairs:
+        found = None if schema is None else schema.read(answered)
+        if isinstance(found, Problem):
+            raise InputError(f"an example's output {answered!r:.80} does not fit the schema: {found.message}")
+    return pairs
 
 
 def open_journal(settings: Settings) -> Journal:

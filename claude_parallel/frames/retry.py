@@ -219,11 +219,19 @@ def _masks(frame: pd.DataFrame, columns: Columns, where: Any) -> list[Mask]:
     """Return for each answer of a row which rows are to be asked again, by position."""
     if where is None:
         return [_failed(frame[column_label(frame, answer.error)]) for answer in columns.answers]
-    return [_chosen(where, len(frame))] * len(columns.answers)
+    return [_chosen(where, frame.index)] * len(columns.answers)
 
 
-def _chosen(where: Any, rows: int) -> Mask:
-    """Return which rows `where` means; one for which it is missing, as it is of a missing answer, is not meant."""
+def _chosen(where: Any, index: pd.Index[Any]) -> Mask:
+    """Return which rows `where` means; one for which it is missing, as it is of a missing answer, is not meant.
+
+    A series is laid beside the frame by its index, as ``frame[where]`` does.
+    """
+    rows = len(index)
+    if isinstance(where, pd.Series) and not where.index.equals(index):
+        if not (where.index.is_unique and index.isin(where.index).all()):
+            raise InputError("where= has another index than the frame; where.to_numpy() means its rows in their order")
+        where = where.reindex(index)
     flags = np.asarray(where, dtype=object)
     if flags.shape != (rows,):
         raise InputError(f"where= must be one True or False per row ({rows}), not of shape {flags.shape}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from numbers import Integral
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import pandas as pd
 
@@ -79,6 +79,8 @@ def _labels(labels: Labels) -> dict[str | int, str]:
 
 
 def _label_items(labels: object) -> list[tuple[Any, Any]]:
+    if get_origin(labels) is Literal:
+        labels = get_args(labels)
     if isinstance(labels, Mapping):
         return list(labels.items())
     if isinstance(labels, pd.Series | pd.Index | pd.Categorical):

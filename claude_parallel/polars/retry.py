@@ -159,7 +159,7 @@ def _costs(made: Made) -> list[str]:
 def _chosen_of_parts(parts: FinishedParts, made: Made, where: Any) -> dict[str, list[int]]:
     """Return for each part with such rows which of them are to be asked again."""
     is_by_row = where is not None and not isinstance(where, pl.Expr)
-    flags = pl.Series(where, dtype=pl.Boolean) if is_by_row else None
+    flags = _flags(where) if is_by_row else None
     if flags is not None and len(flags) != parts.rows:
         raise InputError(_one_per_row(parts.rows, len(flags)))
     found: dict[str, list[int]] = {}
@@ -181,10 +181,17 @@ def _chosen(answers: pl.DataFrame, made: Made, where: Any) -> pl.Series:
         return answers.select(pl.any_horizontal(failed)).to_series()
     if isinstance(where, pl.Expr):
         where = answers.select(where).to_series()
-    chosen = pl.Series(where, dtype=pl.Boolean)
+    chosen = _flags(where)
     if len(chosen) != answers.height:
         raise InputError(_one_per_row(answers.height, len(chosen)))
     return chosen.fill_null(value=False)
+
+
+def _flags(where: Any) -> pl.Series:
+    try:
+        return pl.Series(where, dtype=pl.Boolean)
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise InputError("where= must be True or False for each row, such as pl.col('score') < 3") from error
 
 
 def _one_per_row(rows: int, given: int) -> str:

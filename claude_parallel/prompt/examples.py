@@ -117,7 +117,7 @@ def _answered(answered: Any, wrapper: str | None) -> str:
     if isinstance(answered, str):
         return answered
     if hasattr(answered, "model_dump_json"):
-        return str(answered.model_dump_json())
+        return str(answered.model_dump_json(by_alias=True))
     try:
         return json.dumps(answered, ensure_ascii=False, default=_plain)
     except TypeError:
@@ -125,7 +125,9 @@ def _answered(answered: Any, wrapper: str | None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold of a value that it cannot: an enum's value, a NumPy scalar's item."""
+    """Return what JSON can hold of a value that it cannot: a date as ISO text, an enum's value, a scalar's item."""
+    if hasattr(value, "isoformat"):  # first: a Timestamp has a value, too, which counts nanoseconds
+        return value.isoformat()
     if hasattr(value, "value"):
         return value.value
     if hasattr(value, "item"):

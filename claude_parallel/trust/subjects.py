@@ -264,7 +264,7 @@ def _places(frame: pd.DataFrame, series: pd.Series[Any]) -> npt.NDArray[np.int64
         raise InputError("labels of the index occur twice, so gold must be a Series of all rows, in the same order")
     places = frame.index.get_indexer(series.index)
     if (places < 0).any():
-        missing = series.index[places < 0][0]
+        missing = python_values(series.index[places < 0][:1])[0]
         raise InputError(f"gold has the row {missing!r}, which the frame does not have")
     return np.asarray(places, dtype=np.int64)
 

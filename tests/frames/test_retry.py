@@ -94,6 +94,22 @@ def test_a_mask_that_is_missing_where_an_answer_is_means_the_others() -> None:
         assert sim.ledger.requests == asked + 1
 
 
+def test_a_mask_is_laid_beside_the_frame_by_its_index() -> None:
+    """As ``frame[where]`` does: made of a sorted frame it means the same rows, and one of other rows is refused."""
+    frame = pd.DataFrame({"t": ["one", "two", "three"]})
+    with cp.simulator(None, latency_seconds=0, answer=lambda prompt: prompt) as sim:
+        out = frame.claude.map("{t}", progress=False)
+        asked = sim.ledger.requests
+        by_word = out.sort_values("t", ascending=False)
+        again = out.claude.retry(where=by_word["response"] == "two", prompt="again {t}")
+        assert again["response"].tolist() == ["one", "again two", "three"]
+        part = out.iloc[1:].claude.retry(where=out["response"] == "three", prompt="once more {t}")
+        assert part["response"].tolist() == ["two", "once more three"]
+        with pytest.raises(cp.InputError, match=r"another index than the frame; where\.to_numpy\(\)"):
+            out.claude.retry(where=pd.Series([True] * 3, index=[7, 8, 9]))
+        assert sim.ledger.requests == asked + 2
+
+
 def test_a_frame_that_lost_its_run_says_so(cut: Any) -> None:
     """Pandas drops attrs in merge; the message names that."""
     _sim, out = cut

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import pytest
@@ -56,11 +56,12 @@ class Tone(Enum):
         ([Tone.BAD, Tone.GOOD], ["bad", "good"]),
         ([1, 2, 3], [1, 2, 3]),
         (range(2), [0, 1]),
+        (Literal["b", "a"], ["b", "a"]),
         (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
         (pd.Series(["b", "a"]), ["b", "a"]),
         (["{x}", "y"], ["{x}", "y"]),
     ],
-    ids=["dict", "Enum", "members", "whole numbers", "range", "categorical", "Series", "braces"],
+    ids=["dict", "Enum", "members", "whole numbers", "range", "Literal", "categorical", "Series", "braces"],
 )
 def test_labels_may_be_whatever_names_classes(labels: Any, categories: list[Any]) -> None:
     """The column has exactly these categories, in their order."""

@@ -74,3 +74,5 @@ def test_the_answer_of_an_example_looks_like_the_answers_that_are_asked_for() ->
         ("Classify: x", '{"value": "good"}'),
     )
     assert example_pairs([("x", {"value": 1})], ONE, wrapper="value") == (("Classify: x", '{"value": 1}'),)
+    when = example_pairs([("x", pd.Timestamp("2026-01-02"))], ONE, wrapper="value")
+    assert when == (("Classify: x", '{"value": "2026-01-02T00:00:00"}'),)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,22 @@ def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> N
     message = refused(FRAME, lambda row: row["reviw"])
     assert "KeyError" in message
     assert "first row" in message
+
+
+@pytest.mark.parametrize(
+    ("schema", "output", "words"),
+    [
+        (Literal["good", "bad"], "so-so", "Input should be 'good' or 'bad'"),
+        ({"tone": str, "score": int}, {"tone": "good"}, "field 'score' is missing"),
+        ({"tone": str, "score": int}, "good", "the answer is not JSON"),
+        (date, "tomorrow", "valid date"),
+    ],
+)
+def test_an_example_that_does_not_fit_the_schema_is_refused(schema: Any, output: Any, words: str) -> None:
+    """Every row would pay for being shown a wrong answer."""
+    message = refused(FRAME, "Rate: {review}", schema=schema, examples=[("fine", output)])
+    assert message.startswith("an example's output")
+    assert words in message
 
 
 @pytest.mark.parametrize("given", [pd.Series(["a", "b"]), np.array(["a", "b"]), FRAME])
