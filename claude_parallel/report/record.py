@@ -1,13 +1,13 @@
 """A run on record: what reports and figures ask the journal, so that a run of any length is counted where it lies.
 
-Knows how to ask; what is asked stands with whoever draws it. Only :func:`columns_of`, for the frames that a user asks
+Knows how to ask; what is asked stands with whoever draws it. Only :func:`frame_of`, for the frames that a user asks
 for, reads all calls of a run as Python objects.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -112,14 +112,14 @@ def local_times(epoch_seconds: FloatArray, unit: Literal["s", "ms"]) -> npt.NDAr
     return local
 
 
-def columns_of(
-    rows: Iterator[Sequence[tuple[Any, ...]]], names: Sequence[str], *, integers: Sequence[str], floats: Sequence[str]
-) -> dict[str, Any]:
-    """Return chunks of rows as columns, with the dtypes that a frame is to have.
+def frame_of(
+    rows: Iterable[Sequence[tuple[Any, ...]]], names: Sequence[str], *, integers: Sequence[str], floats: Sequence[str]
+) -> pd.DataFrame:
+    """Return chunks of rows as a frame.
 
     Parameters
     ----------
-    rows : iterator of chunks of tuples
+    rows : iterable of chunks of tuples
         As the journal gives them.
     names : sequence of str
         Of the columns, in the order of the tuples.
@@ -131,7 +131,15 @@ def columns_of(
         for name, values in zip(names, zip(*chunk, strict=True), strict=True):
             make = _integers if name in integers else _floats if name in floats else _texts
             parts[name].append(make(values))
-    return {name: _joined(parts[name], name in integers, name in floats) for name in names}
+    columns = {name: _joined(parts[name], name in integers, name in floats) for name in names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def in_order_of(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame in the order of a column; equal values stay in theirs."""
+    order = np.argsort(frame[name].to_numpy(), kind="stable")
+    is_sorted = bool((order[1:] > order[:-1]).all())
+    return frame if is_sorted else frame.take(order).reset_index(drop=True)
 
 
 def _integers(values: Sequence[Any]) -> Any:

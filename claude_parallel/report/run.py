@@ -18,9 +18,10 @@ import pandas as pd
 from ..config import journal_files
 from ..errors import InputError
 from ..store.journal import Journal
+from ..store.row_records import PARTS
 from .answered import keys_answered
 from .recent_runs import RUN_ATTRIBUTE, place_of
-from .record import RunData, columns_of, local_times
+from .record import RunData, frame_of, in_order_of, local_times
 from .run_list import runs
 
 LAST = "last"
@@ -125,9 +126,7 @@ class Run:
             Indexed by position in the frame (of draw d of row i with ``sample=k``: ``i * k + d``, both from 0); tokens
             are summed over the row's attempts, seconds are the last one's.
         """
-        names = ("position", "source", "kind", "error", "cost_usd", "attempts")
-        sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM row_outcomes WHERE run = ?"
-        rows = self._frame(f"{sql} ORDER BY position", names)
+        rows = self._rows()
         calls = self._attempts(("position", "started", "ended", "model", "stop_reason", "request_id", *_TOKENS))
         return _with_calls(rows, calls).set_index("position")
 
@@ -222,16 +221,20 @@ class Run:
         with _opened(self._place) as journal:
             yield from journal.query_chunks(sql, parameters, _CHUNK)
 
+    def _rows(self) -> pd.DataFrame:
+        """Return what became of each row; the journal would take records that rows share apart one by one."""
+        names = ("position", "source", "kind", "error", "cost_usd", "attempts")
+        records = ((read, chunk) for sql, read in PARTS.items() for chunk in self._chunks(sql, (self.id,)))
+        rows = (part for read, chunk in records for part in read(chunk) if part)
+        return in_order_of("position", frame_of(rows, names, integers=_INTEGERS, floats=_FLOATS))
+
     def _attempts(self, names: Sequence[str]) -> pd.DataFrame:
         columns = ", ".join(_ATTEMPT_COLUMNS[name] for name in names)
-        frame = self._frame(f"SELECT {columns} FROM attempts WHERE run = ?", names)
-        order = np.argsort(frame["started"].to_numpy(), kind="stable")  # the journal would sort all columns on disk
-        is_sorted = bool((order[1:] > order[:-1]).all())
-        return frame if is_sorted else frame.take(order).reset_index(drop=True)
+        # The journal would sort all columns on disk.
+        return in_order_of("started", self._frame(f"SELECT {columns} FROM attempts WHERE run = ?", names))
 
     def _frame(self, sql: str, names: Sequence[str]) -> pd.DataFrame:
-        chunks = self._chunks(sql, (self.id,))
-        return pd.DataFrame(columns_of(chunks, names, integers=_INTEGERS, floats=_FLOATS), copy=False)
+        return frame_of(self._chunks(sql, (self.id,)), names, integers=_INTEGERS, floats=_FLOATS)
 
 
 def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:

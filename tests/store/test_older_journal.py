@@ -18,6 +18,8 @@ import claude_parallel as cp
 from claude_parallel.batch.records import EnvelopeBook
 from claude_parallel.store.journal import Journal
 
+from .test_row_records import assert_parts_say_the_same
+
 KEPT = Path(__file__).parents[1] / "data" / "journal-v1.db"
 HOST = "http://127.0.0.1:48613"
 ROWS = ["one", "two", "three"]
@@ -61,4 +63,5 @@ def test_a_process_of_the_version_before_goes_on_beside_a_newer_one(path: Path) 
         older.execute("INSERT OR REPLACE INTO recalled_rows VALUES (?, ?, ?)", ("r-old", 7, b"k" * 64))
         older.execute("INSERT OR REPLACE INTO run_rows VALUES ('r-old', 9, NULL, 'none', 'skipped', 'why', '0', 0)")
         rows = newer.query("SELECT position, source, cost FROM row_outcomes WHERE run = 'r-old' ORDER BY position")
+        assert_parts_say_the_same(newer, "r-old")
     assert rows == [(7, "journal", "0"), (8, "journal", "0"), (9, "none", "0")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from claude_parallel.records import Outcome
 from claude_parallel.store.journal import Journal, RunRow
+from claude_parallel.store.row_records import PARTS
 
 RECALLED = Outcome(text="yes", source="journal")
 OUTCOMES = (
@@ -45,6 +47,13 @@ def expected(run: str, rows: list[RunRow]) -> list[tuple[object, ...]]:
     ]
 
 
+def assert_parts_say_the_same(journal: Journal, run: str) -> None:
+    """What is read from each kind of record is what the view makes of all of them."""
+    rows = [row for sql, read in PARTS.items() for part in read(journal.query(sql, (run,))) for row in part]
+    sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM row_outcomes WHERE run = ?"
+    assert sorted(rows, key=itemgetter(0)) == journal.query(f"{sql} ORDER BY position", (run,))
+
+
 STRETCHES = st.tuples(
     st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=3), st.sampled_from((1, 7, 60, 300)), st.integers(0, 2)
 )
@@ -63,6 +72,7 @@ def test_every_row_is_told_as_it_was(stretches: list[tuple[list[Outcome], int, i
     journal.keep_rows("r1", rows)
     journal.keep_rows("r2", [(at, key(at), RECALLED) for at in range(40)])
     assert recorded(journal, "r1") == expected("r1", rows)
+    assert_parts_say_the_same(journal, "r1")
 
 
 def test_a_row_that_is_told_twice_counts_once() -> None:
