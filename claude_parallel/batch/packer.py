@@ -241,9 +241,10 @@ class Packer:
             await asyncio.sleep(0)  # let interrupts and painters through between chunks
         if not self.may_send():
             return
-        revived = [item for item in self.in_flight.take_again() if self._revive(item)]
-        # Another process may have answered them, or may be about to.
-        self.fresh.extend(await self._adopted(revived))
+        # Their claims ended when an envelope held them: another run may have answered them since, or be about to.
+        again = await self.intake.claim(self.in_flight.take_again())
+        self.is_exhausted = self.is_exhausted and not self.intake.waits_for_others
+        self.fresh.extend(await self._adopted([item for item in again if not self._is_left(item)]))
         while self.fresh and self.may_send():
             yield self.fresh.popleft()
 
@@ -256,14 +257,12 @@ class Packer:
         rest = await self._adopted(chunk)
         return rest if self.may_send() else []
 
-    def _revive(self, item: Pending) -> bool:
-        """Give a request its body back; False for one that is not packed again."""
-        if not self.intake.revive(item):
-            return False
-        if self.calls.goes_live and item.attempts:
+    def _is_left(self, item: Pending) -> bool:
+        """Leave a request that a batch did not answer to live calls, where that is wanted; say whether it was."""
+        is_left = self.calls.goes_live and item.attempts > 0
+        if is_left:
             self.leftovers.append(item)
-            return False
-        return True
+        return is_left
 
     # -- packing -----------------------------------------------------------------------------------------------------
 

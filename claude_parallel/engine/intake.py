@@ -135,15 +135,20 @@ class Intake:
         self.start, prepared = await off_loop(lambda: self._prepare(start))
         self._is_exhausted = self.start == start
         self.results.reach(self.start * self.plan.settings.sample)
-        return await self._claim(await self.unanswered(self._first_askers(prepared)))
+        return await self.claim(await self.unanswered(self._first_askers(prepared)))
 
     async def _look_elsewhere(self) -> list[Pending]:
         """Return what other runs had on their way and have not answered."""
         await asyncio.sleep(POLL_SECONDS)
         elsewhere, self._elsewhere = self._elsewhere, []
-        return await self._claim(await self.unanswered(elsewhere))
+        return await self.claim(await self.unanswered(elsewhere))
 
-    async def _claim(self, items: list[Pending]) -> list[Pending]:
+    @property
+    def waits_for_others(self) -> bool:
+        """True while other runs have requests on their way that this one asks as well."""
+        return bool(self._elsewhere)
+
+    async def claim(self, items: list[Pending]) -> list[Pending]:
         """Return the requests that this run is to send; those of other runs are waited for without their bodies."""
         granted = await self.claims.take(items)
         mine = [item for item in items if item.claim in granted or item.fingerprint in self.plan.bypass_cache]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -112,6 +113,28 @@ def test_with_then_live_the_rest_is_asked_live() -> None:
     assert out["response_error"].isna().all()
     assert len(world.brain.batches._batches) == 1
     assert world.brain.ledger.requests == 200 - int(world.brain.batches._batches.popitem()[1].verdicts.count(1))
+
+
+@pytest.mark.parametrize("batch", [False, "then-live"])
+def test_what_a_batch_left_is_claimed_before_it_is_asked_again(batch: Any, tmp_path: Path) -> None:
+    """The same cell in another kernel, while live calls ask what the batch did not answer: it waits for them."""
+    profile = Profile(batch_seconds=600.0, batch_faults={"errored": 1.0}, latency_seconds=30.0, jitter_sigma=0.0)
+    world, journal = batch_world(profile), tmp_path / "j.sqlite3"
+    options = {"journal": journal, "max_concurrency": 2}
+    first, one = world.prepare(frame_of(20), batch="then-live", **options)
+
+    async def main() -> Any:
+        task = asyncio.ensure_future(one.arun())
+        await asyncio.sleep(750.0)
+        second, two = world.prepare(frame_of(20), batch=batch, **options)
+        await asyncio.gather(task, two.arun())
+        return second.result(two)
+
+    out = run_virtual(main)
+
+    assert first.result(one)["response_error"].isna().all()
+    assert out["response_error"].isna().all()
+    assert len(world.brain.ledger.paid) == 20
 
 
 def test_the_live_calls_of_then_live_stay_within_the_open_files_that_the_system_allows() -> None:
@@ -245,8 +268,6 @@ def test_costs_are_what_the_api_bills() -> None:
 
 def stop_when_waiting(world: BatchWorld, frame: Any, journal: Path) -> Any:
     """Run a map, and interrupt it once its batch is under way."""
-    import asyncio
-
     prepared, session = world.prepare(frame, journal=journal)
 
     async def run() -> None:
@@ -277,8 +298,6 @@ def test_an_interrupt_leaves_the_batch_and_the_next_run_collects_it(tmp_path: Pa
 
 def test_a_cancelled_batch_gives_what_it_has() -> None:
     """After ``cancel`` finished rows are kept and paid, the others are marked; nothing more is sent."""
-    import asyncio
-
     world = batch_world(max_requests=60)
     prepared, session = world.prepare(frame_of(100))
 
@@ -352,8 +371,6 @@ def test_envelopes_are_closed_at_the_end(tmp_path: Path) -> None:
 
 def test_two_runs_at_once_share_one_batch(tmp_path: Path) -> None:
     """The same cell in two kernels: the second finds the first one's envelope and waits for its batch."""
-    import asyncio
-
     world, journal = batch_world(), tmp_path / "j.sqlite3"
     first, one = world.prepare(frame_of(40), journal=journal)
     second, two = world.prepare(frame_of(40), journal=journal)
