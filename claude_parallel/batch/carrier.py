@@ -119,7 +119,7 @@ class BatchCarrier:
             self.submitted.set()
         if runner.leftovers and not context.control.is_stopping and context.state.stop is None:
             live = LiveCarrier(self.environment)
-            await live.send(_at_live_prices(context), intake.plan, Handful(runner.leftovers))
+            await live.send(_at_live_prices(context), intake.plan, Handful(runner.leftovers, intake))
 
 
 def _at_live_prices(context: RunContext) -> RunContext:

@@ -1,4 +1,8 @@
-"""A run's claims on the requests that it has on their way, kept alive while the run lives."""
+"""A run's claims on the requests that it has on their way, kept alive while the run lives.
+
+A process that does not run for longer than a lease is taken for dead, and others claim what it had. It finds out at its
+next renewal, before it sends more of that: then these requests wait for the others' answers.
+"""
 
 from __future__ import annotations
 

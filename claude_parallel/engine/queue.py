@@ -41,24 +41,29 @@ class Handful:
     ----------
     pending : list of Pending
         The requests.
+    origin : Source, optional
+        Where they came from: takes back what another run has claimed by now, and gives it again.
     """
 
-    def __init__(self, pending: list[Pending]) -> None:
-        self._pending: list[Pending] | None = pending
+    def __init__(self, pending: list[Pending], origin: Source | None = None) -> None:
+        self._pending = pending
+        self._origin = origin
 
     @property
     def waiting_for(self) -> WaitReason:
-        """A word for the type's sake: what is at hand takes no time."""
-        return WaitReason.ROWS
+        """What the next chunk takes its time for; what is at hand takes none."""
+        return WaitReason.ROWS if self._origin is None else self._origin.waiting_for
 
     async def next_chunk(self) -> list[Pending] | None:
-        """Return all of them, once."""
-        pending, self._pending = self._pending, None
-        return pending
+        """Return all of them, once; then what was taken back."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            return pending
+        return await self._origin.next_chunk() if self._origin is not None else None
 
-    def takes_back(self, _item: Pending) -> bool:
-        """Take back nothing."""
-        return False
+    def takes_back(self, item: Pending) -> bool:
+        """Give a request back to where it came from, if another run has claimed it by now."""
+        return self._origin is not None and self._origin.takes_back(item)
 
 
 class RequestQueue:

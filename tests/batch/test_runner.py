@@ -20,6 +20,7 @@ from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Failure
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Limits, Profile
+from claude_parallel.store.claims import ClaimBook
 from claude_parallel.store.journal import Journal
 
 from ..batch_worlds import BatchWorld, batch_world, frame_of
@@ -134,6 +135,34 @@ def test_what_a_batch_left_is_claimed_before_it_is_asked_again(batch: Any, tmp_p
 
     assert first.result(one)["response_error"].isna().all()
     assert out["response_error"].isna().all()
+    assert len(world.brain.ledger.paid) == 20
+
+
+def test_live_calls_after_a_batch_send_no_more_of_what_another_run_has_claimed_since(tmp_path: Path) -> None:
+    """The process was taken for dead meanwhile; what the other does not answer is asked once its claims end."""
+    profile = Profile(batch_seconds=600.0, batch_faults={"errored": 1.0}, latency_seconds=30.0, jitter_sigma=0.0)
+    world, path, sent = batch_world(profile), tmp_path / "j.sqlite3", list[int]()
+    prepared, session = world.prepare(frame_of(20), batch="then-live", journal=path, max_concurrency=2)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(750.0)
+        journal = Journal.open(path)
+        other, now = ClaimBook(journal, "r-other"), session.environment.wall_clock
+        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now() + 60.0)
+        for _tick in range(50):
+            other.renew(now())
+            await asyncio.sleep(4.0)
+            sent.append(world.brain.ledger.requests)
+        other.release_all()
+        journal.close()
+        await task
+
+    run_virtual(main)
+
+    assert sent[10:] == [sent[10]] * 40
+    assert sent[10] < 20
+    assert prepared.result(session)["response_error"].isna().all()
     assert len(world.brain.ledger.paid) == 20
 
 
