@@ -57,6 +57,7 @@ _GONE = {
         ("on", "column", "columns", "col", "text", "text_column", "input", "input_column", "by"),
         "the prompt names its columns: 'Summarise {text}'",
     ),
+    "out": "it names the columns of one map: give it to that map itself",
     "labels": "classify() takes them: df.claude.classify(prompt, labels=[...])",
     "base_delay": "give retries=claude_parallel.RetryPolicy(...)",
 }

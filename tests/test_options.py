@@ -217,6 +217,8 @@ def test_an_option_that_does_not_exist_offers_the_nearest() -> None:
     """A typo is the usual reason."""
     with pytest.raises(InputError, match="no option 'max_concurency'; did you mean 'max_concurrency'"):
         resolve({"max_concurency": 5})
+    with pytest.raises(InputError, match="no option 'out'; it names the columns of one map"):
+        resolve({"out": "tone"})
 
 
 def test_the_summary_keeps_no_words_of_the_user() -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InputError
+from ..prompt.template import is_unicode
 
 OTHER_COLUMNS = "retry() cannot change schema= or sample=, which make the columns; run the map again instead"
 """Said where an option of ``retry()`` would make other columns than those that hold the old answers."""
@@ -128,6 +130,18 @@ def plan_columns(
     if twice:
         raise InputError(f"two columns would be named {twice[0]!r}; rename the schema's field, or choose another out=")
     return columns
+
+
+def check_name(out: Any) -> None:
+    """Refuse an ``out=`` that cannot name a column, wherever the frame goes.
+
+    Raises
+    ------
+    InputError
+        For anything but text that is not empty.
+    """
+    if not isinstance(out, str) or not out or not is_unicode(out):
+        raise InputError(f"out must be the name of a column, not {out!r}")
 
 
 def error_name(out: str) -> str:

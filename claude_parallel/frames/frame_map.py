@@ -31,7 +31,7 @@ from ..report.recent_runs import remember
 from ..schema.quotes import with_quotes
 from ..schema.schema import Schema, compile_schema
 from .calls import MapCall, columns_made_as, remember_call, sign, sign_empty
-from .columns import Columns, cost_name, error_name
+from .columns import Columns, check_name, cost_name, error_name
 from .outputs import answer_series, attach, output_arrays, warn_of_missing
 from .planning import check_bounded, check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from .quotes import check_rapidfuzz
@@ -93,8 +93,7 @@ class FrameMap:
         as_frame: bool = False,
         completes: Collection[str] = (),
     ) -> None:
-        if not isinstance(out, str) or not out:
-            raise InputError(f"out must be the name of a column, not {out!r}")
+        check_name(out)
         # What its owner does to the frame meanwhile changes neither what is asked nor the rows that come back.
         self.frame = frame = frame.copy(deep=False)
         self.out = out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from .template import HALF_A_CHARACTER, Content, RowProblem, Skipped, is_missing, is_unicode
@@ -18,6 +18,9 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         Text, a content block, a list of content blocks, or a list of messages. A missing value (None, NaN, NA, NaT)
         and empty text skip the row.
     """
+    if isinstance(result, Coroutine):
+        result.close()  # nobody waits for it
+        return RowProblem("the prompt function is async; it must be a plain one that gives text")
     if is_missing(result) or _is_empty(result):
         return Skipped("the prompt function gave nothing")
     if isinstance(result, str):

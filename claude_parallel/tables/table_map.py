@@ -23,7 +23,7 @@ from ..engine.plan import Plan
 from ..engine.session import Carrier, Session
 from ..errors import InputError
 from ..frames.calls import MapCall, remember_call
-from ..frames.columns import cost_name, error_name
+from ..frames.columns import check_name, cost_name, error_name
 from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns, refuse_quotes
 from ..frames.rows import check_first_row, check_output_names
 from ..prompt.template import PromptFunction, compile_prompt
@@ -96,8 +96,7 @@ class TableMap:
         environment: Environment | BatchEnvironment | None = None,
     ) -> None:
         kind = kind or TableKind()
-        if not isinstance(out, str) or not out:
-            raise InputError(f"out must be the name of a column, not {out!r}")
+        check_name(out)
         _check_counts(chunk_rows=chunk_rows, limit=limit)
         names = list(source.names)
         self.source = source

@@ -161,7 +161,7 @@ def make_variants(
     found = []
     for name, own in variants.items():
         if not isinstance(own, Mapping):
-            raise InputError(f"variant {name!r} must be a mapping of options, not {own!r}")
+            raise InputError(f"variant {name!r} must be a mapping of options, such as {{'prompt': ...}}, not {own!r}")
         every = {**options, **own}
         asked = every.pop("prompt", prompt)
         own_labels = every.pop("labels", labels)

@@ -96,7 +96,7 @@ def test_an_output_column_that_the_prompt_reads_is_refused(out: str, prompt: str
     assert "choose another out=" in message
 
 
-@pytest.mark.parametrize("out", ["", None, 3, ["response"]])
+@pytest.mark.parametrize("out", ["", None, 3, ["response"], "\ud800"])
 def test_out_must_be_a_name(out: Any) -> None:
     """One column name, as text."""
     assert "out must be the name of a column" in refused(FRAME, "{review}!", out=out)
@@ -226,6 +226,15 @@ def test_an_example_that_does_not_fit_the_schema_is_refused(schema: Any, output:
     message = refused(FRAME, "Rate: {review}", schema=schema, examples=[("fine", output)])
     assert message.startswith("an example's output")
     assert words in message
+
+
+def test_a_function_that_is_async_is_told_to_be_none() -> None:
+    """And nobody complains of a coroutine that was never awaited."""
+
+    async def ask(row: Any) -> str:
+        return str(row["review"])
+
+    assert "the prompt function is async; it must be a plain one" in refused(FRAME, ask)
 
 
 @pytest.mark.parametrize("given", [pd.Series(["a", "b"]), np.array(["a", "b"]), FRAME])

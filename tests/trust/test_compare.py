@@ -67,6 +67,12 @@ def test_the_same_comparison_again_costs_nothing_and_says_the_same(sim: Simulato
     assert (second.table["paid_usd"] == 0).all()
 
 
+def test_a_variant_that_is_a_prompt_is_told_how_it_is_written(sim: Simulator) -> None:
+    """As an option, like all that variants differ in."""
+    with pytest.raises(InputError, match=r"variant 'short' must be a mapping of options, such as \{'prompt': \.\.\.\}"):
+        pd.DataFrame({"t": ["x"]}).claude.compare("Rate {t}", {"short": "{t}?", "long": {}})
+
+
 def test_identical_variants_are_asked_once(sim: Simulator) -> None:
     """A variant that sets what is set already is the same one."""
     found = compare(reviews(100), {"a": {}, "b": {}, "c": {"model": "claude-opus-5-5"}})
