@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from claude_parallel.report.record import RunData
-from claude_parallel.store.file import connect
+from claude_parallel.store.journal import Journal
 
 RUN = "r-20261123-021320-7b1657"
 BEGAN = 1_795_400_000.0
@@ -65,10 +65,10 @@ def record(
     run: str = RUN,
 ) -> RunData:
     """Return a run in a journal in memory; `ended` and waits in seconds since its start."""
-    connection = connect(None)
+    journal = Journal.open(None)
     for one in attempts:
         values = tuple(None if value != value else value for value in {**ATTEMPT, **one}.values())
-        connection.execute(f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})", (run, *values))
+        journal.execute(f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})", (run, *values))
     for number, one in enumerate(rows):
         row = {**ROW, "position": number, **one}
         values = (
@@ -77,16 +77,16 @@ def record(
             None,
             *(row[name] for name in ("source", "kind", "error", "cost_usd", "attempts")),
         )
-        connection.execute("INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        journal.execute("INSERT OR REPLACE INTO run_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     for start, end, reason in waits:
-        connection.execute("INSERT INTO waits VALUES (?, ?, ?, ?)", (run, BEGAN + start, BEGAN + end, reason))
+        journal.execute("INSERT INTO waits VALUES (?, ?, ?, ?)", (run, BEGAN + start, BEGAN + end, reason))
     return RunData(
         run_id=run,
         started=BEGAN,
         ended=None if ended is None else BEGAN + ended,
         settings=settings if settings is not None else {"model": MODEL, "rows": len(rows)},
         totals=totals or {},
-        ask=lambda sql, parameters: [connection.execute(sql, parameters).fetchall()],
+        ask=lambda sql, parameters: [journal.query(sql, parameters)],
     )
 
 

@@ -12,6 +12,7 @@ import logging
 import sqlite3
 import threading
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -46,7 +47,7 @@ class OpenFile:
     Parameters
     ----------
     connection : sqlite3.Connection
-        An open journal file.
+        An open journal file. It is closed with this object at the latest: one in memory stays readable until then.
     path : Path or None
         The file; None = in memory.
 
@@ -57,7 +58,7 @@ class OpenFile:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
-        self.connection = connection
+        self._use(connection)
         self.path = path
         self.pending: deque[Statement] = deque()
         self._users: WeakSet[object] = WeakSet()
@@ -90,7 +91,16 @@ class OpenFile:
             is_last = not self._users  # from here on nobody can join any more
         if is_last and self.path is not None:
             with self.alone():
-                self.connection.close()
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection, whoever uses it."""
+        self._finalizer()
+
+    def _use(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._finalizer = weakref.finalize(self, connection.close)
+        self._finalizer.atexit = False  # other threads may still be inside it then
 
     def is_at(self, path: Path) -> bool:
         """Say whether this is still the file at `path`, and open: it may have been closed, moved or deleted."""
@@ -101,8 +111,9 @@ class OpenFile:
         self._lock = threading.RLock()
         if self.path is not None:
             with contextlib.suppress(sqlite3.Error):
-                self.connection.close()
-            self.connection, self.path = connect(None), None
+                self.close()
+            self._use(connect(None))
+            self.path = None
         self.pending, self._place = deque(), None
         self._groups = WeakKeyDictionary()
 
@@ -194,8 +205,9 @@ class OpenFile:
         """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
         if self.path is None or not is_damage(error):
             return False
-        self.connection.close()
-        self.connection, self.path = start_new_file(self.path, error)
+        self.close()
+        connection, self.path = start_new_file(self.path, error)
+        self._use(connection)
         self._place = place_of(self.path)
         return True
 
@@ -206,7 +218,11 @@ class OpenFile:
         """
         try:
             connection = connect(self.path)
-            copy_records(self.connection, connection)
+            try:
+                copy_records(self.connection, connection)
+            except BaseException:
+                connection.close()
+                raise
         except (ForeignFile, NewerFile, sqlite3.Error, OSError) as error:
             self._place = None
             self.warn(
@@ -215,8 +231,9 @@ class OpenFile:
                 "returned frame: save it, since a second run would pay for them again",
             )
             return
-        self.connection.close()
-        self.connection, self._place = connection, place_of(self.path)
+        self.close()
+        self._use(connection)
+        self._place = place_of(self.path)
         self.warn("gone", "the journal was deleted or moved while a run used it; it was written anew")
 
     def warn(self, occasion: str, message: str) -> None:
@@ -287,7 +304,7 @@ def share(path: Path | None, make: Callable[[OpenFile], T], *, is_explicit: bool
     opened = OpenFile.open(path, is_explicit=is_explicit)
     with choosing():
         if (found := _used_at(path)) is not None:  # somebody was quicker
-            opened.connection.close()
+            opened.close()
             return make(found)
         if opened.path == path:  # not one beside it, nor one in memory
             _in_use[path.absolute()] = opened

@@ -179,7 +179,7 @@ def test_the_nested_bridge_serves_objects_bound_to_the_notebook_loop(
     cell = kernel.run(
         "await asyncio.sleep(0)\n"
         "def sync_function():\n"
-        "    return texts(40).claude.map('say {text}', bridge='nested', client=lambda: client)\n"
+        "    return texts(40).claude.map('say {text}', bridge='nested', client=lambda: client, max_concurrency=4)\n"
         "out = sync_function()\n"
         "is_own_loop = loops == {asyncio.get_running_loop()}"
     )

@@ -50,6 +50,18 @@ def test_runs_at_once_share_transactions(path: Path) -> None:
     assert said.count("COMMIT") <= 3
 
 
+def test_a_journal_in_memory_is_closed_when_nobody_has_it_any_more() -> None:
+    """It stays readable after its run; from Python 3.13 on, a connection that nobody closes is a warning."""
+    journal = Journal.open(None)
+    connection = journal._file.connection
+    journal.close()
+    assert journal.query("SELECT count(*) FROM runs") == [(0,)]
+    del journal
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 def test_the_last_run_closes_the_file(path: Path) -> None:
     """A run that ends takes nothing from the others; after the last, a new one opens the file anew."""
     first, second = Journal.open_for_run(path), Journal.open_for_run(path)
