@@ -49,6 +49,7 @@ def test_a_locked_journal_holds_up_nobody_but_the_answer_that_is_written(tmp_pat
     assert time.monotonic() - began >= HELD_SECONDS * 0.9
     assert len(ticks) > 5
     assert list(journal.recall([b"key"])) == [b"key"]
+    locker.close()
 
 
 @pytest.fixture
