@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -234,7 +235,7 @@ class Attack:
 
     def _kept(self) -> Decimal:
         prices = PriceList()
-        with sqlite3.connect(self._journal) as connection:
+        with closing(sqlite3.connect(self._journal)) as connection:
             rows = connection.execute("SELECT message FROM answers").fetchall()
         costs = (prices.cost(DEFAULT_MODEL, usage_of(parse_json(text))) for (text,) in rows)
         return sum((cost for cost in costs if cost is not None), Decimal(0))
