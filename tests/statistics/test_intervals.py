@@ -154,6 +154,7 @@ def test_differences_that_are_all_the_same_are_told_by_their_sign_alone() -> Non
     assert bootstrap_p_value(np.array([3.0])) == 1.0
     assert bootstrap_p_value(np.array([3.0, 3.0, 3.0])) == 0.25
     assert 0 < bootstrap_p_value(np.full(40, 3.0)) < 0.001
+    assert bootstrap_p_value(np.array([0.3 - 0.2, 0.4 - 0.3, 0.5 - 0.4, 0.6 - 0.5, 1.1 - 1.0])) == 0.0625
 
 
 def test_few_large_differences_are_no_difference() -> None:
