@@ -119,7 +119,9 @@ class BatchCarrier:
             self.submitted.set()
         if runner.leftovers and not context.control.is_stopping and context.state.stop is None:
             live = LiveCarrier(self.environment)
-            await live.send(_at_live_prices(context), intake.plan, Handful(runner.leftovers, intake))
+            at_live_prices = _at_live_prices(context)
+            source = Handful(runner.leftovers, NotInBatches(at_live_prices, intake))
+            await live.send(at_live_prices, intake.plan, source)
 
 
 def _at_live_prices(context: RunContext) -> RunContext:

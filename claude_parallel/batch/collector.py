@@ -97,15 +97,17 @@ class Collector:
         known = run.journal.recall(list(replies))
         new = {key: reply for key, reply in replies.items() if not is_same_answer(known.get(key), reply)}
         billed = {}
-        for place, (key, reply) in enumerate(new.items()):
-            item = batch.items.get(key)
-            if item is not None:
-                billed[key] = run.accounting.record(item.position, self._attempt(batch, item, reply), reply)
-            elif not run.stats.is_simulated:
-                attempt = Attempt(1, batch.record.created, now, reply)
-                run.accounting.record(place, attempt, reply, run_id=batch.record.batch_id)
-        if run.journal.path is not None:
-            run.journal.keep_answers((key, run.host, reply, now) for key, reply in replies.items())
+        try:
+            for place, (key, reply) in enumerate(new.items()):
+                item = batch.items.get(key)
+                if item is not None:
+                    billed[key] = run.accounting.record(item.position, self._attempt(batch, item, reply), reply)
+                elif not run.stats.is_simulated:
+                    attempt = Attempt(1, batch.record.created, now, reply)
+                    run.accounting.record(place, attempt, reply, run_id=batch.record.batch_id)
+        finally:  # whatever is wrong with a price, the answers were paid
+            if run.journal.path is not None:
+                run.journal.keep_answers((key, run.host, reply, now) for key, reply in replies.items())
         return billed
 
     async def miss(self, batch: InFlightBatch) -> None:

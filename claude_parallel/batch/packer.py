@@ -183,7 +183,7 @@ class Packer:
         """
         run, held_tokens = self.run, 0
         run.stats.waiting_for = "looking at all rows, for the budget"
-        while self.intake.has_rows and not run.control.is_stopping and self.may_send():
+        while self.intake.has_rows and not (self.intake.is_held_up or run.control.is_stopping) and self.may_send():
             for item in await self._pull():
                 run.accounting.weigh(item)
                 held_tokens += item.asked.max_input_tokens
@@ -236,8 +236,8 @@ class Packer:
             if self.is_exhausted or self.run.control.is_stopping:
                 break
             self.fresh.extend(await self._pull())
-            if not self.fresh and not self.intake.has_rows:
-                break  # other runs have the rest on their way: what is packed need not wait for them
+            if not self.fresh and (self.intake.is_held_up or not self.intake.has_rows):
+                break  # other runs have the rest on their way: what is packed need not wait, as they may wait for it
             await asyncio.sleep(0)  # let interrupts and painters through between chunks
         if not self.may_send():
             return

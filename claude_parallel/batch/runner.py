@@ -222,6 +222,7 @@ class BatchRunner:
             return False
         record = self._calls.book.get(batch.record.id)
         if record is not None and record.state in ("collected", "failed", "cancelled"):
+            self._claims.release(batch.results_key)
             self._in_flight.let_go(batch)
             self._packer.send_again(batch)
             return False

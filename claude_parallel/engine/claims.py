@@ -1,7 +1,7 @@
 """A run's claims on the requests that it has on their way, kept alive while the run lives.
 
 A process that does not run for longer than a lease is taken for dead, and others claim what it had. It finds out at its
-next renewal, before it sends more of that: then these requests wait for the others' answers.
+next renewal, before it sends more of that: then these requests are looked up, and claimed, once more.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Claims:
         self._lost: set[bytes] = set()
         self._given_up: list[bytes] = []
         self._has_claims = asyncio.Event()
+        self._turn = asyncio.Lock()  # a claim makes the lease live: nobody may see that before what was lost is known
 
     def __repr__(self) -> str:
         return f"<Claims: {len(self._held)} held>"
@@ -51,24 +52,26 @@ class Claims:
         book = self._book
         if book is None or not keys:
             return set(keys)
-        await self._keep(book)
-        now = self._wall_clock()
-        granted = await off_loop(lambda: book.take(keys, now))
-        self._held |= granted
-        self._lost -= granted
+        async with self._turn:
+            await self._keep(book)
+            now = self._wall_clock()
+            granted = await off_loop(lambda: book.take(keys, now))
+            self._held |= granted
+            self._lost -= granted
         if granted:
             self._has_claims.set()
         return granted
 
     def has_lost(self, fingerprint: bytes) -> bool:
-        """Say whether a claim was granted, and another run has it by now: this process did not run for too long."""
+        """Say whether a claim was granted and lost: this process did not run for too long, and another may have it."""
         return fingerprint in self._lost
 
     async def are_kept(self, items: Iterable[Pending]) -> bool:
-        """Renew the lease, and say whether no other run has taken over any of these requests."""
+        """Renew the lease, and say whether no other run can have taken over any of these requests."""
         if self._book is None:
             return True
-        await self._keep(self._book)
+        async with self._turn:
+            await self._keep(self._book)
         return not any(item.claim in self._lost for item in items)
 
     def release(self, fingerprint: bytes) -> None:
@@ -98,21 +101,26 @@ class Claims:
         while True:
             await self._has_claims.wait()
             await asyncio.sleep(RENEW_SECONDS)
-            await self._keep(book)
+            async with self._turn:
+                await self._keep(book)
             if not self._held:
                 self._has_claims.clear()
 
     async def _keep(self, book: ClaimBook) -> None:
-        """Renew the lease and tell what was given up; where the lease was lost, claim again what nobody else has."""
-        given_up, self._given_up = self._given_up, []
-        held, now = set(self._held), self._wall_clock()
+        """Renew the lease and tell what was given up.
 
-        def renew() -> set[bytes]:
-            lost = set() if not held or book.renew(now) else held - book.take(list(held), now)
+        Where the lease was lost, so are all claims, free or not: whoever had them meanwhile may have answered, or have
+        put them into a batch, and gone. They are looked up before they are claimed again.
+        """
+        given_up, self._given_up = self._given_up, []
+        has_claims, now = bool(self._held), self._wall_clock()
+
+        def renew() -> bool:
+            is_alive = not has_claims or book.renew(now)
             if given_up:
                 book.release(given_up)
-            return lost
+            return is_alive
 
-        lost = await off_loop(renew)
-        self._lost |= lost & self._held
-        self._held -= lost
+        if not await off_loop(renew):
+            self._lost |= self._held
+            self._held.clear()

@@ -197,9 +197,9 @@ class Dispatcher:
             return Wait(math.inf, WaitReason.ANSWERS)
         turn = calls.prefixes.turn(request.prefix, now) if calls.prefixes and request.prefix else "follow"
         if turn == "lead" and self._queue.has_none_ready:
-            if self._queue.is_refilling:
-                return Wait(math.inf, self._queue.waiting_for)  # does anybody follow? else writing the cache is waste
-            turn = "plain"
+            if self._queue.is_refilling and self._queue.waiting_for is WaitReason.ROWS:
+                return Wait(math.inf, WaitReason.ROWS)  # does anybody follow? else writing the cache is waste
+            turn = "plain"  # what waits for other runs, or for this very answer, may wait for ever
         if turn == "hold":
             return Wait(math.inf, WaitReason.CACHE_WARMUP)
         if not self._run.accounting.reserve(pending):

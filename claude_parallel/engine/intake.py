@@ -105,6 +105,7 @@ class Intake:
     outlet: Outlet | None = None
     _is_exhausted: bool = False
     _elsewhere: list[Pending] = field(default_factory=list)
+    _awaits_room: bool = False
 
     @property
     def has_rows(self) -> bool:
@@ -115,7 +116,14 @@ class Intake:
     @property
     def waiting_for(self) -> WaitReason:
         """What the next chunk takes its time for."""
-        return WaitReason.ROWS if self.has_rows else WaitReason.CLAIMED
+        if self._awaits_room:
+            return WaitReason.ANSWERS
+        return WaitReason.ROWS if self.has_rows and not self.is_held_up else WaitReason.CLAIMED
+
+    @property
+    def is_held_up(self) -> bool:
+        """True while so many rows wait for other runs that no more are taken."""
+        return len(self._elsewhere) >= _MANY_ELSEWHERE
 
     async def next_chunk(self) -> list[Pending] | None:
         """Return what the next rows have to send, perhaps nothing; None when nothing more will come.
@@ -123,14 +131,20 @@ class Intake:
         After the last row, requests that another run has on their way are waited for: what that run does not answer is
         sent by this one.
         """
-        if len(self._elsewhere) >= _MANY_ELSEWHERE or not self.has_rows:
+        if self.is_held_up or not self.has_rows:
             return await self._look_elsewhere() if self._elsewhere else None
         start = self.start
         if self.outlet is not None:
-            if self._elsewhere and self.outlet.is_full(start):  # they may be what the window waits for
+            self._awaits_room = self.outlet.is_full(start)
+            if self._elsewhere and self._awaits_room:  # they may be what the window waits for
                 return await self._look_elsewhere()
-            if not await self.outlet.has_room(start):
-                self._is_exhausted = True
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    self._is_exhausted = not await self.outlet.has_room(start)
+            except TimeoutError:
+                return []  # what the window waits for may have been taken back meanwhile, or be held for this chunk
+            self._awaits_room = False
+            if self._is_exhausted:
                 return []
         self.start, prepared = await off_loop(lambda: self._prepare(start))
         self._is_exhausted = self.start == start
@@ -160,7 +174,7 @@ class Intake:
         return [item for item in await self.unanswered(mine) if self.revive(item)]
 
     def takes_back(self, item: Pending) -> bool:
-        """Take back a request that another run has claimed by now, to wait for its answer; False where none has."""
+        """Take back a request whose claim was lost, to look for another run's answer; False where it is held."""
         if not self.claims.has_lost(item.claim):
             return False
         self.claims.release(item.claim)

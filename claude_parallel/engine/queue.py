@@ -90,6 +90,7 @@ class RequestQueue:
         self._retries: list[tuple[float, int, Pending]] = []
         self._order = itertools.count()
         self._refill: asyncio.Task[None] | None = None
+        self._has_failed = False
         self._enough = 1  # with one left it has to be known whether another follows
 
     def __repr__(self) -> str:
@@ -118,7 +119,7 @@ class RequestQueue:
     def take(self, now: float) -> Pending | None:
         """Return the next request to send: a due retry, else the next row."""
         while (pending := self._pop(now)) is not None and self._source.takes_back(pending):
-            self.is_exhausted = False
+            self.is_exhausted = self._has_failed
             self._wake()  # the source has something again
         return pending
 
@@ -181,7 +182,7 @@ class RequestQueue:
 
     def _refilled(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is not None:
-            self.is_exhausted = True  # aclose() raises it
+            self.is_exhausted = self._has_failed = True  # aclose() raises it
         else:
             self._refill = None
         self._wake()

@@ -271,16 +271,18 @@ class OneLate(Edited):
 
 
 def test_a_run_does_not_wait_for_the_other_batches_of_the_run_that_collects_its_own(tmp_path: Path) -> None:
-    """What the first has read is in the journal, and the second is told so at once, not hours later."""
+    """What the first has read is in the journal, and the others are told so at once, not hours later."""
     world = batch_world(max_requests=10, wrap=OneLate)
-    both, ten = (world.prepare(frame_of(rows), journal=tmp_path / "j.sqlite3") for rows in (15, 10))
+    both, again, ten = (world.prepare(frame_of(rows), journal=tmp_path / "j.sqlite3") for rows in (15, 15, 10))
 
     async def main() -> float:
         first = asyncio.ensure_future(both[1].arun())
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(10.0)
+        second = asyncio.ensure_future(again[1].arun())
+        await asyncio.sleep(10.0)
         await ten[1].arun()
         ended = world.clock()
-        await first
+        await asyncio.gather(first, second)
         return ended
 
     assert run_virtual(main) < 1_000.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claude_parallel.batch.policy import may_exist, poll_after
-from claude_parallel.batch.records import EnvelopeBook
+from claude_parallel.batch.records import EnvelopeBook, EnvelopeRecord
 from claude_parallel.batch.responses import BatchState
 from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.forecast.assumptions import conditions_of
@@ -164,6 +164,34 @@ def test_live_calls_after_a_batch_send_no_more_of_what_another_run_has_claimed_s
     assert sent[10] < 20
     assert prepared.result(session)["response_error"].isna().all()
     assert len(world.brain.ledger.paid) == 20
+
+
+def test_live_calls_after_a_batch_ask_nothing_that_another_run_has_sent_in_a_batch_since(tmp_path: Path) -> None:
+    """An envelope says whose its rows are, and their claims have ended: asked live, they would be paid twice."""
+    profile = Profile(batch_seconds=600.0, batch_faults={"errored": 1.0}, latency_seconds=30.0, jitter_sigma=0.0)
+    world, path = batch_world(profile), tmp_path / "j.sqlite3"
+    prepared, session = world.prepare(frame_of(20), batch="then-live", journal=path, max_concurrency=2)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(750.0)
+        journal = Journal.open(path)
+        other, now = ClaimBook(journal, "r-other"), session.environment.wall_clock()
+        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now + 60.0)
+        keys = [key for (key,) in journal.query("SELECT fingerprint FROM claims WHERE claimant = 'r-other'")]
+        record = EnvelopeRecord("cpother", "r-other", session.environment.host, "simulator", now, len(keys), now + 60.0)
+        EnvelopeBook(journal).prepare(record, keys)
+        EnvelopeBook(journal).submitted("cpother", "msgbatch_other")
+        other.release_all()
+        journal.close()
+        await task
+
+    run_virtual(main)
+    errors = prepared.result(session)["response_error"]
+
+    assert world.brain.ledger.requests < 15
+    assert errors.dropna().str.contains("it stands in the open batch msgbatch_other").all()
+    assert errors.notna().sum() == 20 - len(world.brain.ledger.paid)
 
 
 def test_the_live_calls_of_then_live_stay_within_the_open_files_that_the_system_allows() -> None:

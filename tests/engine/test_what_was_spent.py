@@ -62,3 +62,18 @@ def test_a_batch_of_a_dead_run_is_counted_whole_whoever_adopts_it(tmp_path: Path
     ]
     assert len(costs) == 30
     assert sorted(costs) == sorted(filter(None, billed))
+
+
+def test_answers_of_a_batch_whose_price_cannot_be_told_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A list of prices that breaks ends the run; what was paid by then is on disk."""
+
+    def broken(*_args: object, **_options: object) -> Decimal:
+        raise ArithmeticError("no price")
+
+    monkeypatch.setattr(PriceList, "cost", broken)
+    with pytest.raises(ArithmeticError):
+        batch_world().map(frame_of(40), journal=tmp_path / "j.sqlite3")
+
+    assert on_disk(tmp_path / "j.sqlite3")[0] == 40

@@ -14,11 +14,12 @@ import pytest
 from claude_parallel.batch.api import BatchApi
 from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.responses import BatchState
+from claude_parallel.engine import intake
 from claude_parallel.engine.pending import Pending
 from claude_parallel.errors import InputError
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.prompt.request import build, share
-from claude_parallel.records import Failure
+from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.brain import EPOCH
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
@@ -26,7 +27,7 @@ from claude_parallel.store.claims import LEASE_SECONDS, ClaimBook
 from claude_parallel.store.journal import Journal
 
 from ..batch_worlds import BatchWorld, batch_world
-from ..worlds import World, frame_of, world
+from ..worlds import HOST, World, frame_of, world
 
 KEY = b"k" * 32
 
@@ -172,6 +173,63 @@ def test_who_was_taken_for_dead_sends_no_more_of_what_another_has_claimed_since(
     assert len(here.brain.ledger.paid) == 40
 
 
+def test_who_was_taken_for_dead_asks_nothing_that_another_has_answered_since(tmp_path: Path) -> None:
+    """The other one has even ended: its claims are free again, and its answers in the journal."""
+    here = world(Profile(latency_seconds=1.0, jitter_sigma=0.0))
+    journal, frame = Journal.open(tmp_path / "j.sqlite3"), frame_of(40)
+    usage = {"input_tokens": 9, "output_tokens": 9}
+    theirs = Reply({"type": "message", "content": [{"type": "text", "text": "theirs"}], "usage": usage}, None, {})
+    other = ClaimBook(journal, "r-other")
+
+    async def main() -> pd.DataFrame:
+        options = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": 4}
+        task = asyncio.ensure_future(
+            FrameMap(frame, "Say {t}", "response", options, environment=here.environment()).arun()
+        )
+        await asyncio.sleep(3.5)
+        keys = [key for (key,) in journal.query("SELECT fingerprint FROM claims")]
+        now = here.environment().wall_clock()
+        other.take(keys, now + 60.0)
+        journal.keep_answers((key, HOST, theirs, now) for key in keys)
+        other.release_all()
+        return await task
+
+    out = run_virtual(main)
+    journal.close()
+
+    assert out["response_error"].isna().all()
+    assert here.brain.ledger.requests < 30
+    assert (out["response"] == "theirs").sum() >= 40 - here.brain.ledger.requests
+
+
+def test_a_lone_row_with_a_long_prefix_does_not_wait_for_the_rows_of_another_run(tmp_path: Path) -> None:
+    """Whether one follows that reads the cache, the other decides; two such runs would wait for each other for ever."""
+    frame, options = frame_of(2), {"progress": False, "system": "Be kind. " * 4_000}
+    world().map(frame[1:], "Say {t}", **options, journal=tmp_path / "theirs.sqlite3")
+    with closing(sqlite3.connect(tmp_path / "theirs.sqlite3")) as file:
+        keys = [key for (key,) in file.execute("SELECT fingerprint FROM answers")]
+    here, journal = world(), Journal.open(tmp_path / "j.sqlite3")
+    other, now = ClaimBook(journal, "r-other"), here.environment().wall_clock
+    sent = list[int]()
+
+    async def main() -> pd.DataFrame:
+        other.take(keys, now())
+        options["journal"] = tmp_path / "j.sqlite3"
+        task = asyncio.ensure_future(
+            FrameMap(frame, "Say {t}", "response", options, environment=here.environment()).arun()
+        )
+        await asyncio.sleep(5.0)
+        sent.append(here.brain.ledger.requests)
+        other.release_all()
+        return await task
+
+    out = run_virtual(main)
+    journal.close()
+
+    assert sent == [1]
+    assert out["response_error"].isna().all()
+
+
 class Created:
     """Notes when batches are created."""
 
@@ -315,3 +373,25 @@ def test_claims_end_with_their_answers(tmp_path: Path) -> None:
 
     assert len(here.brain.ledger.paid) == 300
     assert 0 < max(claims) < 100
+
+
+@pytest.mark.parametrize("options", [{}, {"budget": 100.0}], ids=["", "with a budget"])
+def test_two_batches_that_wait_for_many_rows_of_each_other_are_both_sent(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each took no more rows until the other had answered, and so neither ever sent what it had claimed."""
+    monkeypatch.setattr(intake, "_MANY_ELSEWHERE", 50)
+    here, frame = batch_world(), frame_of(400, "row {}")
+    runs = [
+        here.prepare(rows, lambda row: f"Say {row['t']}", journal=tmp_path / "j.sqlite3", **options)
+        for rows in (frame, frame[::-1])
+    ]
+
+    async def main() -> None:
+        async with asyncio.timeout(900.0):
+            await asyncio.gather(*(session.arun() for _prepared, session in runs))
+
+    run_virtual(main)
+
+    assert all(prepared.result(session)["response_error"].isna().all() for prepared, session in runs)
+    assert here.brain.ledger.batch_rows == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -19,11 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_parallel.errors import InputError, RowFailed, RunStopped
+from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile, tier_limits
+from claude_parallel.store.claims import ClaimBook
+from claude_parallel.store.journal import Journal
 from claude_parallel.tables import stream
 from claude_parallel.tables.arrow_source import ArrowSource
 from claude_parallel.tables.key_set import KeySet
 from claude_parallel.tables.manifest import Tally
+from claude_parallel.tables.table_map import TableMap
 from tests.batch_worlds import batch_world
 from tests.tables.tables_world import Kept, map_file, map_table
 from tests.worlds import frame_of, world
@@ -186,6 +191,61 @@ def test_a_run_that_is_refused_while_its_window_is_full_ends(monkeypatch: pytest
     assert (result.is_complete, kept.ending) == (False, "abandoned")
     assert 0 < result.rows == len(kept.rows) <= 200
     assert result.errors == 0
+
+
+def test_a_full_window_does_not_wait_for_ever_for_rows_that_another_run_has_claimed_since(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The row at its head was taken back while the run waited for room, which only this row's answer makes."""
+    monkeypatch.setattr(stream, "WINDOW_ROWS", 10)
+    here, kept, path = world(Profile(latency_seconds=1.0, jitter_sigma=0.0)), Kept(), tmp_path / "j.sqlite3"
+    source = ArrowSource(table_of(1).schema, lambda: iter([table_of(40)]))
+    options = {"journal": path, "progress": False, "max_concurrency": 1}
+    prepared = TableMap(source, "Say {t}", "said", options, environment=here.environment(), chunk_rows=10)
+
+    async def main() -> Any:
+        task = asyncio.ensure_future(prepared.arun(lambda _job: kept))
+        await asyncio.sleep(5.5)
+        journal = Journal.open(path)
+        other, now = ClaimBook(journal, "r-other"), here.environment().wall_clock
+        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now() + 60.0)
+        for _second in range(10):
+            other.renew(now())
+            await asyncio.sleep(1.0)
+        other.release_all()
+        journal.close()
+        async with asyncio.timeout(600.0):
+            return await task
+
+    result = run_virtual(main)
+
+    assert (result.is_complete, len(kept.rows), len(here.brain.ledger.paid)) == (True, 40, 40)
+
+
+def test_a_lone_row_at_the_head_of_a_full_window_waits_for_nobody_to_share_its_prefix(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The journal has the others; whether one more follows is not known before this one has made room."""
+    monkeypatch.setattr(stream, "WINDOW_ROWS", 60)
+    here, kept = world(Profile(latency_seconds=1.0)), Kept()
+    options = {"journal": tmp_path / "j.sqlite3", "progress": False, "system": "Be kind. " * 4_000}
+    map_table(here, table_of(200).slice(1), chunk_rows=10, **options)
+    prepared = TableMap(
+        ArrowSource(table_of(1).schema, lambda: iter([table_of(200)])),
+        "Say {t}",
+        "said",
+        options,
+        environment=here.environment(),
+        chunk_rows=10,
+    )
+
+    async def main() -> Any:
+        async with asyncio.timeout(600.0):
+            return await prepared.arun(lambda _job: kept)
+
+    result = run_virtual(main, start=here.clock.seconds + 3_600.0)
+
+    assert (result.is_complete, len(kept.rows), here.brain.ledger.requests) == (True, 200, 200)
 
 
 def test_the_first_failed_row_can_end_the_run(tmp_path: Path) -> None:
