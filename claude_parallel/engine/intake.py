@@ -178,8 +178,7 @@ class Intake:
         if not self.claims.has_lost(item.claim):
             return False
         self.claims.release(item.claim)
-        item.let_go()
-        self._elsewhere.append(item)
+        self._elsewhere.append(item)  # with its request: mostly nobody has it, and a row may not say the same again
         return True
 
     def revive(self, item: Pending) -> bool:

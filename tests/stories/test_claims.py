@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -228,6 +229,30 @@ def test_a_lone_row_with_a_long_prefix_does_not_wait_for_the_rows_of_another_run
 
     assert sent == [1]
     assert out["response_error"].isna().all()
+
+
+def test_who_was_taken_for_dead_asks_what_its_prompt_function_said_the_first_time(tmp_path: Path) -> None:
+    """Nobody has these rows, and a function that says something else the second time would be asked by the old key."""
+    here, count = world(Profile(latency_seconds=1.0, jitter_sigma=0.0)), itertools.count()
+    journal = Journal.open(tmp_path / "j.sqlite3")
+
+    async def main() -> pd.DataFrame:
+        options = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": 4}
+        prompt = lambda row: f"Say {row['t']}, {next(count)}"  # noqa: E731
+        task = asyncio.ensure_future(
+            FrameMap(frame_of(40), prompt, "response", options, environment=here.environment()).arun()
+        )
+        await asyncio.sleep(3.5)
+        other = ClaimBook(journal, "r-other")
+        other.take([KEY], here.environment().wall_clock() + 60.0)
+        other.release_all()
+        return await task
+
+    out = run_virtual(main)
+    journal.close()
+
+    assert out["response_error"].isna().all()
+    assert next(count) == 41  # once before the run, to see that it can be called
 
 
 class Created:
