@@ -5,17 +5,21 @@ Its tables stand in ``tables``; what is written into them is the business of ``j
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import stat
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from ..config import home
 from ..errors import InputError
 from .rescue import rescue
 from .tables import SCHEMA_VERSION, NewerFile, check_version, migrate
+
+_LOG = logging.getLogger("claude_parallel")
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes: our transactions take milliseconds, a VACUUM of a large journal
@@ -107,7 +111,7 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
         return connect(path), path
     except NewerFile as error:
         beside = path.with_name(f"{path.stem}.v{SCHEMA_VERSION}{path.suffix}")
-        _warn(f"the journal {path} {error}; it is left alone and {beside.name} is used. Upgrade claude-parallel.")
+        warn(f"the journal {path} {error}; it is left alone and {beside.name} is used. Upgrade claude-parallel.")
         return open_or_set_aside(beside, is_explicit=is_explicit)
     except (ForeignFile, sqlite3.Error, OSError) as error:
         is_no_journal = isinstance(error, ForeignFile) or is_damage(error)
@@ -116,7 +120,11 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
                 f"{path} is not a journal of claude_parallel, or it is damaged ({error}); it was left as it is. Name "
                 "another file with journal="
             ) from None
-        return start_new_file(path, error) if is_no_journal else _without_file(path, error, is_explicit)
+        if is_no_journal:
+            return start_new_file(path, error, warn)
+        if is_explicit:
+            raise InputError(f"the journal {path} cannot be used: {error}") from None
+        return _without_file(path, error, warn)
 
 
 def is_damage(error: Exception) -> bool:
@@ -125,8 +133,8 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # the low byte is the primary code
 
 
-def start_new_file(path: Path, error: Exception) -> tuple[sqlite3.Connection, Path | None]:
-    """Set a damaged file aside and begin a new one with all of its records that can still be read; warns.
+def start_new_file(path: Path, error: Exception, tell: Callable[[str], None]) -> tuple[sqlite3.Connection, Path | None]:
+    """Set a damaged file aside and begin a new one with all of its records that can still be read; says so by `tell`.
 
     Returns a connection in memory, and None, where that fails, too.
     """
@@ -134,9 +142,9 @@ def start_new_file(path: Path, error: Exception) -> tuple[sqlite3.Connection, Pa
         aside = set_aside(path)
         connection = connect(path)
     except (sqlite3.Error, OSError) as second:
-        return _without_file(path, second, is_explicit=False)
+        return _without_file(path, second, tell)
     saved = rescue(aside, connection)
-    _warn(
+    tell(
         f"the journal {path} is damaged ({error}); it was renamed to {aside.name} and a new one begun, with the "
         f"{saved:,} answers that could still be read."
     )
@@ -184,10 +192,8 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _without_file(path: Path, error: Exception, is_explicit: bool) -> tuple[sqlite3.Connection, None]:
-    if is_explicit:
-        raise InputError(f"the journal {path} cannot be used: {error}") from None
-    _warn(
+def _without_file(path: Path, error: Exception, tell: Callable[[str], None]) -> tuple[sqlite3.Connection, None]:
+    tell(
         f"the journal {path} cannot be used ({error}). The run goes on WITHOUT it: a second run would pay again. "
         "Name another file with journal= or CLAUDE_PARALLEL_HOME."
     )
@@ -224,8 +230,17 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_POLL_SECONDS)
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Warn, before anything is paid: a filter may make an error of it."""
     warnings.warn(message, UserWarning, stacklevel=2)
+
+
+def warn_and_go_on(message: str) -> None:
+    """Warn in the middle of a run; where a filter makes an error of it, log it: nothing that is paid is lost for it."""
+    try:
+        warnings.warn(message, UserWarning, stacklevel=2)
+    except UserWarning:
+        _LOG.warning("%s", message)
 
 
 def place_of(path: Path | None) -> tuple[int, int] | None:

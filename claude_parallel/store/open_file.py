@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sqlite3
 import threading
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,14 +19,12 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from ..worker_threads import off_loop
 from . import forks
-from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
+from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file, warn_and_go_on
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
 
 T = TypeVar("T")
-
-_LOG = logging.getLogger("claude_parallel")
 
 _NEVER_STORABLE = (
     sqlite3.DataError,
@@ -206,7 +202,7 @@ class OpenFile:
         if self.path is None or not is_damage(error):
             return False
         self.close()
-        connection, self.path = start_new_file(self.path, error)
+        connection, self.path = start_new_file(self.path, error, warn_and_go_on)
         self._use(connection)
         self._place = place_of(self.path)
         return True
@@ -240,10 +236,7 @@ class OpenFile:
         """Warn once for each occasion."""
         if occasion not in self._warned:
             self._warned.add(occasion)
-            try:
-                warnings.warn(f"{message} [{self.path}]", UserWarning, stacklevel=2)
-            except UserWarning:  # made an error by a filter: no reason to lose what is paid and still on its way
-                _LOG.warning("%s [%s]", message, self.path)
+            warn_and_go_on(f"{message} [{self.path}]")
 
 
 class _Group:

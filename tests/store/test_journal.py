@@ -236,8 +236,14 @@ def test_a_second_damaged_file_does_not_replace_the_first(path: Path) -> None:
     assert (path.parent / "journal.damaged-1.sqlite3").read_bytes().startswith(b"rubbish 1")
 
 
-def test_damage_found_in_the_middle_of_a_run_sets_the_file_aside_too(path: Path) -> None:
-    """A file with a good head and broken pages must not stay in use, or no answer would ever be kept again."""
+@pytest.mark.parametrize("is_error", [False, True], ids=["a warning", "an error"])
+def test_damage_found_in_the_middle_of_a_run_sets_the_file_aside_too(
+    is_error: bool, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file with a good head and broken pages must not stay in use, or no answer would ever be kept again.
+
+    Where warnings are made errors, the run goes on with the new file all the same.
+    """
     keys = [number.to_bytes(32, "big") for number in range(2_000)]
     journal = Journal.open(path)
     keep(journal, *keys, text="x" * 200)
@@ -247,8 +253,11 @@ def test_damage_found_in_the_middle_of_a_run_sets_the_file_aside_too(path: Path)
         data[page * 4096 : page * 4096 + 2000] = b"\xab" * 2000
     path.write_bytes(data)
     journal = Journal.open(path)
-    with pytest.warns(UserWarning, match="damaged"):
+    with warnings.catch_warnings(record=not is_error) as warned:
+        warnings.simplefilter("error" if is_error else "always")
         journal.recall(keys)
+    told = caplog.text if warned is None else "".join(str(each.message) for each in warned)
+    assert "damaged-1" in told
     keep(journal, KEY)
     journal.close()
     assert (path.parent / "journal.damaged-1.sqlite3").exists()
