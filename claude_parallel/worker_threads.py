@@ -13,9 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 _IDLE_SECONDS = 2.0
 """How long a thread waits for more work: longer than a run pauses between its transactions, about a second at most."""
@@ -73,13 +74,30 @@ class _DaemonThreads(Executor):
 _threads = _DaemonThreads()
 
 
-async def off_loop(work: Callable[[], T]) -> T:
+async def off_loop(work: Callable[[*Args], T], *args: *Args) -> T:
     """Run blocking work beside the event loop, which goes on reading answers meanwhile.
 
     That costs some 0.05 ms, so `work` should be worth it: a chunk of rows, a transaction. Cancelled, the caller goes
     on at once; the work itself cannot be stopped, and ends alone.
     """
-    return await asyncio.get_running_loop().run_in_executor(_threads, work)
+    return await asyncio.get_running_loop().run_in_executor(_threads, work, *args)
+
+
+async def finish_off_loop(work: Callable[[*Args], T], *args: *Args) -> T:
+    """Run blocking work beside the event loop as :func:`off_loop` does; cancelled, the caller waits for its end.
+
+    For what is written: a write that ends alone could come after one that is to follow it, or after the file is closed.
+    """
+    doing = asyncio.ensure_future(off_loop(work, *args))
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait({doing})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return doing.result()
 
 
 if hasattr(os, "register_at_fork"):

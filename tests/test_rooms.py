@@ -45,7 +45,7 @@ ARROWS: dict[str, str] = {
     "report": "config pricing progress store",
     "frames": "api attachments batch bridge config engine options progress prompt report schema statistics store",
     "forecast": "bridge config engine limits options pricing progress prompt report schema simulation store",
-    "background": "api batch bridge config engine frames options pricing progress store",
+    "background": "api batch bridge config engine frames options pricing progress store worker_threads",
     "trust": "api bridge config engine forecast frames options progress prompt report signatures statistics store",
     "series": "background dask forecast frames options polars prompt report signatures tables trust",
     "accessor": "background forecast frames options prompt report series signatures trust",

@@ -6,7 +6,6 @@ here, and the cell that asked for it then costs nothing. Other batches are reada
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, closing
@@ -33,6 +32,7 @@ from ..options import Settings
 from ..pricing import PriceList
 from ..records import Attempt, Failure, Reply
 from ..store.journal import Journal
+from ..worker_threads import finish_off_loop
 
 T = TypeVar("T")
 
@@ -100,7 +100,8 @@ class AdoptedBatch:
 
     def status(self) -> BatchState:
         """Return the batch as the API shows it now."""
-        return self._found(self._access.call(lambda api: api.retrieve(self._batch_id())))
+        batch_id = self._batch_id()
+        return self._found(self._access.call(lambda api: api.retrieve(batch_id)))
 
     def wait(self, timeout: float | None = None) -> BatchState:
         """Wait until the batch has ended, or for `timeout` seconds, and return its state."""
@@ -144,7 +145,8 @@ class AdoptedBatch:
             with self._access.journal() as journal:
                 EnvelopeBook(journal).close(record.id, "cancelled")
             return
-        self._found(self._access.call(lambda api: api.cancel(self._batch_id())))
+        batch_id = self._batch_id()
+        self._found(self._access.call(lambda api: api.cancel(batch_id)))
 
     def _found(self, state: BatchState | Failure) -> BatchState:
         """Return a batch that the API knows; one that was deleted holds its rows no longer."""
@@ -238,7 +240,7 @@ async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str
     prices, envelopes = PriceList(), set[str]()
     rows: list[_ResultRow] = []
     group: list[tuple[bytes, str, Reply, float]] = []
-    answers, has_damage = 0, False
+    answers, has_damage, paid_in = 0, False, None if is_free else state
     async with aclosing(api.results(state)) as results:
         async for one in results:
             item = _good(one, state.id)
@@ -251,11 +253,10 @@ async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str
                 group.append((found[1], host, item.fate, time.time()))
                 answers += 1
             if len(group) >= GROUP_RESULTS:
-                _keep(journal, group, None if is_free else state, prices)
-                await asyncio.sleep(0)
-    _keep(journal, group, None if is_free else state, prices)
+                await finish_off_loop(_keep, journal, group, paid_in, prices)
+    await finish_off_loop(_keep, journal, group, paid_in, prices)
     if not has_damage:  # the cell reads the results again, since its row may be whole then
-        _close(journal, envelopes, answers)
+        await finish_off_loop(_close, journal, envelopes, answers)
     return _frame(rows)
 
 

@@ -15,7 +15,7 @@ from ..engine.accounting import Billed
 from ..engine.context import RunContext
 from ..engine.pending import Pending
 from ..records import Attempt, Failure, Reply
-from ..worker_threads import off_loop
+from ..worker_threads import finish_off_loop
 from .calls import BatchCalls
 from .envelope import read_custom_id
 from .in_flight import InFlightBatch
@@ -79,7 +79,7 @@ class Collector:
         replies = {key: reply for key, reply in replies.items() if key not in batch.results_read}
         for asked in filter(None, map(batch.items.get, replies)):
             asked.attempts += 1
-        billed = await off_loop(lambda: self._write(batch, replies))
+        billed = await finish_off_loop(self._write, batch, replies)
         batch.answers += len(replies)
         batch.results_read.update(replies)
         for key, reply in replies.items():

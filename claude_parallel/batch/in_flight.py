@@ -9,6 +9,7 @@ from ..engine.pending import Pending
 from ..errors import Kind
 from ..records import Failure, Reply
 from ..text import short_id
+from .envelope import Envelope
 from .records import EnvelopeRecord
 from .responses import BatchState
 
@@ -70,6 +71,25 @@ class InFlightBatch:
     def results_key(self) -> bytes:
         """Key under which one run at a time claims the reading of its results."""
         return f"envelope {self.record.id}".encode()
+
+
+@dataclass(slots=True)
+class PackedBatch:
+    """A packed envelope on record, ready to be sent.
+
+    Attributes
+    ----------
+    envelope : Envelope
+        The encoded requests.
+    batch : InFlightBatch
+        Its requests and its record.
+    failures : tuple of str
+        Kinds of the refusals so far.
+    """
+
+    envelope: Envelope
+    batch: InFlightBatch
+    failures: tuple[Kind, ...] = ()
 
 
 class InFlight:

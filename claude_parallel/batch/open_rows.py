@@ -81,7 +81,7 @@ class NotInBatches:
         if not chunk:
             return chunk
         held, rest = await standing(self._book, self._intake, chunk)
-        batches = {envelope: self._book.get(envelope) for envelope in set(held.values())}
+        batches = await off_loop(lambda: {envelope: self._book.get(envelope) for envelope in set(held.values())})
         free: list[Pending] = []
         for item in rest:
             envelope = held.get(item.fingerprint)
@@ -116,10 +116,10 @@ async def standing(book: EnvelopeBook, intake: Intake, items: list[Pending]) -> 
     """
     host, keys = intake.plan.host, [item.fingerprint for item in items]
     try:
-        if not book.has_any(host):
-            return {}, items
-        held = await off_loop(lambda: book.holding(keys, host))
+        held = await off_loop(lambda: book.holding(keys, host) if book.has_any(host) else None)
     except sqlite3.Error:  # the journal has said so by itself; a bad disk must not stop a run
+        held = None
+    if held is None:
         return {}, items
     return held, await intake.unanswered(items)
 

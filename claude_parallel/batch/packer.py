@@ -19,37 +19,18 @@ from ..engine.context import RunContext
 from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..engine.seeding import LEAST_CACHED
-from ..errors import Kind
 from ..records import ZERO
+from ..worker_threads import finish_off_loop, off_loop
 from .allowance import Waiting, allowed, is_used_up, what_fits, worth_no_batch
 from .calls import BatchCalls
 from .envelope import Envelope
-from .in_flight import InFlight, InFlightBatch
+from .in_flight import InFlight, InFlightBatch, PackedBatch
 from .open_rows import standing
 from .policy import LEASE_SECONDS
 from .records import EnvelopeRecord
 
 _MOST_HELD_TOKENS = 50_000_000
 """Bound of the tokens, about as many bytes, of requests that wait in memory while a budget is planned."""
-
-
-@dataclass(slots=True)
-class PackedBatch:
-    """A packed envelope on record, ready to be sent.
-
-    Attributes
-    ----------
-    envelope : Envelope
-        The encoded requests.
-    batch : InFlightBatch
-        Its requests and its record.
-    failures : tuple of str
-        Kinds of the refusals so far.
-    """
-
-    envelope: Envelope
-    batch: InFlightBatch
-    failures: tuple[Kind, ...] = ()
 
 
 @dataclass(slots=True)
@@ -126,14 +107,24 @@ class Packer:
             return None
         packed = PackedBatch(envelope, InFlightBatch(self._record(envelope), items))
         if run.control.is_stopping:
-            self.unpack(packed)
+            await self.unpack(packed)
             return None
-        calls.book.prepare(packed.batch.record, items)
-        if calls.book.is_first(envelope.id) and await self.intake.claims.are_kept(items.values()):
+        if await self._is_ours(packed):
             self._leave_to_envelope(items)
             return packed
-        self.unpack(packed)  # another process was faster with some of these rows: they are looked up again
+        await self.unpack(packed)  # another process was faster with some of these rows: they are looked up again
         return await self.pack()
+
+    async def _is_ours(self, packed: PackedBatch) -> bool:
+        """Put an envelope on record, and say whether no other process was faster with any of its requests."""
+        book, batch = self.calls.book, packed.batch
+        try:
+            await finish_off_loop(book.prepare, batch.record, tuple(batch.items))
+            is_first = await off_loop(book.is_first, batch.record.id)
+            return is_first and await self.intake.claims.are_kept(batch.items.values())
+        except asyncio.CancelledError:
+            await self.unpack(packed)  # nobody is to look for a batch that was never sent
+            raise
 
     async def _seeded(self, head: list[Pending], waiting: AsyncGenerator[Pending, None]) -> list[Pending]:
         """Let one of many requests fill the prompt cache as a live call, where that pays; return the others."""
@@ -144,7 +135,7 @@ class Packer:
         head += [item async for item in _first(waiting, least - len(head))]
         if len(head) < least or not self.may_send() or not self.intake.revive(head[0]):
             return head
-        return head[1:] if await seeder.send(head[0]) else head
+        return head[1:] if await seeder.send(head[0], self._takes_back) else head
 
     @property
     def _is_idle(self) -> bool:
@@ -161,10 +152,10 @@ class Packer:
         """Say whether anything new may be sent."""
         return self.run.state.stop is None and not self.is_closed and not self.run.control.is_stopping
 
-    def unpack(self, packed: PackedBatch) -> None:
+    async def unpack(self, packed: PackedBatch) -> None:
         """Take an envelope apart that was never sent; its requests are made again when they are needed."""
-        self.calls.book.close(packed.batch.record.id, "failed")
         self.send_again(packed.batch)
+        await finish_off_loop(self.calls.book.close, packed.batch.record.id, "failed")
 
     def send_again(self, batch: InFlightBatch) -> None:
         """Let the requests of a batch that never was go into the next envelope."""
@@ -269,8 +260,7 @@ class Packer:
     def _put(self, envelope: Envelope, items: dict[bytes, Pending], item: Pending) -> bool:
         """Put a request into the envelope, or tell its row why it fits into none; False: not into this one."""
         accounting = self.run.accounting
-        if self.intake.takes_back(item):
-            self.is_exhausted = False
+        if self._takes_back(item):
             return True
         if item.request is None and not self.intake.revive(item):
             return True
@@ -293,6 +283,13 @@ class Packer:
             accounting.give_up(item, "too_large", message)
         return True
 
+    def _takes_back(self, item: Pending) -> bool:
+        """Give a request back to the intake, if another run has claimed it by now."""
+        if not self.intake.takes_back(item):
+            return False
+        self.is_exhausted = False
+        return True
+
     def _record(self, envelope: Envelope) -> EnvelopeRecord:
         run, now = self.run, self.run.wall_clock()
         return EnvelopeRecord(
@@ -312,8 +309,10 @@ class Packer:
         held, unanswered = await standing(self.calls.book, self.intake, chunk)
         rest: list[Pending] = []
         for item in unanswered:
-            envelope_id = held.get(item.fingerprint, "")
-            batch = self.in_flight.get(envelope_id) or self._open(envelope_id)
+            envelope_id = held.get(item.fingerprint)
+            batch = None
+            if envelope_id is not None:
+                batch = self.in_flight.get(envelope_id) or await self._open(envelope_id)
             if batch is None:
                 rest.append(item)
             else:
@@ -327,9 +326,9 @@ class Packer:
         for fingerprint in fingerprints:
             self.intake.claims.release(fingerprint)
 
-    def _open(self, envelope_id: str) -> InFlightBatch | None:
+    async def _open(self, envelope_id: str) -> InFlightBatch | None:
         """Return an envelope of another run as a batch under way; None when it is not open any more."""
-        record = self.calls.book.get(envelope_id) if envelope_id else None
+        record = await off_loop(self.calls.book.get, envelope_id)
         if record is None:
             return None
         batch = InFlightBatch(record)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from ..engine.context import RunContext
 from ..records import Failure
+from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
 from .envelope import read_custom_id
 from .in_flight import InFlightBatch
@@ -56,7 +57,7 @@ Finding = Found | Missing | Unknown | Failure
 
 async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> Finding:
     """Return what became of an envelope without a batch id."""
-    record = calls.book.get(batch.record.id)
+    record = await off_loop(calls.book.get, batch.record.id)
     if record is None or record.state in ("collected", "failed", "cancelled"):
         return Missing()  # another process has settled it; answers that it collected are in the journal
     batch.record = record
@@ -71,7 +72,7 @@ async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) ->
             if isinstance(is_ours, Failure):
                 return is_ours
             if is_ours:
-                calls.book.submitted(record.id, candidate.id)
+                await finish_off_loop(calls.book.submitted, record.id, candidate.id)
                 return Found(candidate)
             batch.strangers.add(candidate.id)
     now = run.wall_clock()
@@ -81,7 +82,7 @@ async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) ->
         return Unknown(min(record.lease - now, poll_after(now - record.created)))
     if record.owner != calls.api.owner:
         return _another_key(record.id)
-    calls.book.close(record.id, "failed")
+    await finish_off_loop(calls.book.close, record.id, "failed")
     return Missing()
 
 
@@ -92,7 +93,7 @@ async def _found(calls: BatchCalls, batch_id: str) -> Found | Failure:
 
 async def _candidates(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> list[BatchState] | Failure:
     """Return the listed batches that may be the one, newest first."""
-    known = calls.book.batch_ids(run.host) | batch.strangers
+    known = await off_loop(calls.book.batch_ids, run.host) | batch.strangers
     found: list[BatchState] = []
     after_id: str | None = None
     while True:
@@ -131,7 +132,7 @@ async def leasing(run: RunContext, book: EnvelopeBook, envelope_id: str) -> Asyn
 
     async def renew() -> None:
         while True:
-            book.extend(envelope_id, run.wall_clock() + LEASE_SECONDS)
+            await finish_off_loop(book.extend, envelope_id, run.wall_clock() + LEASE_SECONDS)
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     task = asyncio.ensure_future(renew())
@@ -139,3 +140,4 @@ async def leasing(run: RunContext, book: EnvelopeBook, envelope_id: str) -> Asyn
         yield
     finally:
         task.cancel()
+        await asyncio.wait({task})

@@ -3,16 +3,19 @@
 Knows the tables ``envelopes`` and ``envelope_rows``. An envelope is written before its batch is created and carries the
 batch's id right after, so that a run killed at any moment leaves enough to find its batch again. What follows from a
 state is decided in ``runner``.
+
+Writing may wait for a lock on the file, and reading for another thread of this process that writes: a run does both
+beside its event loop.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..store.file import warn_and_go_on
 from ..store.journal import Journal
 from ..store.statements import key_chunks
 
@@ -94,8 +97,8 @@ class EnvelopeBook:
         self._write([("UPDATE envelopes SET state = 'unclear', lease = ? WHERE id = ?", (lease, envelope_id))])
 
     def extend(self, envelope_id: str, lease: float) -> None:
-        """Keep that an envelope is still being sent."""
-        self._write([("UPDATE envelopes SET lease = ? WHERE id = ?", (lease, envelope_id))])
+        """Keep that an envelope is still being sent; a lease never becomes shorter by that."""
+        self._write([("UPDATE envelopes SET lease = max(lease, ?) WHERE id = ?", (lease, envelope_id))])
 
     def close(self, envelope_id: str, state: EnvelopeState) -> None:
         """Keep how an envelope ended; its requests are free to be sent again."""
@@ -194,11 +197,9 @@ class EnvelopeBook:
         except sqlite3.Error as error:
             if not self._has_warned:
                 self._has_warned = True
-                warnings.warn(
+                warn_and_go_on(
                     f"THE JOURNAL CANNOT BE WRITTEN ({error}): should this run be interrupted, its batches can only be "
-                    "found by cp.jobs(), and the same cell would pay for them again",
-                    UserWarning,
-                    stacklevel=2,
+                    "found by cp.jobs(), and the same cell would pay for them again"
                 )
 
 

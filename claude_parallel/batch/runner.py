@@ -28,6 +28,7 @@ from ..progress.waits import WaitReason
 from ..records import Failure
 from ..retry import Again, Stop
 from ..text import local_time
+from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
 from .collector import Collector
 from .in_flight import InFlight, InFlightBatch, describe
@@ -106,7 +107,7 @@ class BatchRunner:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({work})
             await self._calls.seeder.aclose()
-            self._leave()
+            await self._leave()
             self._calls.settled()
         if not work.cancelled() and (error := work.exception()) is not None:
             raise error
@@ -160,7 +161,7 @@ class BatchRunner:
         """Find out whether an envelope became a batch."""
         finding = await reconcile(self._run, self._calls, batch)
         if isinstance(finding, Found):
-            became(self._run, self._calls, batch, finding.batch)
+            await became(self._run, self._calls, batch, finding.batch)
         elif isinstance(finding, Missing):
             self._in_flight.let_go(batch)
             self._count_lost(batch)
@@ -168,7 +169,7 @@ class BatchRunner:
         elif isinstance(finding, Unknown):
             batch.due = self._run.clock() + finding.wait_seconds
         else:
-            self._failed(batch, finding)
+            await self._failed(batch, finding)
 
     def _count_lost(self, batch: InFlightBatch) -> None:
         """Count a `create` that failed on the server's side as an attempt of its requests; the last one is final."""
@@ -186,7 +187,7 @@ class BatchRunner:
         assert batch.record.batch_id is not None
         state = await self._calls.api.retrieve(batch.record.batch_id)
         if isinstance(state, Failure):
-            self._failed(batch, state)
+            await self._failed(batch, state)
             return
         batch.state = state
         batch.failures = ()
@@ -199,7 +200,7 @@ class BatchRunner:
     async def _collect(self, batch: InFlightBatch, state: BatchState) -> None:
         run = self._run
         if state.is_archived:
-            self._results_are_gone(batch)
+            await self._results_are_gone(batch)
             return
         if not await self._is_ours_to_collect(batch):
             return
@@ -208,7 +209,7 @@ class BatchRunner:
         failure = await self._collector.collect(batch)
         run.waited(WaitReason.BATCH_RESULTS, started)
         if failure is not None:
-            self._failed(batch, failure)
+            await self._failed(batch, failure)
         elif not run.control.is_stopping:
             await self._collected(batch)
 
@@ -220,7 +221,7 @@ class BatchRunner:
         if not await self._claims.take_keys([batch.results_key]):
             batch.due = self._run.clock() + _ELSEWHERE_POLL_SECONDS
             return False
-        record = self._calls.book.get(batch.record.id)
+        record = await off_loop(self._calls.book.get, batch.record.id)
         if record is not None and record.state in ("collected", "failed", "cancelled"):
             self._claims.release(batch.results_key)
             self._in_flight.let_go(batch)
@@ -235,17 +236,17 @@ class BatchRunner:
             batch.due = self._run.clock() + READ_AGAIN_SECONDS
             return
         await self._collector.miss(batch)
-        self._calls.book.close_collected(batch.record.id, batch.answers)
+        await finish_off_loop(self._calls.book.close_collected, batch.record.id, batch.answers)
         self._claims.release(batch.results_key)  # who waits for them need not wait for the end of this run
         self._in_flight.let_go(batch)
 
-    def _results_are_gone(self, batch: InFlightBatch) -> None:
+    async def _results_are_gone(self, batch: InFlightBatch) -> None:
         """After 29 days nobody can read the answers of an earlier run any more: ask again.
 
         A batch of this very run was paid a moment ago: its rows fail, and only the user pays for them again.
         """
         accounting = self._run.accounting
-        self._calls.book.close(batch.record.id, "failed")
+        await finish_off_loop(self._calls.book.close, batch.record.id, "failed")
         if batch.record.run == self._run.run_id:
             for item in batch.items.values():
                 accounting.release(item, perhaps_billed=True)
@@ -255,7 +256,7 @@ class BatchRunner:
         self._in_flight.let_go(batch)
         self._packer.send_again(batch)
 
-    def _failed(self, batch: InFlightBatch, failure: Failure) -> None:
+    async def _failed(self, batch: InFlightBatch, failure: Failure) -> None:
         """Act on a call about a batch that failed: it costs nothing to ask again, and the batch goes on meanwhile."""
         run = self._run
         verdict = judge_call(failure, batch.failures, run.rng, is_first=batch.state is None)
@@ -264,13 +265,13 @@ class BatchRunner:
             batch.due = run.clock() + max(1.0, verdict.wait_seconds)
             return
         if failure.kind == "not_found":
-            self._deleted(batch, failure)
+            await self._deleted(batch, failure)
             return
         if isinstance(verdict, Stop):
             run.state.halt(failure.kind, failure.message, failure.hint)
         self._give_up(batch, failure.kind, failure.message, failure.hint, failure.request_id)
 
-    def _deleted(self, batch: InFlightBatch, failure: Failure) -> None:
+    async def _deleted(self, batch: InFlightBatch, failure: Failure) -> None:
         """The API knows no such batch: close its envelope, unless it belongs to another key, which may still see it."""
         if batch.record.batch_id is None:
             self._give_up(batch, "not_found", failure.message, hint="then run the cell again")
@@ -278,7 +279,7 @@ class BatchRunner:
             message = f"{batch.name} was submitted with another API key, and this key cannot see it"
             self._give_up(batch, "not_found", message, hint="run the cell with that key")
         else:
-            self._calls.book.close(batch.record.id, "failed")
+            await finish_off_loop(self._calls.book.close, batch.record.id, "failed")
             message = f"{batch.name} was deleted at the API before its results were read"
             self._give_up(batch, "expired", message, hint="run the cell again: it asks these rows anew")
 
@@ -329,11 +330,11 @@ class BatchRunner:
             return WaitReason.BUDGET if self._packer.waits_for_money else WaitReason.ANSWERS
         return WaitReason.BATCH_PROCESSING if self._in_flight.states else WaitReason.BATCH_LOOKUP
 
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
         """Tell the rows of batches that go on without us where their answers will be."""
         run = self._run
         run.stats.waiting_for = ""
-        self._submitter.unpack()
+        await self._submitter.unpack()
         for batch in self._in_flight:
             self._leave_one(batch)
         for item in self._calls.seeder.missed():

@@ -30,6 +30,19 @@ _ONCE = RetryPolicy(max_retries=0, max_rate_limit_retries=0)
 """Who cannot be served live at this moment is better off in the batch."""
 
 
+class _Seed(Handful):
+    """The one request, for as long as it is this run's to send."""
+
+    def __init__(self, pending: Pending, takes_back: Callable[[Pending], bool]) -> None:
+        super().__init__([pending])
+        self.pending = pending
+        self._takes_back = takes_back
+
+    def takes_back(self, item: Pending) -> bool:
+        """Take the request back, if another run has claimed it by now; it comes again with the rows of the batch."""
+        return self._takes_back(item)
+
+
 @dataclass(slots=True)
 class Seeder:
     """Makes the seeding call of one run.
@@ -45,7 +58,7 @@ class Seeder:
     is_done : bool
         True once the call was made: one serves all batches of a run, since whoever reads an entry renews it.
     call : asyncio.Task or None
-        The call under way, or one whose end nobody has looked at yet; True where it brought an answer.
+        The call under way, or one whose end nobody has looked at yet; True where its row needs no other.
     row : Pending or None
         What it asks.
     wake : callable
@@ -76,16 +89,23 @@ class Seeder:
             is_fast=fields.get("speed") == "fast",
         )
 
-    async def send(self, pending: Pending) -> bool:
+    async def send(self, pending: Pending, takes_back: Callable[[Pending], bool]) -> bool:
         """Send a request live, once; False where no answer came, so that its batch may ask for one.
 
         After a minute without an answer the batch goes first, and :meth:`missed` tells whether none came at all.
+
+        Parameters
+        ----------
+        pending : Pending
+            The request.
+        takes_back : callable
+            Asked before it is sent: takes it back where another run has claimed it by now, and then nothing is sent.
         """
         self.is_done = True
         status = self.environment.gate.status(self.context.clock())
         if status.pause_seconds or status.outage_seconds is not None:
             return False
-        self.row, self.call = pending, asyncio.get_running_loop().create_task(self._send(pending))
+        self.row, self.call = pending, asyncio.get_running_loop().create_task(self._send(_Seed(pending, takes_back)))
         self.call.add_done_callback(lambda _call: self.wake())
         await asyncio.wait({self.call}, timeout=PATIENCE_SECONDS)
         return not self.call.done() or not self.missed()
@@ -109,15 +129,15 @@ class Seeder:
             self.call.cancel()
             await asyncio.wait({self.call})
 
-    async def _send(self, pending: Pending) -> bool:
-        """Send a request live, once, and say whether an answer came."""
+    async def _send(self, seed: _Seed) -> bool:
+        """Send a request live, once; False where no answer came, and its row is still this run's to ask."""
         accounting, missed = self.context.accounting, []
 
         def deliver(position: int, outcome: Outcome) -> None:
             if outcome.source == "none":
                 missed.append(outcome)
                 return
-            accounting.settled(pending.claim)
+            accounting.settled(seed.pending.claim)
             accounting.deliver(position, outcome)
             if accounting.stops_at_error and outcome.kind is not None:
                 accounting.control.stop_sending()
@@ -138,6 +158,6 @@ class Seeder:
             state=RunState(),
         )
         # To the dispatcher there is nothing to lead: nobody waits for this prefix but the batch.
-        await LiveCarrier(self.environment).send(context, replace(self.plan, ttl=None), Handful([pending]))
-        pending.failures = () if missed else pending.failures
+        await LiveCarrier(self.environment).send(context, replace(self.plan, ttl=None), seed)
+        seed.pending.failures = () if missed else seed.pending.failures
         return not missed

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from ..engine.context import RunContext
 from ..records import Failure
 from ..retry import Again, Stop, judge_failure
+from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
-from .in_flight import InFlight, InFlightBatch
-from .packer import PackedBatch, Packer
+from .in_flight import InFlight, InFlightBatch, PackedBatch
+from .packer import Packer
 from .policy import LEASE_SECONDS, PATIENCE, may_exist, poll_after
 from .reconcile import leasing
 from .responses import BatchState
@@ -53,7 +54,7 @@ class Submitter:
         """Send the next envelope; False when there is none to be sent now."""
         run = self.run
         if self.packed is not None and not self.packer.may_send():
-            self.unpack()
+            await self.unpack()
         if self.packed is None:
             self.packed = await self.packer.pack()
         if self.packed is None or run.control.is_stopping or run.clock() < self.closed_until:
@@ -62,31 +63,39 @@ class Submitter:
         await self._send(packed)
         return True
 
-    def unpack(self) -> None:
+    async def unpack(self) -> None:
         """Take the waiting envelope apart, if there is one."""
         packed, self.packed = self.packed, None
         if packed is not None:
-            self.packer.unpack(packed)
+            await self.packer.unpack(packed)
 
     async def _send(self, packed: PackedBatch) -> None:
         """Call `create`, once, and act on what it says."""
-        run, book, batch = self.run, self.calls.book, packed.batch
+        run, batch = self.run, packed.batch
         run.stats.waiting_for = f"sending a batch of {len(packed.envelope):,} rows"
         self.in_flight.add(batch)
-        async with leasing(run, book, batch.record.id):
+        async with leasing(run, self.calls.book, batch.record.id):
             result = await self.calls.api.create(packed.envelope)
+            await self._note(batch, result)
         if isinstance(result, BatchState):
-            book.submitted(batch.record.id, result.id)
-            became(run, self.calls, batch, result)
+            await became(run, self.calls, batch, result)
         elif may_exist(result):
-            book.unclear(batch.record.id, run.wall_clock() + LEASE_SECONDS)
             batch.create_failure = result
             batch.due = run.clock() + poll_after(0)
         else:
             self.in_flight.let_go(batch)
-            self._refused(packed, result)
+            await self._refused(packed, result)
 
-    def _refused(self, packed: PackedBatch, failure: Failure) -> None:
+    async def _note(self, batch: InFlightBatch, result: BatchState | Failure) -> None:
+        """Put on record which batch an envelope has become, or that nobody knows."""
+        book, envelope_id = self.calls.book, batch.record.id
+        if isinstance(result, BatchState):
+            batch.record = replace(batch.record, batch_id=result.id)
+            await finish_off_loop(book.submitted, envelope_id, result.id)
+        elif may_exist(result):
+            await finish_off_loop(book.unclear, envelope_id, self.run.wall_clock() + LEASE_SECONDS)
+
+    async def _refused(self, packed: PackedBatch, failure: Failure) -> None:
         """Nothing was created: wait and send the same envelope, or give its rows the reason."""
         run, batch = self.run, packed.batch
         policy = PATIENCE if failure.kind == "rate_limit" else run.policy
@@ -96,20 +105,21 @@ class Submitter:
             wait_seconds = verdict.wait_seconds
             if failure.kind == "rate_limit" and failure.retry_after is None:
                 wait_seconds = max(wait_seconds, _FULL_QUEUE_SECONDS)
-            self.calls.book.extend(batch.record.id, run.wall_clock() + wait_seconds + LEASE_SECONDS)
+            lease = run.wall_clock() + wait_seconds + LEASE_SECONDS
             self.packed = packed
             self.closed_until = run.clock() + wait_seconds
+            await finish_off_loop(self.calls.book.extend, batch.record.id, lease)
             return
-        self.calls.book.close(batch.record.id, "failed")
         if isinstance(verdict, Stop):
             run.state.halt(failure.kind, failure.message, failure.hint)
         for item in batch.items.values():
             run.accounting.give_up(item, failure.kind, failure.message, failure.hint, failure.request_id)
+        await finish_off_loop(self.calls.book.close, batch.record.id, "failed")
 
 
-def became(run: RunContext, calls: BatchCalls, batch: InFlightBatch, state: BatchState) -> None:
+async def became(run: RunContext, calls: BatchCalls, batch: InFlightBatch, state: BatchState) -> None:
     """Take note of the batch that an envelope became; the journal knows it already."""
-    record = calls.book.get(batch.record.id)
+    record = await off_loop(calls.book.get, batch.record.id)
     batch.record = record if record and record.batch_id else replace(batch.record, batch_id=state.id)
     batch.state = state
     batch.failures = ()

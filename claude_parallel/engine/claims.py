@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from ..store.claims import LEASE_SECONDS, ClaimBook
-from ..worker_threads import off_loop
+from ..worker_threads import finish_off_loop
 from .pending import Pending
 
 RENEW_SECONDS = LEASE_SECONDS / 4
@@ -55,7 +55,7 @@ class Claims:
         async with self._turn:
             await self._keep(book)
             now = self._wall_clock()
-            granted = await off_loop(lambda: book.take(keys, now))
+            granted = await finish_off_loop(book.take, keys, now)
             self._held |= granted
             self._lost -= granted
         if granted:
@@ -95,7 +95,10 @@ class Claims:
             yield
         finally:
             task.cancel()
-            self._book.release_all()
+            try:
+                await asyncio.wait({task})  # what is being written now comes before the end
+            finally:
+                await finish_off_loop(self._book.release_all)
 
     async def _renew(self, book: ClaimBook) -> None:
         while True:
@@ -121,6 +124,6 @@ class Claims:
                 book.release(given_up)
             return is_alive
 
-        if not await off_loop(renew):
+        if not await finish_off_loop(renew):
             self._lost |= self._held
             self._held.clear()

@@ -15,7 +15,7 @@ from .. import bridge
 from ..progress.bar import Clocks, NoBar, ProgressBar, choose_bar
 from ..progress.stats import RunStats
 from .session import Session
-from .to_end import arun_to_end, run_to_end
+from .to_end import Course, arun_to_end, run_to_end
 
 _SUMS = (
     "done",
@@ -59,12 +59,12 @@ class SessionGroup:
             bridge.run_nested(self.arun)
             return
         bridge.advise_amap()
-        run_to_end(self._work, self._finish, self._first.control, self._bar())
+        run_to_end(self._course, self._first.control, self._bar())
         self._conclude()
 
     async def arun(self) -> None:
         """Run all to their end on the caller's own event loop; raises as :meth:`run` does."""
-        await arun_to_end(self._work, self._finish, self._first.control, self._bar())
+        await arun_to_end(self._course, self._first.control, self._bar())
         self._conclude()
 
     async def _work(self) -> None:
@@ -73,6 +73,10 @@ class SessionGroup:
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
+
+    @property
+    def _course(self) -> Course:
+        return Course(self._work, self._finish, self._keep)
 
     def _bar(self) -> ProgressBar:
         wall_clock = self._first.environment.wall_clock
@@ -89,6 +93,10 @@ class SessionGroup:
                 session.finish(NoBar())
         finally:
             bar.close()
+
+    def _keep(self) -> None:
+        for session in self._sessions:
+            session.keep()
 
     def _conclude(self) -> None:
         for session in self._sessions:

@@ -50,6 +50,7 @@ class LiveCarrier:
 
     async def send(self, context: RunContext, plan: Plan, source: Source) -> None:
         """Send the requests of a source."""
+        await recall_limits(context, self.environment)
         cap = max_in_flight(plan.settings, self.environment)
         transport = self.environment.open_transport(cap, plan.settings.timeout)
         prices = asyncio.ensure_future(off_loop(partial(load_prices, plan.settings.model)))
@@ -65,7 +66,6 @@ class LiveCarrier:
             told={} if neighbours is None else neighbours.told,
         )
         divided = nullcontext() if neighbours is None else neighbours.divided(context, is_searching=is_searching)
-        recall_limits(context, self.environment)
         gate, given = self.environment.gate, plan.settings.limits
         gate.restrict(given, context.clock(), owner=context.run_id)
         try:
@@ -87,13 +87,13 @@ def load_prices(model: str) -> None:
         PriceList().card(model)
 
 
-def recall_limits(context: RunContext, environment: Environment) -> None:
+async def recall_limits(context: RunContext, environment: Environment) -> None:
     """Let a gate that knows nothing yet begin with what an earlier run has learnt of the account."""
     gate, key = environment.gate, environment.limits_key
     if key is None or context.journal.path is None or not gate.is_new:
         return
-    remembered = learnt_limits.recall(context.journal, key, context.wall_clock())
-    if remembered is not None:
+    remembered = await off_loop(learnt_limits.recall, context.journal, key, context.wall_clock())
+    if remembered is not None and gate.is_new:  # no other run of this process has begun meanwhile
         gate.recall(remembered)
 
 

@@ -27,6 +27,7 @@ from ..records import Outcome
 from ..store.claims import ClaimBook
 from ..store.journal import Journal
 from ..text import format_usd
+from ..worker_threads import finish_off_loop
 from .accounting import Accounting
 from .budget import Budget
 from .claims import Claims
@@ -36,7 +37,7 @@ from .intake import Intake, Outlet
 from .plan import Plan
 from .results import Results
 from .tariff import ListedTariff
-from .to_end import arun_to_end, run_to_end
+from .to_end import Course, arun_to_end, run_to_end
 
 _LOG = logging.getLogger("claude_parallel")
 
@@ -121,6 +122,7 @@ class Session:
         self.state = RunState()
         self.outlet: Outlet | None = None
         self.is_whole = False
+        self._ended = 0.0
 
     def __repr__(self) -> str:
         return f"<Session {self.run_id}: {self.stats.done} of {self.stats.total} rows>"
@@ -140,26 +142,30 @@ class Session:
         if self.plan.settings.bridge == "nested":
             return bridge.run_nested(self.arun)
         bridge.advise_amap()
-        run_to_end(self.work, self.finish, self.control, self._bar())
+        run_to_end(self._course, self.control, self._bar())
         return self._conclude()
 
     async def arun(self) -> Results:
         """Run to the end on the caller's own event loop; raises as :meth:`run` does."""
-        await arun_to_end(self.work, self.finish, self.control, self._bar())
+        await arun_to_end(self._course, self.control, self._bar())
         return self._conclude()
 
     # -- running -------------------------------------------------------------------------------------------------
+
+    @property
+    def _course(self) -> Course:
+        return Course(self.work, self.finish, self.keep)
 
     def _bar(self) -> ProgressBar:
         shown = self.plan.settings.progress and self.has_own_display
         return choose_bar(self.stats, progress=shown, clocks=Clocks(time.monotonic, self.environment.wall_clock))
 
     async def work(self) -> None:
-        """Send what there is to send; :meth:`finish` puts it on record."""
+        """Send what there is to send; :meth:`finish` completes the rows, :meth:`keep` puts the run on record."""
         plan = self.plan
         summary = {**plan.settings.summary(), "rows": plan.rows.total, "out": self.out}
         summary |= {"simulated": True} if self.stats.is_simulated else {}
-        self.journal.begin_run(self.run_id, self.environment.wall_clock(), plan.host, summary)
+        await finish_off_loop(self.journal.begin_run, self.run_id, self.environment.wall_clock(), plan.host, summary)
         way = "batch" if self.carrier.is_batch else "live"
         _LOG.info("run %s begins: %s rows, %s, %s", self.run_id, plan.rows.total, plan.settings.model, way)
         book = ClaimBook(self.journal, self.run_id) if self.journal.path is not None else None
@@ -224,13 +230,20 @@ class Session:
     # -- afterwards ----------------------------------------------------------------------------------------------
 
     def finish(self, bar: ProgressBar) -> None:
-        """Give every row an outcome, show them, and keep the run's record; the answers are on disk already."""
+        """Give every row an outcome, and show them."""
+        self._ended = self.environment.wall_clock()
+        try:
+            self._complete()
+        except BaseException:
+            self.journal.close()
+            raise
+        finally:
+            bar.close()
+
+    def keep(self) -> None:
+        """Keep the run's record, and close the journal; the answers are on disk already."""
         results, stats = self.results, self.stats
         with closing(self.journal):
-            try:
-                self._complete()
-            finally:
-                bar.close()
             self.record(results.base, results.fingerprints, results.outcomes)
             _LOG.info(
                 "run %s ended: %d of %d rows done, %d without a good answer, %s",
@@ -240,7 +253,7 @@ class Session:
                 stats.kinds.total(),
                 f"${stats.cost:.6f}",
             )
-            self.journal.end_run(self.run_id, self.environment.wall_clock(), self._totals())
+            self.journal.end_run(self.run_id, self._ended, self._totals())
 
     def _complete(self) -> None:
         """Give every row that has none the outcome of a row that was not sent."""

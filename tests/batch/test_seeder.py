@@ -18,12 +18,14 @@ from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.responses import BatchState
 from claude_parallel.engine.seeding import FEWEST_HITS, LEAST_CACHED, SURE_HITS, least_seeded
 from claude_parallel.frames.frame_map import FrameMap
-from claude_parallel.limits.gate import Gate, Ticket
+from claude_parallel.limits.gate import Gate, Limits, Ticket
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Failure, Load, Usage
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
+from claude_parallel.store.claims import ClaimBook
+from claude_parallel.store.journal import Journal
 
 from ..batch_worlds import BatchWorld, batch_world, frame_of
 
@@ -172,6 +174,40 @@ def test_nobody_waits_for_an_account_that_is_held_back() -> None:
     ).session()
     run_virtual(session.arun)
     assert (live_calls(world), world.brain.ledger.batch_rows) == (0, 90)
+
+
+def test_a_row_that_another_run_has_claimed_by_now_does_not_go_live(tmp_path: Path) -> None:
+    """The process was taken for dead while the call waited at the gate; the other's claim is the row's answer to be."""
+    world, path, asked = batch_world(profile()), tmp_path / "j.sqlite3", list[int]()
+    gate = Gate(Limits(requests_per_minute=2.0))
+    gate_ticket(gate)
+    prepared = world.environment()
+    session = FrameMap(
+        frame_of(90),
+        "Say {t}",
+        "response",
+        {**SETTINGS, **OPTIONS, "journal": path},
+        environment=replace(prepared, live=replace(prepared.live, gate=gate)),
+    ).session()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(session.arun())
+        await asyncio.sleep(5.0)
+        journal = Journal.open(path)
+        other, now = ClaimBook(journal, "r-other"), session.environment.wall_clock
+        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now() + 60.0)
+        for _tick in range(50):
+            other.renew(now())
+            await asyncio.sleep(4.0)
+            asked.append(world.brain.ledger.requests + world.brain.ledger.batch_rows)
+        other.release_all()
+        journal.close()
+        await task
+
+    run_virtual(main)
+    assert asked == [0] * 50
+    assert len(world.brain.ledger.paid) == 90
+    assert world.brain.ledger.paid_twice == 0
 
 
 def gate_ticket(gate: Gate) -> Ticket:
