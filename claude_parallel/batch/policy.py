@@ -35,9 +35,6 @@ FOREIGN_IN_A_ROW = 5
 """So many answers that are not the API's, before its first one, end the run: about ten seconds of a portal or a proxy
 that lets nobody through. Later ones are waited for as an outage is: the batch goes on meanwhile."""
 
-_CLOCK_ERROR_SECONDS = 24 * 3_600.0
-"""How far the server's clock and ours may differ; a whole day costs nothing, a batch taken for a stranger costs all."""
-
 _QUICKEST_POLL_SECONDS = 1.0
 """A batch of a few rows may end within seconds; asking more than once a second tells nobody anything."""
 _SLOWEST_POLL_SECONDS = 60.0
@@ -65,16 +62,15 @@ def may_exist(failure: Failure) -> bool:
 def may_be_ours(batch: BatchState, record: EnvelopeRecord, known: Iterable[str]) -> bool:
     """Say whether a listed batch may be the one that an envelope became.
 
-    The list shows neither custom ids nor names: only the number of requests and the time tell, and the time is the
-    server's, while the envelope's is ours.
+    The list shows neither custom ids nor names, so only the number of requests tells. The time does not: a batch has
+    the server's, an envelope that of its sender, whose clock may have been wrong. What is archived nobody can read.
     """
-    is_old_enough = batch.created >= record.created - _CLOCK_ERROR_SECONDS
-    return batch.requests == record.requests and is_old_enough and batch.id not in known
+    return batch.requests == record.requests and not batch.is_archived and batch.id not in known
 
 
-def is_before(batch: BatchState, record: EnvelopeRecord) -> bool:
-    """Say whether a listed batch, and all that come after it in the list, is older than an envelope."""
-    return batch.created < record.created - _CLOCK_ERROR_SECONDS
+def likeliest_first(batches: Iterable[BatchState], record: EnvelopeRecord) -> list[BatchState]:
+    """Return batches in the order in which they are likely to be the one that an envelope became."""
+    return sorted(batches, key=lambda batch: abs(batch.created - record.created))
 
 
 def judge_call(failure: Failure, earlier: Sequence[Kind], rng: random.Random, *, is_first: bool) -> Verdict:

@@ -2,8 +2,9 @@
 
 The list of batches shows no custom ids, only times and numbers of requests. So, for an envelope without a batch id:
 
-1. Every listed batch with as many requests, created at most a day before the envelope (clocks may differ) and not known
-   to belong to another envelope, is a candidate.
+1. Every listed batch with as many requests, whose results can still be read and which is not known to belong to another
+   envelope, is a candidate. Their times are the API's and the envelope's was its sender's, so they say where to look
+   first, and rule nothing out.
 2. A candidate that has ended is read, up to its first result: the custom id there carries the envelope's id, or it is
    a stranger for good. A candidate that still runs cannot be told apart; it is waited for, which costs only time.
 3. Only when no candidate is left, and the envelope's lease is over (the sender renews it while `create` is under way,
@@ -12,7 +13,7 @@ The list of batches shows no custom ids, only times and numbers of requests. So,
    the rows say so, and nothing is sent.
 
 The decision to wait in 2 and 3 rather than to ask again is deliberate: at worst it costs minutes, the alternative costs
-the whole batch a second time.
+the whole batch a second time. So is the reading of strangers: each of the last 29 days costs one call, once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
 from .envelope import read_custom_id
 from .in_flight import InFlightBatch
-from .policy import LEASE_SECONDS, is_before, may_be_ours, poll_after
+from .policy import LEASE_SECONDS, likeliest_first, may_be_ours, poll_after
 from .records import EnvelopeBook
 from .responses import BatchState
 
@@ -67,7 +68,7 @@ async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) ->
     if isinstance(candidates, Failure):
         return candidates
     for candidate in candidates:
-        if candidate.has_ended and not candidate.is_archived:
+        if candidate.has_ended:
             is_ours = await _is_ours(calls, record.id, candidate)
             if isinstance(is_ours, Failure):
                 return is_ours
@@ -92,7 +93,7 @@ async def _found(calls: BatchCalls, batch_id: str) -> Found | Failure:
 
 
 async def _candidates(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> list[BatchState] | Failure:
-    """Return the listed batches that may be the one, newest first."""
+    """Return the listed batches that may be the one, the likeliest first."""
     known = await off_loop(calls.book.batch_ids, run.host) | batch.strangers
     found: list[BatchState] = []
     after_id: str | None = None
@@ -102,8 +103,9 @@ async def _candidates(run: RunContext, calls: BatchCalls, batch: InFlightBatch) 
             return page
         found.extend(state for state in page.batches if may_be_ours(state, batch.record, known))
         after_id = page.last_id
-        if after_id is None or any(is_before(state, batch.record) for state in page.batches):
-            return found
+        # By the API's own clock, all that come after a page of archived ones are archived as well.
+        if after_id is None or all(state.is_archived for state in page.batches):
+            return likeliest_first(found, batch.record)
 
 
 async def _is_ours(calls: BatchCalls, envelope_id: str, candidate: BatchState) -> bool | Failure:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.batch.responses import BatchState
+from claude_parallel.batch.responses import BatchPage, BatchState
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Failure, Usage
 from claude_parallel.simulation.brain import Brain
@@ -199,6 +199,39 @@ def test_a_clock_that_is_a_month_ahead_gives_up_no_batch(tmp_path: Path) -> None
 
     assert out["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 5
+
+
+def test_a_sender_whose_clock_was_days_ahead_pays_no_second_batch(tmp_path: Path) -> None:
+    """It died before the id was known: the times of a batch and of its envelope are those of two clocks."""
+    world = batch_world(ahead_seconds=3 * 24 * 3_600.0)
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "after create")
+    world.ahead_seconds = 0.0
+    out = lives.run(frame_of(5))
+
+    assert out["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+
+
+def test_archived_batches_are_not_looked_through(tmp_path: Path) -> None:
+    """The list is as long as the workspace is old; what comes after a page of archived ones is older still."""
+    listed = list[str | None]()
+
+    class Old(Deadly):
+        async def list(self, limit: int = 1_000, after_id: str | None = None) -> BatchPage | Failure:
+            listed.append(after_id)
+            old = BatchState(f"msgbatch_{len(listed)}", "ended", {"succeeded": 5}, 0.0, is_archived=True)
+            return BatchPage((old,), old.id)
+
+    world = batch_world()
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "before create")
+    world.wrap = lambda door: Old(door, "never", 0, lives.journal, lives.journal)
+    out = world.map(frame_of(5), journal=lives.journal)
+
+    assert out["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+    assert set(listed) == {None}
 
 
 @pytest.mark.parametrize("budget", [None, 0.002])
