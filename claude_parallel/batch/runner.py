@@ -173,8 +173,7 @@ class BatchRunner:
 
     def _count_lost(self, batch: InFlightBatch) -> None:
         """Count a `create` that failed on the server's side as an attempt of its requests; the last one is final."""
-        failure = batch.create_failure
-        if failure is None:
+        if (failure := batch.create_failure) is None:
             return
         for key, item in list(batch.items.items()):
             item.attempts += 1
