@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# On the newest other Python that this machine has, from PATH or pyenv: all tests but those of kernels, browsers, clusters and
-# the wall clock, and the worlds of the gate, in which nothing depends on it. Each Python warns of other things, and warnings are errors here.
+# On the newest other Python that this machine has, from PATH or pyenv: each warns of other things, and warnings are errors here.
+# All tests but those of whole runs on virtual time (stories, batch), kernels, browsers, clusters and the wall clock.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment.sh
@@ -12,7 +12,7 @@ for version in 3.14 3.13 3.12 3.11; do
         echo "on Python $version"
         python=$found make_environment ".ci/venvs/python$version" -e ".[dev]"
         exec ".ci/venvs/python$version/bin/python" -m pytest -q -n auto -m "not wall_clock and not kernel and not browser" \
-            --ignore tests/dask --ignore tests/stories/test_gate_runs.py --ignore tests/stories/test_gate_sweep.py
+            --ignore tests/dask --ignore tests/stories --ignore tests/batch
     done
 done
 echo "skipped: this machine has no Python but $ours"

@@ -116,6 +116,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """End the threads, and hold the clock meanwhile: what Python allows for that (300 s) would be over at once."""
+        self._jumping.pending_threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._jumping.pending_threads -= 1
+
     def _thread_done(self, _future: asyncio.Future[Any]) -> None:
         self._jumping.pending_threads -= 1
 
