@@ -11,14 +11,17 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
+from .file import BUSY_SECONDS
 from .journal import Journal
 from .statements import key_chunks
 
 LEASE_SECONDS = 8.0
 """How long a claimant counts as alive after its last sign of life: four renewals, so that a busy machine loses none."""
 
-_AHEAD_SECONDS = LEASE_SECONDS + 1.0
-"""A lease that ends later is from before the clock was put back; a second is allowed for clocks that are corrected."""
+_AHEAD_SECONDS = LEASE_SECONDS + 2 * BUSY_SECONDS
+"""A lease that ends later is from before the clock was put back. One that ends a little later than a lease from now is
+of a living run: who claims has read the clock before it waited for the file, and the other one has renewed meanwhile.
+"""
 
 
 class ClaimBook:

@@ -142,6 +142,21 @@ def test_a_jump_of_the_clock_costs_no_living_run_its_claims(jump: float, lives: 
     assert granted[-1] is not lives
 
 
+def test_who_has_waited_for_the_file_takes_a_lease_renewed_meanwhile_for_no_dead_ones(tmp_path: Path) -> None:
+    """Another program had locked the journal for seconds: the clock was read before, by one later than by the other."""
+    journal = Journal.open(tmp_path / "j.sqlite3")
+    theirs, ours = ClaimBook(journal, "r-theirs"), ClaimBook(journal, "r-ours")
+    theirs.take([KEY], 5_000.0)
+    for tick in range(40):
+        assert ours.take([KEY], 5_000.25 + 0.25 * tick) == set()
+        theirs.renew(5_000.25 + 0.25 * tick)
+    theirs.renew(5_014.0)
+    granted = ours.take([KEY], 5_010.25)
+    journal.close()
+
+    assert granted == set()
+
+
 def test_who_was_taken_for_dead_sends_no_more_of_what_another_has_claimed_since(tmp_path: Path) -> None:
     """A process that did not run for longer than its lease: it waits for the other, and sends what that one leaves."""
     here = world(Profile(latency_seconds=1.0, jitter_sigma=0.0))
