@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from claude_parallel.simulation.brain import EPOCH, Brain
 from claude_parallel.simulation.clock import LoopClock, run_virtual
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.transport import MemoryTransport
+from claude_parallel.store.claims import ClaimBook
+from claude_parallel.store.journal import Journal
 
 from .worlds import HOST
 
@@ -164,3 +168,15 @@ class Deadly:
             source.close()
             target.close()
             raise Killed
+
+
+async def taken_for_dead(session: Session, journal: Path, look: Callable[[], None]) -> None:
+    """Claim all that a run has claimed, as another process does, for 200 s; look every four of them."""
+    with closing(Journal.open(journal)) as opened:
+        other, now = ClaimBook(opened, "r-other"), session.environment.wall_clock
+        other.take([key for (key,) in opened.query("SELECT fingerprint FROM claims")], now() + 60.0)
+        for _tick in range(50):
+            other.renew(now())
+            await asyncio.sleep(4.0)
+            look()
+        other.release_all()

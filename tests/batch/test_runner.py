@@ -23,7 +23,7 @@ from claude_parallel.simulation.profile import Limits, Profile
 from claude_parallel.store.claims import ClaimBook
 from claude_parallel.store.journal import Journal
 
-from ..batch_worlds import BatchWorld, batch_world, frame_of
+from ..batch_worlds import BatchWorld, batch_world, frame_of, taken_for_dead
 
 
 def kinds(frame: Any) -> dict[str, int]:
@@ -147,15 +147,7 @@ def test_live_calls_after_a_batch_send_no_more_of_what_another_run_has_claimed_s
     async def main() -> None:
         task = asyncio.ensure_future(session.arun())
         await asyncio.sleep(750.0)
-        journal = Journal.open(path)
-        other, now = ClaimBook(journal, "r-other"), session.environment.wall_clock
-        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now() + 60.0)
-        for _tick in range(50):
-            other.renew(now())
-            await asyncio.sleep(4.0)
-            sent.append(world.brain.ledger.requests)
-        other.release_all()
-        journal.close()
+        await taken_for_dead(session, path, lambda: sent.append(world.brain.ledger.requests))
         await task
 
     run_virtual(main)

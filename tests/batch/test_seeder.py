@@ -24,10 +24,8 @@ from claude_parallel.records import Failure, Load, Usage
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
-from claude_parallel.store.claims import ClaimBook
-from claude_parallel.store.journal import Journal
 
-from ..batch_worlds import BatchWorld, batch_world, frame_of
+from ..batch_worlds import BatchWorld, batch_world, frame_of, taken_for_dead
 
 SYSTEM = "A rule that everybody shares. " * 800
 SETTINGS: dict[str, Any] = {"journal": False, "progress": False, "batch": True}
@@ -193,15 +191,9 @@ def test_a_row_that_another_run_has_claimed_by_now_does_not_go_live(tmp_path: Pa
     async def main() -> None:
         task = asyncio.ensure_future(session.arun())
         await asyncio.sleep(5.0)
-        journal = Journal.open(path)
-        other, now = ClaimBook(journal, "r-other"), session.environment.wall_clock
-        other.take([key for (key,) in journal.query("SELECT fingerprint FROM claims")], now() + 60.0)
-        for _tick in range(50):
-            other.renew(now())
-            await asyncio.sleep(4.0)
-            asked.append(world.brain.ledger.requests + world.brain.ledger.batch_rows)
-        other.release_all()
-        journal.close()
+        await taken_for_dead(
+            session, path, lambda: asked.append(world.brain.ledger.requests + world.brain.ledger.batch_rows)
+        )
         await task
 
     run_virtual(main)
