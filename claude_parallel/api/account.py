@@ -5,18 +5,22 @@ No request is sent here; ``messages`` and ``batch.api`` send them through the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CredentialsError, InputError
-from .platforms import Platform, async_twin, check_sign_in, identity, platform_of, price_factor
+from .platforms import Platform, async_twin, check_sign_in, identity, platform_of, price_factor, provider_identity
 from .sign_in_checks import check_headers, check_network, check_secret, check_url
 
 if TYPE_CHECKING:
     import anthropic
     import httpx2
+
+_SIGNING_HEADERS, _WORKSPACE_HEADERS = ("authorization", "x-api-key"), ("anthropic-workspace-id",)
+"""Headers that say who pays whatever the client's key is: the user's own, and those of a workspace, wherever it is
+named (source: the SDK's clients, 2.14). Batches are seen by one workspace only."""
 
 SIMULATOR_KEY = "simulator"
 """The key of every simulator. No real key is of this form, so whoever signs in with it talks to a simulator."""
@@ -83,6 +87,7 @@ def open_account(client: Any, *, api_key: str | None, base_url: str | None) -> A
         return _account(client, lambda http: client.with_options(http_client=http, max_retries=0))
     if _is_sync_client(client):
         _check_http_client(client)
+        _check_middleware(client)
         check_network()
         twin = async_twin(client, _no_http()) if platform_of(client) != "anthropic" else _async_twin(client)
         return _account(twin, lambda http: twin.with_options(http_client=http, max_retries=0))
@@ -122,27 +127,36 @@ def _account(
     check_url(str(client.base_url))
     _check_credentials(client)
     check_headers(client._custom_headers)
-    platform = platform_of(client)
-    if platform == "anthropic":
-        secret = client.api_key or client.auth_token or type(client.credentials).__name__
-    else:
-        secret = identity(client)
     host = str(client.base_url).rstrip("/")
-    owner = hashlib.sha256(f"{host} {secret}".encode()).hexdigest()[:12]
-    return Account(host, owner, make_client, has_own_http, platform, price_factor(client))
+    owner = hashlib.sha256(" ".join([host, *_payer(client)]).encode()).hexdigest()[:12]
+    return Account(host, owner, make_client, has_own_http, platform_of(client), price_factor(client))
+
+
+def _payer(client: anthropic.AsyncAnthropic) -> Iterator[str]:
+    """Yield what tells who pays from anybody else on the same host: holds secrets, to be hashed."""
+    if platform_of(client) == "anthropic":
+        yield client.api_key or client.auth_token or provider_identity(client.credentials)
+    else:
+        yield identity(client)
+    for names, headers in ((_SIGNING_HEADERS, client._custom_headers), (_WORKSPACE_HEADERS, client.default_headers)):
+        for name, value in headers.items():
+            if name.lower() in names and isinstance(value, str):
+                yield f"{name.lower()}: {value}"
 
 
 def _async_twin(client: anthropic.Anthropic) -> anthropic.AsyncAnthropic:
     """Return an async client with the settings of a sync one."""
     import anthropic
 
-    credentials: dict[str, Any] = {"api_key": client.api_key}
+    taken: dict[str, Any] = {"api_key": client.api_key}
     if client.api_key is None:
-        credentials = {"auth_token": client.auth_token} if client.auth_token else {"credentials": client.credentials}
+        taken = {"auth_token": client.auth_token} if client.auth_token else {"credentials": client.credentials}
+    taken["open_telemetry"] = client.open_telemetry  # what an option resolves to is an option
     return anthropic.AsyncAnthropic(
-        **credentials,
+        **taken,
         base_url=client.base_url,
-        default_headers=dict(client._custom_headers),
+        # A profile names its workspace in a header, which stays behind when its provider is taken alone.
+        default_headers={**client._credential_headers, **client._custom_headers},
         default_query=dict(client._custom_query),
         max_retries=0,
         http_client=_no_http(),
@@ -164,6 +178,12 @@ def _check_http_client(client: Any) -> None:
             f"this client has an HTTP client of its own ({name}), which belongs to one event loop and cannot be "
             "shared. Give a callable that makes a new one: client=lambda: anthropic.AsyncAnthropic(http_client=...)"
         )
+
+
+def _check_middleware(client: Any) -> None:
+    """Refuse to drop the middleware of a sync client silently: an async client cannot call it."""
+    if client._middleware:
+        raise InputError(f"the middleware of a sync client cannot be taken over; pass Async{type(client).__name__}")
 
 
 def _check_credentials(client: anthropic.AsyncAnthropic) -> None:

@@ -43,7 +43,18 @@ _IDENTITY = (
 )
 """What tells two accounts on one host apart; hashed, never shown."""
 
-_OWN = frozenset({"self", "timeout", "max_retries", "http_client", "open_telemetry", "middleware", "default_headers"})
+_PROVIDER_IDENTITY = (
+    "profile",
+    "config_path",
+    "_config",
+    "_organization_id",
+    "_workspace_id",
+    "_federation_rule_id",
+    "_service_account_id",
+)
+"""The same of what fetches tokens for the Claude API. Source: the SDK's ``lib/credentials``, 2.14."""
+
+_OWN = frozenset({"self", "timeout", "max_retries", "http_client", "middleware", "default_headers"})
 _OWN |= {"default_query", "_strict_response_validation"}
 """Arguments of a client that are not its sign-in or address."""
 
@@ -64,6 +75,15 @@ def price_factor(client: Any) -> Decimal:
 def identity(client: Any) -> str:
     """Return what tells a platform's account from another one: holds secrets, to be hashed."""
     return " ".join(str(getattr(client, name, None) or "") for name in _IDENTITY)
+
+
+def provider_identity(provider: Any) -> str:
+    """Return what tells a provider of tokens from another one, whichever token it has now: holds what is to be hashed.
+
+    A profile is known by its name, its file and what that says; workload identity by whom it stands for.
+    """
+    told = {name: str(value) for name in _PROVIDER_IDENTITY if (value := getattr(provider, name, None))}
+    return " ".join([type(provider).__name__, *(f"{name}: {value}" for name, value in told.items())])
 
 
 def check_sign_in(client: Any) -> None:
@@ -93,12 +113,10 @@ def async_twin(client: Any, http_client: Any) -> Any:
     Raises
     ------
     InputError
-        Where the sync client has middleware, which cannot be taken over.
+        Where there is no such client.
     """
     import anthropic
 
-    if client._middleware:
-        raise InputError(f"the middleware of a sync client cannot be taken over; pass Async{type(client).__name__}")
     twin = getattr(anthropic, f"Async{type(client).__name__}", None)
     if twin is None:
         raise InputError(f"client= is a {type(client).__name__}, which has no async client; pass an async one")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import pytest
+from anthropic.lib.credentials import WorkloadIdentityCredentials
 
 import claude_parallel as cp
 from claude_parallel.api.account import open_account
@@ -191,3 +194,77 @@ def test_what_signs_in_reaches_neither_the_journal_nor_the_runs(tmp_path: Path) 
     assert len(runs) == 1
     for word in (SECRET, "pa55word", "t0ken"):
         assert word not in said
+
+
+def owner_of(client: Any) -> str:
+    """Return who pays for what a client sends."""
+    return open_account(client, api_key=None, base_url=None).owner
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two profiles of one person, in two workspaces."""
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
+    for name in ("one", "other"):
+        says = {
+            "configs": {"authentication": {"type": "user_oauth"}, "workspace_id": f"wrkspc_{name}"},
+            "credentials": {"access_token": f"token-{name}"},
+        }
+        for folder, content in says.items():
+            file = tmp_path / folder / f"{name}.json"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps({"version": "1.0", **content}), encoding="utf-8")
+            file.chmod(0o600)
+
+
+def test_who_else_pays_is_another_owner(profiles: None) -> None:
+    """Whatever it signs in with: what one has sent is not missing because another cannot see it."""
+
+    def rule(name: str) -> dict[str, Any]:
+        made = WorkloadIdentityCredentials(
+            identity_token_provider=lambda: "x", federation_rule_id="f", organization_id="o", workspace_id=name
+        )
+        return {"credentials": made}
+
+    ways: list[dict[str, Any]] = [
+        {"api_key": SECRET},
+        {"api_key": SECRET + "2"},
+        {"api_key": SECRET, "default_headers": {"Anthropic-Workspace-Id": "wrkspc_one"}},
+        {"api_key": SECRET, "default_headers": {"Anthropic-Workspace-Id": "wrkspc_other"}},
+        {"default_headers": {"X-Api-Key": SECRET}, "auth_token": "x"},
+        {"default_headers": {"X-Api-Key": SECRET + "2"}, "auth_token": "x"},
+        {"default_headers": {"Authorization": "Bearer 1"}, "auth_token": "x"},
+        {"default_headers": {"Authorization": "Bearer 2"}, "auth_token": "x"},
+        {"profile": "one"},
+        {"profile": "other"},
+        rule("wrkspc_one"),
+        rule("wrkspc_other"),
+    ]
+    owners = [owner_of(anthropic.AsyncAnthropic(base_url=HOST, **way)) for way in ways]
+    assert len(set(owners)) == len(owners)
+    assert owners == [owner_of(anthropic.Anthropic(base_url=HOST, **way)) for way in ways]
+
+
+def test_the_owner_of_a_plain_key_is_as_it_ever_was() -> None:
+    """Batches of an older version are found by this one."""
+    assert open_with().owner == hashlib.sha256(f"{HOST} {SECRET}".encode()).hexdigest()[:12]
+
+
+def test_a_sync_clients_profile_sends_to_its_own_workspace(profiles: None) -> None:
+    """The header that names it comes from the profile's file, beside what fetches the tokens."""
+    for kind in (anthropic.Anthropic, anthropic.AsyncAnthropic):
+        account = open_account(kind(base_url=HOST, profile="one"), api_key=None, base_url=None)
+        assert account.make_client(None).default_headers["anthropic-workspace-id"] == "wrkspc_one"
+
+
+def test_a_sync_client_that_traces_nothing_traces_nothing_here() -> None:
+    """Spans may hold what was asked."""
+    account = open_account(anthropic.Anthropic(api_key=SECRET, open_telemetry=False), api_key=None, base_url=None)
+    assert account.make_client(None).open_telemetry["traces"]["enabled"] is False
+
+
+def test_the_middleware_of_a_sync_client_is_not_dropped_silently() -> None:
+    """It may hide what nobody is to see; an async client cannot call it."""
+    client = anthropic.Anthropic(api_key=SECRET, middleware=[lambda request, call_next: call_next(request)])
+    with pytest.raises(InputError, match="AsyncAnthropic"):
+        open_account(client, api_key=None, base_url=None)
