@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ..errors import without_keys
 from ..records import Body, Failure, Reply
 from .account import Account
 from .connections import CONNECT_SECONDS, sdk_http_client
@@ -22,6 +23,7 @@ from .template import Template, record
 from .wire import OnChunk, Wire, WireResponse, connection_failed, gather, read_wire_error
 
 if TYPE_CHECKING:
+    import anthropic
     import httpx2
 
 _COUNTED_FIELDS = frozenset(
@@ -31,6 +33,9 @@ _COUNTED_FIELDS = frozenset(
 
 _CANNOT_STREAM = frozenset((400, 404, 405, 415, 422, 501))
 """Statuses with which a server may refuse to stream; what else they mean, the plain call is told for nothing."""
+
+
+_IDENTITY_HINT = "mend the profile or the workload identity that signs in, then run the cell again"
 
 
 class _Sender(Protocol):
@@ -262,8 +267,25 @@ def read_exception(error: Exception) -> Failure:
     if isinstance(error, TypeError) and "authentication" in str(error):
         return Failure(kind="auth", message="no API key found", status=401)
     if isinstance(error, anthropic.AnthropicError):
-        return Failure(kind="auth" if isinstance(error, anthropic.CredentialsError) else "unknown", message=str(error))
+        return _read_sign_in_error(error)
     raise error
+
+
+def _read_sign_in_error(error: anthropic.AnthropicError) -> Failure:
+    """Return the failure where no token could be had: nothing was asked, and with a wrong identity no row can be."""
+    import anthropic
+    import httpx2
+    from anthropic.lib.credentials import WorkloadIdentityError
+
+    message = without_keys(str(error))
+    if isinstance(error, WorkloadIdentityError):
+        status = error.status_code
+        if status is None and isinstance(error.__cause__, httpx2.HTTPError):
+            return Failure(kind="connection", message=message)
+        if status is not None and (status < 400 or status in (408, 429) or status >= 500):
+            return Failure(kind="server", message=message)
+        return Failure(kind="auth", message=message, hint=_IDENTITY_HINT)
+    return Failure(kind="auth" if isinstance(error, anthropic.CredentialsError) else "unknown", message=message)
 
 
 def _never_left(cause: BaseException | None) -> bool:

@@ -9,11 +9,12 @@ import anthropic
 import httpx2
 import pydantic
 import pytest
+from anthropic.lib.credentials import WorkloadIdentityError
 
 from claude_parallel.api.messages import read_exception
 from claude_parallel.errors import KINDS
 from claude_parallel.records import Failure
-from claude_parallel.retry import RetryPolicy, judge_failure
+from claude_parallel.retry import Again, RetryPolicy, Stop, judge_failure
 
 URL = "https://api.example/v1/messages"
 
@@ -126,6 +127,33 @@ def test_missing_credentials_at_request_time_stop_the_run() -> None:
     """The SDK raises a TypeError for them, not one of its own errors."""
     failure = read_exception(TypeError("Could not resolve authentication method. Expected one of ..."))
     assert failure.kind == "auth"
+
+
+def no_token(status: int | None, cause: Exception | None = None) -> Failure:
+    """Return the failure of a call for which no token could be had."""
+    error = WorkloadIdentityError("Token exchange failed", status_code=status)
+    error.__cause__ = cause
+    return read_exception(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, None])
+def test_an_identity_that_gets_no_token_stops_the_run(status: int | None) -> None:
+    """The next row has the same identity, and each would ask for a token twice."""
+    failure = no_token(status)
+    assert failure.kind == "auth"
+    assert judge_failure(failure, [], RetryPolicy(), random.Random(0)) == Stop()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [*map(no_token, (200, 408, 429, 500, 503)), no_token(None, httpx2.ConnectError("x"))],
+    ids=lambda failure: failure.kind,
+)
+def test_a_token_that_cannot_be_had_just_now_is_asked_for_again(failure: Failure) -> None:
+    """A moment's trouble where tokens are made costs no row; nothing was asked of the API yet, so nothing is billed."""
+    assert isinstance(judge_failure(failure, [], RetryPolicy(), random.Random(0)), Again)
+    assert not failure.perhaps_billed
+    assert failure.status is None
 
 
 @pytest.mark.parametrize("bug", [AttributeError("x"), KeyError("x"), RuntimeError("x"), TypeError("other")])
