@@ -54,7 +54,7 @@ class Deadlines:
             try:
                 return await call
             finally:
-                del self._calls[timeout]
+                self._calls.pop(timeout, None)
 
     def close(self) -> None:
         """Stop looking."""
@@ -78,6 +78,7 @@ class Deadlines:
             for timeout, due in list(self._calls.items()):  # in the order of their starts, so of their ends
                 if due > self._listened:
                     break
+                del self._calls[timeout]  # told once: it may take a while to go
                 timeout.reschedule(now)
         self._timer = None
         if self._calls:
