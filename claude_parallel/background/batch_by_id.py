@@ -6,6 +6,7 @@ here, and the cell that asked for it then costs nothing. Other batches are reada
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, closing
@@ -21,16 +22,17 @@ from ..batch.api import BatchApi
 from ..batch.carrier import BatchEnvironment, batch_environment
 from ..batch.collector import GROUP_RESULTS, is_same_answer
 from ..batch.envelope import read_custom_id
-from ..batch.policy import poll_after
+from ..batch.policy import judge_call, poll_after
 from ..batch.records import EnvelopeBook, EnvelopeRecord
 from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchState
 from ..config import is_simulating, journal_path, resolve_settings
-from ..errors import ClaudeParallelError, InputError, row_error
+from ..errors import ClaudeParallelError, InputError, Kind, row_error
 from ..frames.columns import plan_columns
 from ..frames.outputs import text_array
 from ..options import Settings
 from ..pricing import PriceList
 from ..records import Attempt, Failure, Reply
+from ..retry import Again
 from ..store.journal import Journal
 from ..worker_threads import finish_off_loop
 
@@ -100,19 +102,30 @@ class AdoptedBatch:
 
     def status(self) -> BatchState:
         """Return the batch as the API shows it now."""
-        batch_id = self._batch_id()
-        return self._found(self._access.call(lambda api: api.retrieve(batch_id)))
+        return self._found(self._retrieve())
 
     def wait(self, timeout: float | None = None) -> BatchState:
-        """Wait until the batch has ended, or for `timeout` seconds, and return its state."""
-        began = time.monotonic()
-        while not (state := self.status()).has_ended:
+        """Wait until the batch has ended, or for `timeout` seconds, and return its state.
+
+        A call that fails in passing after the first does not end the wait: the batch goes on meanwhile.
+        """
+        began, rng = time.monotonic(), random.Random()
+        failures: tuple[Kind, ...] = ()
+        last, at_least = self.status(), 0.0
+        while not last.has_ended:
             waited = time.monotonic() - began
-            seconds = poll_after(waited) if timeout is None else min(poll_after(waited), timeout - waited)
+            seconds = max(poll_after(waited), at_least)
+            seconds = seconds if timeout is None else min(seconds, timeout - waited)
             if seconds <= 0:
                 break
             time.sleep(seconds)
-        return state
+            found = self._retrieve()
+            verdict = judge_call(found, failures, rng, is_first=False) if isinstance(found, Failure) else None
+            if isinstance(found, Failure) and isinstance(verdict, Again):
+                failures, at_least = (*failures, found.kind), verdict.wait_seconds
+                continue
+            last, failures, at_least = self._found(found), (), 0.0
+        return last
 
     def result(self) -> pd.DataFrame:
         """Wait for the end, keep the answers in the journal, and return them.
@@ -147,6 +160,10 @@ class AdoptedBatch:
             return
         batch_id = self._batch_id()
         self._found(self._access.call(lambda api: api.cancel(batch_id)))
+
+    def _retrieve(self) -> BatchState | Failure:
+        batch_id = self._batch_id()
+        return self._access.call(lambda api: api.retrieve(batch_id))
 
     def _found(self, state: BatchState | Failure) -> BatchState:
         """Return a batch that the API knows; one that was deleted holds its rows no longer."""

@@ -140,11 +140,15 @@ class Job:
         self._show(self._session, panel=panel and prepared.settings.progress)
 
     def _show(self, session: Session, *, panel: bool) -> None:
-        """Wait until batches are submitted, or show how live calls come on."""
+        """Wait until batches are submitted, or show how live calls come on; an interrupt sends no more batches."""
         carrier = session.carrier
         if isinstance(carrier, BatchCarrier):
-            while not carrier.submitted.wait(_WAIT_SECONDS):
-                pass  # in short waits, so that an interrupt comes through
+            try:
+                while not carrier.submitted.wait(_WAIT_SECONDS):
+                    pass  # in short waits, so that an interrupt comes through
+            except KeyboardInterrupt:
+                session.control.stop_sending()  # nobody gets the job by which it could be stopped
+                raise
         elif panel:
             clocks = Clocks(time.monotonic, time.time)
             show_panel(choose_bar(session.stats, progress=True, clocks=clocks, control=session.control), self._ended)

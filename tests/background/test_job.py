@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
+import asyncio
+import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,17 @@ import pytest
 from typer.testing import CliRunner
 
 import claude_parallel as cp
+from claude_parallel.background.batch_by_id import adopt
 from claude_parallel.background.job import Job, jobs
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.carrier import batch_environment
+from claude_parallel.batch.envelope import Envelope
+from claude_parallel.batch.responses import BatchState
 from claude_parallel.cli.jobs import jobs_app
+from claude_parallel.config import resolve_settings
 from claude_parallel.errors import ClaudeParallelError, InputError, RunStopped
 from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.records import Failure
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
@@ -199,6 +210,71 @@ def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) ->
     """It says where to find the batches that there are."""
     with pytest.raises(InputError, match=r"no batch msgbatch_none for this key; claude_parallel.jobs\(\) lists"):
         Job.adopt("msgbatch_none").status()
+
+
+class Passing:
+    """A door to batches through which one look at a batch fails, by its number."""
+
+    def __init__(self, door: BatchApi, looks: Iterator[int], fails_at: int) -> None:
+        self._door = door
+        self._looks = looks
+        self._fails_at = fails_at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def retrieve(self, batch_id: str) -> BatchState | Failure:
+        """Look at a batch, or fail as an overloaded API does."""
+        if next(self._looks) == self._fails_at:
+            return Failure("overloaded", "one moment", 529)
+        return await self._door.retrieve(batch_id)
+
+
+@pytest.mark.parametrize("fails_at", [0, 1])
+def test_one_look_that_fails_in_passing_does_not_end_a_wait(server: SimulatorServer, fails_at: int) -> None:
+    """It may last for hours. The first look says at once what is wrong."""
+    batch_id, real, looks = left_batch(3), batch_environment(resolve_settings({})), itertools.count()
+    world = replace(real, open_api=lambda seconds: Passing(real.open_api(seconds), looks, fails_at))
+    batch = adopt(batch_id, {}, environment=world)
+    if fails_at == 0:
+        with pytest.raises(ClaudeParallelError, match="overloaded"):
+            batch.wait()
+        return
+    assert batch.wait().has_ended
+    assert next(looks) == 3
+
+
+class Interrupting:
+    """A door to batches through which the user interrupts the cell while the first envelope is on its way."""
+
+    def __init__(self, door: BatchApi) -> None:
+        self._door = door
+        self._sent = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def create(self, envelope: Envelope) -> BatchState | Failure:
+        """Send an envelope; at the first one the cell is interrupted, and has some time to notice it."""
+        self._sent += 1
+        if self._sent == 1:
+            _thread.interrupt_main()
+            await asyncio.sleep(0.5)
+        return await self._door.create(envelope)
+
+
+def test_an_interrupt_of_the_cell_that_submits_sends_no_more_batches(server: SimulatorServer) -> None:
+    """Its job is in nobody's hands, so nobody could stop it; what is under way is found by the same cell."""
+    real = batch_environment(resolve_settings({}))
+    world = replace(real, open_api=lambda seconds: Interrupting(real.open_api(seconds)), max_requests=2)
+    options = {"batch": True, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        Job(FrameMap(frame_of(8), "Say {t}", "response", options, environment=world))
+    out = by_batch(frame_of(8)).result()
+
+    assert out["response_error"].isna().all()
+    assert server.ledger.batch_rows == 8
+    assert sorted(jobs()["rows"]) == [2, 6]
 
 
 def left_batch(rows: int) -> str:
