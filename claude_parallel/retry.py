@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ _FATAL: frozenset[Kind] = frozenset({"auth", "billing", "spend_limit", "not_foun
 _TRANSIENT: frozenset[Kind] = frozenset({"rate_limit", "overloaded", "server", "timeout", "connection"})
 _NEVER_AGAIN_STATUSES = frozenset({501})
 """Not implemented: the one status above 499 that says something about the request and not about the moment."""
+_NAMES_A_FILE = re.compile(r"\bfile", re.IGNORECASE)
+"""At the beginning of a word, as in ``file_011...``: an inference profile is the model of all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def _is_fatal(failure: Failure) -> bool:
     """
     if failure.kind == "connection" and failure.should_retry is False:
         return True
-    if failure.kind == "not_found" and failure.status == 404 and "file" in failure.message.lower():
+    if failure.kind == "not_found" and failure.status == 404 and _NAMES_A_FILE.search(failure.message):
         return False
     return failure.kind in _FATAL
 

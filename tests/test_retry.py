@@ -45,6 +45,12 @@ def test_the_kind_decides(kind: Kind, verdict: type) -> None:
     assert isinstance(judge(Failure(kind=kind, message="x", status=500)), verdict)
 
 
+@pytest.mark.parametrize("message", ["model: claude-x", "the inference profile eu.x is not there", "HTTP status 404"])
+def test_whatever_else_is_missing_is_missing_for_every_row(message: str) -> None:
+    """A profile is no file."""
+    assert judge(Failure(kind="not_found", message=message, status=404)) == Stop()
+
+
 def test_a_missing_file_is_its_rows_own_trouble() -> None:
     """A 404 as well, but the other rows do not need that file."""
     assert isinstance(judge(Failure(kind="not_found", message="File not found: file_123", status=404)), GiveUp)
