@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..engine.context import RunContext
 from ..records import Failure
@@ -58,10 +58,10 @@ Finding = Found | Missing | Unknown | Failure
 
 async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) -> Finding:
     """Return what became of an envelope without a batch id."""
-    record = await off_loop(calls.book.get, batch.record.id)
-    if record is None or record.state in ("collected", "failed", "cancelled"):
+    known = await off_loop(calls.book.get, batch.record.id) or batch.record  # a disk that takes no more has no record
+    record = batch.record = replace(known, lease=max(known.lease, batch.record.lease))
+    if record.state in ("collected", "failed", "cancelled"):
         return Missing()  # another process has settled it; answers that it collected are in the journal
-    batch.record = record
     if record.batch_id is not None:
         return await _found(calls, record.batch_id)
     candidates = await _candidates(run, calls, batch)

@@ -93,7 +93,9 @@ class Submitter:
             batch.record = replace(batch.record, batch_id=result.id)
             await finish_off_loop(book.submitted, envelope_id, result.id)
         elif may_exist(result):
-            await finish_off_loop(book.unclear, envelope_id, self.run.wall_clock() + LEASE_SECONDS)
+            lease = self.run.wall_clock() + LEASE_SECONDS
+            batch.record = replace(batch.record, lease=lease)
+            await finish_off_loop(book.unclear, envelope_id, lease)
 
     async def _refused(self, packed: PackedBatch, failure: Failure) -> None:
         """Nothing was created: wait and send the same envelope, or give its rows the reason."""

@@ -396,6 +396,19 @@ def test_trouble_with_create_never_pays_twice(fault: Any) -> None:
     assert world.brain.ledger.paid_twice == 0
 
 
+@pytest.mark.parametrize("fault", ["reset", "truncated"])
+def test_a_lost_create_is_looked_for_where_the_disk_takes_no_record_of_it(fault: Any, tmp_path: Path) -> None:
+    """What the run knows by itself is enough to find the batch; without a look, all rows were sent again."""
+    world = batch_world(Profile(batch_seconds=120.0, batch_script={1: fault}))
+    prepared, session = world.prepare(frame_of(30), journal=tmp_path / "j.sqlite3")
+    session.journal.query("PRAGMA query_only = ON")
+    with pytest.warns(UserWarning, match="CANNOT BE WRITTEN"):
+        run_virtual(session.arun)
+
+    assert prepared.result(session)["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 30
+
+
 def test_a_server_that_never_creates_is_given_up_on() -> None:
     """After three lost tries the rows have the server's error."""
     script: dict[int, Any] = dict.fromkeys(range(1, 2000), "server")
