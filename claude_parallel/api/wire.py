@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..records import Failure
 from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
-from .responses import PROXY_SIGN_IN
+from .responses import PROXY_SIGN_IN, without_json
 from .template import Template
 
 OnChunk = Callable[[bytes], bool]
@@ -73,15 +73,22 @@ class Wire:
         aiohttp.ClientError, httpx2.DecodingError
             For whatever happens on the way; see :func:`read_wire_error`.
         """
+        import aiohttp
+
         sent = template.headers if on_chunk is None else {**template.headers, "accept-encoding": "identity"}
         data = content if len(content) <= _MOST_AT_ONCE else io.BytesIO(content)
         async with self._session.post(template.url, data=data, headers=sent, allow_redirects=False) as response:
             headers: Mapping[str, str] = response.headers
             is_packed = "content-encoding" in headers
-            if on_chunk is None or is_packed:
-                raw = await response.read()
-            else:
-                raw = await gather(response.content.iter_any(), on_chunk)
+            try:
+                if on_chunk is None or is_packed:
+                    raw = await response.read()
+                else:
+                    raw = await gather(response.content.iter_any(), on_chunk)
+            except aiohttp.ClientPayloadError:
+                if response.status == 200:
+                    raise
+                return WireResponse(response.status, headers, b"")  # what was refused is clear without its words
         if is_packed or not headers.get("request-id", "").isascii():
             decoded = _decoded(response.status, response.raw_headers, raw)
             if on_chunk is not None and is_packed:
@@ -131,7 +138,8 @@ def read_wire_error(error: Exception) -> Failure | None:
 def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
     """Return the failure of a connection that broke, or was never made.
 
-    One that cannot be made before the user has done something is not to be tried again, by any row.
+    Where it broke in the middle of an answer, that is an answer cut off, as one is that comes to its end too soon. One
+    that cannot be made before the user has done something is not to be tried again, by any row.
     """
     import aiohttp
 
@@ -149,5 +157,7 @@ def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
         return Failure(kind="connection", message=message, hint=_REFUSED_HINT)
     if isinstance(found, aiohttp.ClientProxyConnectionError):
         return Failure(kind="connection", message="the proxy cannot be reached", hint=_PROXY_HINT)
+    if isinstance(found, aiohttp.ClientPayloadError):
+        return replace(without_json({}, b""), message="the connection broke in the middle of the answer")
     message = f"the connection failed ({type(found).__name__})"
     return Failure(kind="connection", message=message, perhaps_billed=perhaps_billed)

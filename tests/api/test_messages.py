@@ -244,14 +244,24 @@ def test_a_200_that_is_no_message_may_have_been_billed(
     assert failure.perhaps_billed
 
 
-@pytest.mark.parametrize("fault", ["reset", "truncated"])
-def test_a_connection_that_breaks_may_have_been_billed(api: Script, fault: str) -> None:
-    """The answer may have been on its way."""
+@pytest.mark.parametrize(("fault", "kind", "status"), [("reset", "connection", None), ("truncated", "server", 200)])
+def test_a_connection_that_breaks_may_have_been_billed(api: Script, fault: str, kind: str, status: int | None) -> None:
+    """The answer may have been on its way; where it had begun, it is an answer that was cut off."""
     api.fault = fault
     failure = failure_of(api)
-    assert failure.kind == "connection"
+    assert (failure.kind, failure.status) == (kind, status)
     assert failure.perhaps_billed
     assert len(api.heard) == 1
+
+
+def test_a_refusal_that_is_cut_off_is_a_refusal_all_the_same(api: Script, way: str) -> None:
+    """Its status and its headers came first; the SDK tells nobody of them."""
+    if way == "sdk":  # it raises what its HTTP client raises
+        return
+    api.fault, api.status, api.headers = "truncated", 429, {"retry-after": "7"}
+    failure = failure_of(api)
+    assert (failure.kind, failure.status, failure.retry_after) == ("rate_limit", 429, 7.0)
+    assert not failure.perhaps_billed
 
 
 def test_an_answer_that_cannot_be_unpacked_may_have_been_billed(api: Script) -> None:

@@ -25,6 +25,7 @@ from .server import NastyServer, Saying, good, message, nasty_server
 
 PAGE = Saying("<html><body>Welcome to the hotel: please sign in</body></html>", headers={"content-type": "text/html"})
 CUT = Saying(json.dumps(message())[:60])
+BROKEN = Saying(json.dumps(message()), fault="truncated")
 GATEWAY = Saying('{"status": "ok"}')
 QUICK = cp.RetryPolicy(base_seconds=0.001, cap_seconds=0.001)
 
@@ -35,7 +36,9 @@ def ask(server: NastyServer, journal: Path, rows: list[str], **options: object) 
     return pd.DataFrame({"t": rows}, index=rows).claude.map("{t}", journal=journal, **options)
 
 
-@pytest.mark.parametrize(("said", "kind"), [(PAGE, "connection"), (CUT, "server"), (GATEWAY, "connection")])
+@pytest.mark.parametrize(
+    ("said", "kind"), [(PAGE, "connection"), (CUT, "server"), (BROKEN, "server"), (GATEWAY, "connection")]
+)
 def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str, tmp_path: Path) -> None:
     """Each of them may have been paid; seven times is no patience but waste. Neighbours are right."""
     with nasty_server({"odd": said}) as server:
@@ -45,7 +48,7 @@ def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str,
     assert out["response_error"]["odd"].startswith(f"{kind}: ")
 
 
-@pytest.mark.parametrize("said", [PAGE, CUT, GATEWAY])
+@pytest.mark.parametrize("said", [PAGE, CUT, BROKEN, GATEWAY])
 def test_one_broken_answer_costs_a_row_nothing(said: Saying, tmp_path: Path) -> None:
     """It asks again."""
     with nasty_server({"odd": [said, good()]}) as server:
