@@ -113,22 +113,22 @@ def local_times(epoch_seconds: FloatArray, unit: Literal["s", "ms"]) -> npt.NDAr
 
 
 def frame_of(
-    rows: Iterable[Sequence[tuple[Any, ...]]], names: Sequence[str], *, integers: Sequence[str], floats: Sequence[str]
+    chunks: Iterable[Sequence[Sequence[Any]]], names: Sequence[str], *, integers: Sequence[str], floats: Sequence[str]
 ) -> pd.DataFrame:
-    """Return chunks of rows as a frame.
+    """Return chunks of columns as a frame.
 
     Parameters
     ----------
-    rows : iterable of chunks of tuples
-        As the journal gives them.
+    chunks : iterable of sequences of columns
+        What the journal gives at a time, turned from rows into columns.
     names : sequence of str
-        Of the columns, in the order of the tuples.
+        Of the columns, in their order.
     integers, floats : sequence of str
         Those that are whole numbers (missing ones allowed), and numbers; all others are text.
     """
     parts: dict[str, list[Any]] = {name: [] for name in names}
-    for chunk in rows:
-        for name, values in zip(names, zip(*chunk, strict=True), strict=True):
+    for chunk in chunks:
+        for name, values in zip(names, chunk, strict=True):
             make = _integers if name in integers else _floats if name in floats else _texts
             parts[name].append(make(values))
     columns = {name: _joined(parts[name], name in integers, name in floats) for name in names}

@@ -18,7 +18,7 @@ import pandas as pd
 from ..config import journal_files
 from ..errors import InputError
 from ..store.journal import Journal
-from ..store.row_records import PARTS
+from ..store.row_records import PARTS, columns_of
 from .answered import keys_answered
 from .recent_runs import RUN_ATTRIBUTE, place_of
 from .record import RunData, frame_of, in_order_of, local_times
@@ -224,9 +224,8 @@ class Run:
     def _rows(self) -> pd.DataFrame:
         """Return what became of each row; the journal would take records that rows share apart one by one."""
         names = ("position", "source", "kind", "error", "cost_usd", "attempts")
-        records = ((read, chunk) for sql, read in PARTS.items() for chunk in self._chunks(sql, (self.id,)))
-        rows = (part for read, chunk in records for part in read(chunk) if part)
-        return in_order_of("position", frame_of(rows, names, integers=_INTEGERS, floats=_FLOATS))
+        chunks = (read(chunk) for sql, read in PARTS.items() for chunk in self._chunks(sql, (self.id,)))
+        return in_order_of("position", frame_of(chunks, names, integers=_INTEGERS, floats=_FLOATS))
 
     def _attempts(self, names: Sequence[str]) -> pd.DataFrame:
         columns = ", ".join(_ATTEMPT_COLUMNS[name] for name in names)
@@ -234,7 +233,8 @@ class Run:
         return in_order_of("started", self._frame(f"SELECT {columns} FROM attempts WHERE run = ?", names))
 
     def _frame(self, sql: str, names: Sequence[str]) -> pd.DataFrame:
-        return frame_of(self._chunks(sql, (self.id,)), names, integers=_INTEGERS, floats=_FLOATS)
+        chunks = map(columns_of, self._chunks(sql, (self.id,)))
+        return frame_of(chunks, names, integers=_INTEGERS, floats=_FLOATS)
 
 
 def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:

@@ -49,7 +49,8 @@ def expected(run: str, rows: list[RunRow]) -> list[tuple[object, ...]]:
 
 def assert_parts_say_the_same(journal: Journal, run: str) -> None:
     """What is read from each kind of record is what the view makes of all of them."""
-    rows = [row for sql, read in PARTS.items() for part in read(journal.query(sql, (run,))) for row in part]
+    asked = ((journal.query(sql, (run,)), read) for sql, read in PARTS.items())
+    rows = [row for records, read in asked if records for row in zip(*read(records), strict=True)]
     sql = "SELECT position, source, kind, error, CAST(cost AS REAL), attempts FROM row_outcomes WHERE run = ?"
     assert sorted(rows, key=itemgetter(0)) == journal.query(f"{sql} ORDER BY position", (run,))
 
