@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..engine.pending import Pending
 from ..errors import Kind
+from ..progress.waits import WaitReason
 from ..records import Failure, Reply
 from ..text import short_id
 from .envelope import Envelope
@@ -85,11 +86,25 @@ class PackedBatch:
         Its requests and its record.
     failures : tuple of str
         Kinds of the refusals so far.
+    unreachable_since : float or None
+        When the API was first found out of reach, on the run's clock; None where it was not, the last time.
     """
 
     envelope: Envelope
     batch: InFlightBatch
     failures: tuple[Kind, ...] = ()
+    unreachable_since: float | None = None
+
+    @property
+    def reason(self) -> WaitReason:
+        """Why it waits, once it was refused."""
+        return WaitReason.BATCH_QUEUE if self.unreachable_since is None else WaitReason.UNREACHABLE
+
+    @property
+    def words(self) -> str:
+        """What it waits for, in front of people."""
+        what = "room in the batch queue" if self.unreachable_since is None else "the network"
+        return f"{len(self.envelope):,} rows wait for {what}"
 
 
 class InFlight:

@@ -312,7 +312,7 @@ class BatchRunner:
         words = [describe(self._in_flight, local_time), "" if call is None else "one row is under way as a live call"]
         if packed is not None:
             dues.append(self._submitter.closed_until)
-            words.append(f"{len(packed.envelope):,} rows wait for room in the batch queue")
+            words.append(packed.words)
         started = run.clock()
         run.stats.waiting_for = "; ".join(filter(None, words))
         self._wake.clear()
@@ -324,7 +324,7 @@ class BatchRunner:
 
     def _wait_reason(self) -> WaitReason:
         if self._submitter.packed is not None:
-            return WaitReason.BATCH_QUEUE
+            return self._submitter.packed.reason
         if not len(self._in_flight):
             return WaitReason.BUDGET if self._packer.waits_for_money else WaitReason.ANSWERS
         return WaitReason.BATCH_PROCESSING if self._in_flight.states else WaitReason.BATCH_LOOKUP

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..engine.context import RunContext
+from ..errors import Kind
 from ..records import Failure
-from ..retry import Again, Stop, judge_failure
+from ..retry import Again, Stop, Verdict, judge_failure
+from ..text import elapsed
 from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
 from .in_flight import InFlight, InFlightBatch, PackedBatch
@@ -21,6 +23,9 @@ from .responses import BatchState
 
 _FULL_QUEUE_SECONDS = 60.0
 """How long to wait for room in the account's queue where the API names no time."""
+
+_UNREACHABLE: frozenset[Kind] = frozenset({"connection", "timeout"})
+"""Kinds of a call of `create` that never left, where nothing can have been created."""
 
 
 @dataclass(slots=True)
@@ -100,8 +105,7 @@ class Submitter:
     async def _refused(self, packed: PackedBatch, failure: Failure) -> None:
         """Nothing was created: wait and send the same envelope, or give its rows the reason."""
         run, batch = self.run, packed.batch
-        policy = PATIENCE if failure.kind == "rate_limit" else run.policy
-        verdict = judge_failure(failure, packed.failures, policy, run.rng)
+        verdict, failure = self._judge(packed, failure)
         packed.failures = (*packed.failures, failure.kind)
         if isinstance(verdict, Again):
             wait_seconds = verdict.wait_seconds
@@ -117,6 +121,25 @@ class Submitter:
         for item in batch.items.values():
             run.accounting.give_up(item, failure.kind, failure.message, failure.hint, failure.request_id)
         await finish_off_loop(self.calls.book.close, batch.record.id, "failed")
+
+    def _judge(self, packed: PackedBatch, failure: Failure) -> tuple[Verdict, Failure]:
+        """Return what a refusal means, and its words; neither a full queue nor an outage is the fault of any row.
+
+        An outage is waited for as long as one is by live calls; it then ends the run.
+        """
+        run, policy = self.run, self.run.policy
+        is_outage = failure.kind in _UNREACHABLE and policy.max_retries > 0
+        is_waited_for = is_outage or failure.kind == "rate_limit"
+        verdict = judge_failure(failure, packed.failures, PATIENCE if is_waited_for else policy, run.rng)
+        if not is_outage:
+            packed.unreachable_since = None
+            return verdict, failure
+        if packed.unreachable_since is None:
+            packed.unreachable_since = run.clock()
+        if isinstance(verdict, Again) and run.clock() - packed.unreachable_since >= policy.outage_patience:
+            message = f"{failure.message}; no batch could be sent for {elapsed(policy.outage_patience)}"
+            return Stop(), replace(failure, message=message)
+        return verdict, failure
 
 
 async def became(run: RunContext, calls: BatchCalls, batch: InFlightBatch, state: BatchState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from claude_parallel.batch.api import BatchApi
+from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.policy import may_exist, poll_after
 from claude_parallel.batch.records import EnvelopeBook, EnvelopeRecord
 from claude_parallel.batch.responses import BatchState
@@ -17,6 +20,7 @@ from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.forecast.assumptions import conditions_of
 from claude_parallel.forecast.latency import given_latency
 from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.progress.waits import WaitReason
 from claude_parallel.records import Failure
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Limits, Profile
@@ -394,6 +398,39 @@ def test_trouble_with_create_never_pays_twice(fault: Any) -> None:
     assert out["response_error"].isna().all()
     assert len(world.brain.ledger.paid) == 30
     assert world.brain.ledger.paid_twice == 0
+
+
+class OutOfReach:
+    """A door that nobody gets through to send a batch, from its second one on and for a while."""
+
+    def __init__(self, door: BatchApi, world: BatchWorld, until: float) -> None:
+        self._door = door
+        self._world = world
+        self._until = until
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def create(self, envelope: Envelope) -> BatchState | Failure:
+        """Send an envelope where the network lets it through."""
+        if self._world.brain.ledger.batch_rows and self._world.clock() < self._until:
+            return Failure("connection", "the connection failed (ClientConnectorError)")
+        return await self._door.create(envelope)
+
+
+@pytest.mark.parametrize(("minutes", "answered"), [(10, 50), (20, 10)])
+def test_an_outage_of_the_network_is_waited_for_as_live_calls_do(minutes: int, answered: int) -> None:
+    """No row lost a try. After a quarter of an hour the run ends with what it has, and says so once for all."""
+    world = batch_world(max_requests=10)
+    world.wrap = lambda door: OutOfReach(door, world, minutes * 60.0)
+    prepared, session = world.prepare(frame_of(50))
+    with nullcontext() if answered == 50 else pytest.warns(UserWarning, match="no batch could be sent for 15 min 00 s"):
+        run_virtual(session.arun)
+    out = prepared.result(session)
+
+    assert out["response_error"].isna().sum() == answered
+    assert world.brain.ledger.batch_rows == answered
+    assert session.state.waited[WaitReason.UNREACHABLE] > 500.0
 
 
 @pytest.mark.parametrize("fault", ["reset", "truncated"])
