@@ -185,7 +185,8 @@ class Intake:
         """Make the request of a row, or make it once more; False where that is not possible."""
         item.request, item.content = item.request or self.plan.request_of(item), None
         if item.request is None:
-            self.accounting.give_up(item, "invalid", "the row could not be asked again: its prompt has changed")
+            message = "the row could not be asked again: its prompt has changed"
+            self.accounting.give_up(item, "invalid", message, "run the cell again; it asks what the row says then")
         return item.request is not None
 
     async def chunks(self) -> AsyncIterator[list[Pending]]:

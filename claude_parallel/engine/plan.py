@@ -94,11 +94,15 @@ class Plan:
         return key_of(self.shared, content, sample)
 
     def request_of(self, pending: Pending) -> Request | None:
-        """Return the request of a row, made now; None when the row asks nothing any more."""
+        """Return the request of a row, made now; None when the row asks nothing any more, or something else.
+
+        Who asks something else has another key: its answer would stand in the journal for a question it is not to.
+        """
         row, sample = divmod(pending.position, self.settings.sample)
         if pending.content is not None:
             return self.request(pending.content, sample, pending.fingerprint)
-        return self.request(self.rows.contents(row, row + 1)[0], sample)
+        request = self.request(self.rows.contents(row, row + 1)[0], sample)
+        return request if request is not None and request.fingerprint == pending.fingerprint else None
 
     def request(self, content: Content | Skipped | RowProblem, sample: int, key: bytes | None = None) -> Request | None:
         """Return what a row asks; None for a row that cannot or need not be sent."""

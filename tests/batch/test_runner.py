@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
@@ -108,6 +109,31 @@ def test_errored_and_expired_rows_go_into_a_next_batch() -> None:
     assert set(final) <= {"server", "expired"}
     assert len(world.brain.ledger.paid) == 400 - sum(final.values())
     assert len(world.brain.batches._batches) == 3
+
+
+@pytest.mark.parametrize("batch", [True, "then-live"])
+def test_no_answer_stands_for_another_question(batch: Any, tmp_path: Path) -> None:
+    """A prompt function that says something else when a row goes again is no reason to keep that under the old key."""
+    first_said: dict[str, str] = {}
+    counter = itertools.count()
+
+    def prompt(row: Any) -> str:
+        text = f"{row['t']}, said {next(counter)}"
+        first_said.setdefault(row["t"], text)
+        return text
+
+    profile = Profile(
+        batch_seconds=60.0, batch_faults={"expired": 0.5}, answer=lambda body: str(body["messages"][-1]["content"])
+    )
+    prepared, session = batch_world(profile).prepare(frame_of(40), prompt, batch=batch, journal=tmp_path / "j.sqlite3")
+    first_said.clear()  # the first row was tried before the run
+    run_virtual(session.arun)
+    out = prepared.result(session)
+    answered = out["response_error"].isna()
+
+    assert out["response"][answered].tolist() == [first_said[cell] for cell in out["t"][answered]]
+    assert 0 < answered.sum() < 40
+    assert out["response_error"][~answered].str.contains("its prompt has changed").all()
 
 
 def test_with_then_live_the_rest_is_asked_live() -> None:
