@@ -27,10 +27,13 @@ def told_limits(failure: Failure) -> RateLimitStatuses:
     if failure.rate_limits or failure.kind != "rate_limit":
         return failure.rate_limits or {}
     found = _NAMED.search(failure.message)
-    if found is None:
+    limit = float(found[1].replace(",", "") or 0) if found else 0.0
+    if (
+        found is None or not limit
+    ):  # an account may have a limit of 0, for a model that is not its own: no rate keeps that
         return {}
     dimension = next(each for each in DIMENSIONS if found[2].startswith(each[:5]))
-    return {dimension: RateLimitStatus(float(found[1].replace(",", "")), None)}
+    return {dimension: RateLimitStatus(limit, None)}
 
 
 def blamed_limit(failure: Failure) -> Dimension | None:

@@ -406,6 +406,17 @@ def test_a_pause_says_what_it_is_for(message: str, left: dict[Dimension, RateLim
     assert answer.reason == reason
 
 
+@pytest.mark.parametrize("amount", ["0", ",", "1" * 400])
+@pytest.mark.parametrize("what", ["request", "input token", "output token"])
+def test_a_limit_in_words_that_no_rate_can_keep_is_a_pause_and_nothing_more(amount: str, what: str) -> None:
+    """As an account has it for a model that it may not use, behind a gateway that drops the headers."""
+    gate = Gate()
+    ticket, now = send(gate, 0.0)
+    gate.fail(ticket, Failure("rate_limit", f"the limit of {amount} {what}s per minute", 429, retry_after=9.0), now)
+    assert isinstance(gate.admit(LIGHT, now), Wait)
+    assert isinstance(gate.admit(LIGHT, now + 30.0), Ticket)
+
+
 # -- several runs -----------------------------------------------------------------------------------------------------
 
 
