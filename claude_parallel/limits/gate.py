@@ -24,10 +24,10 @@ from .pause import Pause
 from .ramp import Ramp
 from .refusals import Refusals
 from .tickets import Amounts, GateStatus, Remembered, Ticket, Wait, settled
-from .tiers import TIERS, GivenLimits, Limits, model_group, resolve_limits
+from .tiers import TIERS, GivenLimits, Limits, model_group
 from .window import CEILING, START, Window
 
-__all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group", "resolve_limits"]
+__all__ = ["TIERS", "Gate", "GateStatus", "Limits", "Ticket", "Wait", "model_group"]
 
 LATENCY_WEIGHT = 0.05
 """Of an answer in the moving average of latencies: twenty answers are remembered, so that one of ten times the mean
@@ -102,11 +102,6 @@ class Gate:
                 self._listeners.discard(wake)
 
         return unsubscribe
-
-    @property
-    def in_flight(self) -> int:
-        """Calls under way, of all runs."""
-        return self._in_flight
 
     def pause(self, now: float) -> tuple[float, WaitReason]:
         """Return the seconds until the pause, or the wait of an outage, ends (0 without one), and why it pauses."""

@@ -54,8 +54,6 @@ class RunStats:
     """Rows that an identical row answered."""
     draws: int = 0
     """Answers with an outcome: as many per row as `samples` says."""
-    recalled_draws: int = 0
-    """Those of them that the journal gave."""
     unpriced: int = 0
     """Answers without a known price."""
     cache_hits: int = 0
@@ -104,7 +102,6 @@ class RunStats:
             What became of it.
         """
         self.draws += 1
-        self.recalled_draws += outcome.source == "journal"
         if self.samples > 1:
             row = position // self.samples
             draws = self._incomplete.setdefault(row, {})

@@ -18,8 +18,8 @@ from claude_parallel.limits.gate import (
     Ticket,
     Wait,
     model_group,
-    resolve_limits,
 )
+from claude_parallel.limits.tiers import resolve_limits
 from claude_parallel.records import Dimension, Failure, Load, RateLimitStatus
 
 LIGHT = Load(10.0, 10.0)
@@ -231,7 +231,7 @@ def test_settling_conserves(loads: list[tuple[float, float]]) -> None:
     real = sum(real_in for _, real_in in loads[: len(tickets)])
     assert gate._requests.debt(0.0) == pytest.approx(len(tickets) * 60 / 1e6)
     assert gate._input.debt(0.0) == pytest.approx(real * 60 / 1e9, abs=1e-9)
-    assert gate.in_flight == 0
+    assert gate.status(0.0).in_flight == 0
 
 
 @pytest.mark.parametrize("load", [Load(1e9, 0.0), Load(1.0, 1e9), Load(1e9, 1e9)])
@@ -313,7 +313,7 @@ def test_a_failure_is_counted_as_the_server_counts_it(failure: Failure, used: in
     ticket, now = send(gate, 1.0)
     gate.fail(ticket, failure, now)
     assert gate._requests.used - before == used
-    assert gate.in_flight == 0
+    assert gate.status(0.0).in_flight == 0
 
 
 # -- pauses -----------------------------------------------------------------------------------------------------------
@@ -450,7 +450,7 @@ def test_threads_may_share_a_gate() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert gate.in_flight == 0
+    assert gate.status(0.0).in_flight == 0
     assert gate._requests.used == used + 8 * 250
 
 
