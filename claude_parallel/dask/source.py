@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 from dask.base import flatten, tokenize
+from dask.core import get_dependencies, istask
 
 from ..errors import InputError
 from ..frames.rows import FrameRows, SeriesRows, column_names, prompt_names, value_names
@@ -216,15 +217,13 @@ class _Graph:
         waiting = [key]
         while waiting:
             name = waiting.pop()
-            if name not in found and name in self._tasks:
+            if name not in found:
                 found.add(name)
-                waiting.extend(getattr(self._tasks[name], "dependencies", ()))
+                waiting.extend(get_dependencies(self._tasks, name))  # of a tuple as well: dd.concat still makes such
         return found
 
     def _is_work(self, name: Any) -> bool:
-        return bool(getattr(self._tasks[name], "dependencies", ())) or callable(
-            getattr(self._tasks[name], "func", None)
-        )
+        return bool(istask(self._tasks[name]))
 
 
 def _tasks_of(collection: Any) -> tuple[list[Any], Mapping[Any, Any]]:

@@ -411,6 +411,26 @@ def test_shared_work_is_done_once(cluster: Any, account: Any, tmp_path: Path) ->
     assert len(list(notes.iterdir())) <= 8  # once to find the divisions, once for the rows
 
 
+def test_every_way_of_making_partitions_is_mapped(cluster: Any, account: Any) -> None:
+    """Dask writes some tasks as tuples (``concat``, ``repartition``, ``head``), some not: the rows are those of `compute`."""
+    import dask.dataframe as dd
+
+    frames = from_pandas(frame_of(20)[["t", "n"]], npartitions=4)
+    made = {
+        "concat": dd.concat([frames, frames]),
+        "repartition": frames.repartition(npartitions=2),
+        "head": frames.head(7, npartitions=2, compute=False),
+        "groupby": frames.groupby("t").size().reset_index(),
+        "sort": frames.sort_values("n", ascending=False),
+    }
+    for name, collection in made.items():
+        found = collection.claude.map("Say {t}", progress=False).compute()
+        expected = collection.compute()
+        assert found["t"].fillna("").tolist() == expected["t"].fillna("").tolist(), name
+        said = ("Simulated: Say " + found["t"]).fillna("")
+        assert found["response"].fillna("").tolist() == said.tolist(), name
+
+
 def test_without_a_cluster_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line."""
     import distributed
