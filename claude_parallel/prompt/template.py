@@ -8,7 +8,7 @@ wire, of ``request``.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,11 +39,25 @@ class RowProblem:
 
 
 _SETS = (set, frozenset)
+_CONTAINERS = frozenset((list, tuple, dict))
+"""What may hold sets, and writes its parts as ``repr`` does; classes of its kind may write what they like."""
 
 
-def _ordered(values: Set[Any]) -> str:
-    """Return a set as text, in order: its own changes from process to process, and the row would be paid again."""
-    return f"{{{', '.join(sorted(map(repr, values)))}}}"
+def _literal(value: Any) -> str:
+    """Return what ``repr`` writes, but sets in order: their own changes from process to process.
+
+    The row would be another question then, and be paid again.
+    """
+    match value:
+        case set() | frozenset() if value:
+            return f"{{{', '.join(sorted(map(_literal, value)))}}}"
+        case list() if type(value) is list:
+            return f"[{', '.join(map(_literal, value))}]"
+        case tuple() if type(value) is tuple:
+            return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
+        case dict() if type(value) is dict:
+            return f"{{{', '.join(f'{_literal(name)}: {_literal(part)}' for name, part in value.items())}}}"
+    return repr(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +82,10 @@ class Slot:
         """Return the value as text; a missing one (None) is empty text. Raises what the format raises."""
         if value is None:
             return ""
+        if not self.spec and self.conversion != "a" and (isinstance(value, _SETS) or type(value) in _CONTAINERS):
+            return _literal(value)
         if self.conversion is None and not self.spec:
-            return _ordered(value) if isinstance(value, _SETS) and value else str(value)
+            return str(value)
         return format(string.Formatter().convert_field(value, self.conversion), self.spec)
 
 

@@ -116,6 +116,32 @@ def test_a_set_is_written_in_order(kind: Any, words: list[str]) -> None:
     assert fill("{a}", a=kind(words)) == "{" + ", ".join(sorted(map(repr, words))) + "}"
 
 
+WORDS = st.sets(st.text(max_size=4), min_size=2, max_size=4)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda parts: (
+        st.lists(parts, max_size=3)
+        | st.lists(parts, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), parts, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(words=WORDS, template=st.sampled_from(["{a}", "{a!r}", "{a!s}"]))
+def test_a_set_is_written_in_order_wherever_it_stands(words: set[str], template: str) -> None:
+    """With a conversion, or inside what the cell holds."""
+    text = "{" + ", ".join(sorted(map(repr, words))) + "}"
+    assert fill(template, a=words) == text
+    assert fill(template, a={"x": [(words,), 1]}) == f"{{'x': [({text},), 1]}}"
+
+
+@given(value=PLAIN.filter(lambda value: value is not None and value == value and value != ""))
+def test_what_holds_no_set_is_written_as_python_writes_it(value: Any) -> None:
+    """Its key in the journal is what it ever was."""
+    assert fill("a {a}, {a!r}", a=value) in (f"a {value}, {value!r}", Skipped("column 'a' is empty text"))
+
+
 @pytest.mark.parametrize("value", [0, 0.0, False, [], {}])
 def test_a_false_value_is_no_missing_one(value: Any) -> None:
     """Zero is data."""
