@@ -323,7 +323,10 @@ class Session:
                 "longer than an entry lives"
             )
         if stats.unpriced:
-            yield f"no price is known for {stats.unpriced} answers ({model!r}); their cost is NaN"
+            yield (
+                f"no price is known for {stats.unpriced} answers ({model!r} was asked): of the model that they name, "
+                "or since they do not say what they used; their cost is NaN"
+            )
 
     def _raise_first_error(self) -> None:
         if self.results.first_error is not None:

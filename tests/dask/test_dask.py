@@ -412,7 +412,7 @@ def test_shared_work_is_done_once(cluster: Any, account: Any, tmp_path: Path) ->
 
 
 def test_every_way_of_making_partitions_is_mapped(cluster: Any, account: Any) -> None:
-    """Dask writes some tasks as tuples (``concat``, ``repartition``, ``head``), some not: the rows are those of `compute`."""
+    """Dask writes some tasks as tuples (``concat``, ``repartition``, ``head``), others not: all rows are there."""
     import dask.dataframe as dd
 
     frames = from_pandas(frame_of(20)[["t", "n"]], npartitions=4)

@@ -50,7 +50,7 @@ def test_the_cost_of_an_odd_answer_is_known_or_said_to_be_unknown(
     batch: bool, api: NastyServer, tmp_path: Path
 ) -> None:
     """NaN and one warning where the usage makes no sense; the price of its tokens where it does; never a guess."""
-    with pytest.warns(UserWarning, match="no price is known"):
+    with pytest.warns(UserWarning, match="no price is known for .* do not say what they used"):
         out = ask(batch, tmp_path / "j.sqlite3")
     cost = out["response_cost"]
     good = cost["neighbour of usage is a text"]
