@@ -5,7 +5,7 @@ Source: prompt caching of the Claude API, version 2026-10-21. Who goes first is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from ..records import Body
@@ -48,11 +48,21 @@ def add_breakpoint(body: Body, static_text: str, lead_messages: int, ttl: TimeTo
     lead_messages : int
         How many messages at the start are the same for every row (few-shot examples).
     ttl : "5m" or "1h"
-        Lifetime of the entry.
+        Lifetime of the entry; the other one where breakpoints of the user's own leave no room for it, since those of an
+        hour have to come first (source: same place).
     """
-    if _breakpoints(body) >= MAX_BREAKPOINTS:
+    own = len(list(_lifetimes(body)))
+    if own >= MAX_BREAKPOINTS:
         return body
-    control = {"type": "ephemeral", "ttl": ttl}
+    for lifetime in (ttl, *SECONDS):
+        marked = _marked(body, static_text, lead_messages, {"type": "ephemeral", "ttl": lifetime})
+        if not own or _is_in_order(marked):
+            return marked
+    return body
+
+
+def _marked(body: Body, static_text: str, lead_messages: int, control: Mapping[str, str]) -> Body:
+    """Return `body` with one more breakpoint, at the deepest place that all rows share; one that is there stays."""
     messages = list(body["messages"])
     last = messages[-1]["content"]
     if static_text.strip() and isinstance(last, str) and last.startswith(static_text) and len(messages) > lead_messages:
@@ -65,7 +75,7 @@ def add_breakpoint(body: Body, static_text: str, lead_messages: int, ttl: TimeTo
     if body.get("system") and _takes_a_breakpoint(body["system"]):
         return {**body, "system": _mark_last(body["system"], control)}
     if body.get("tools"):
-        return {**body, "tools": [*body["tools"][:-1], {**body["tools"][-1], "cache_control": control}]}
+        return {**body, "tools": [*body["tools"][:-1], {"cache_control": control, **body["tools"][-1]}]}
     return body
 
 
@@ -77,7 +87,7 @@ def _split(text: str, static_text: str, control: Mapping[str, str]) -> list[dict
 
 def _mark_last(content: str | list[dict[str, Any]], control: Mapping[str, str]) -> list[dict[str, Any]]:
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    return [*blocks[:-1], {**blocks[-1], "cache_control": control}]
+    return [*blocks[:-1], {"cache_control": control, **blocks[-1]}]
 
 
 def _takes_a_breakpoint(content: str | list[dict[str, Any]]) -> bool:
@@ -86,8 +96,26 @@ def _takes_a_breakpoint(content: str | list[dict[str, Any]]) -> bool:
     return bool(last and last.strip())
 
 
-def _breakpoints(part: Any) -> int:
-    """Count the breakpoints that the user has set."""
+def _is_in_order(body: Body) -> bool:
+    """Say whether no breakpoint of an hour comes after one of five minutes, which the API refuses."""
+    lifetimes = list(_lifetimes(body))
+    return lifetimes == sorted(lifetimes)  # "1h" is less than "5m"
+
+
+def _lifetimes(body: Body) -> Iterator[str]:
+    """Yield the lifetimes of the breakpoints in a body in the API's order; the automatic one is the last."""
+    for name in ("tools", "system", "messages"):
+        yield from _lifetimes_in(body.get(name))
+    yield from _lifetimes_in({"cache_control": body.get("cache_control")})
+
+
+def _lifetimes_in(part: Any) -> Iterator[str]:
     if isinstance(part, Mapping):
-        return ("cache_control" in part) + sum(_breakpoints(value) for value in part.values())
-    return sum(_breakpoints(item) for item in part) if isinstance(part, list | tuple) else 0
+        control = part.get("cache_control")
+        if isinstance(control, Mapping) and control.get("type") == "ephemeral":
+            yield str(control.get("ttl") or "5m")
+        for value in part.values():
+            yield from _lifetimes_in(value)
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from _lifetimes_in(item)

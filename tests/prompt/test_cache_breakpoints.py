@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from claude_parallel.engine.cache_warmup import Prefixes
 from claude_parallel.prompt.cache_breakpoints import add_breakpoint, minimum_tokens
 from claude_parallel.prompt.request import build, example_messages, fingerprint, share
+from claude_parallel.simulation.content_checks import breakpoints_problem
 
 words = st.text(max_size=60)
 
@@ -135,6 +137,39 @@ def test_no_more_marks_than_the_api_takes(users: int) -> None:
     system = [{"type": "text", "text": f"part {number}", "cache_control": control} for number in range(users)]
     body = {"model": "m", "system": system, "messages": [{"role": "user", "content": "static row"}]}
     assert breakpoints(dict(add_breakpoint(body, "static ", 0, "5m"))) == max(users, min(users + 1, 4))
+
+
+def body_with(tools: Any, system: Any, example: Any, automatic: Any) -> dict[str, Any]:
+    """Return a body whose parts have breakpoints of such lifetimes; None = no breakpoint there."""
+
+    def marked(block: dict[str, Any], ttl: Any) -> dict[str, Any]:
+        return block if ttl is None else {**block, "cache_control": {"type": "ephemeral", "ttl": ttl}}
+
+    turns = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": [marked({"type": "text", "text": "a"}, example)]},
+        {"role": "user", "content": "static row"},
+    ]
+    tool = {"name": "t", "input_schema": {"type": "object", "properties": {"cache_control": {"type": "string"}}}}
+    body = {"model": "m", "tools": [marked(tool, tools)], "system": [marked({"type": "text", "text": "s"}, system)]}
+    return marked({**body, "messages": turns}, automatic)
+
+
+LIFETIMES = [(None, "5m", "1h")] * 4
+
+
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+@pytest.mark.parametrize("static", ["static ", ""])
+def test_a_mark_of_ours_never_makes_a_request_a_bad_one(ttl: Any, static: str) -> None:
+    """Breakpoints of an hour have to come before those of five minutes; the user's own stay as they are."""
+    for own in itertools.product(*LIFETIMES):
+        body = body_with(*own)
+        if breakpoints_problem(body) is None:
+            marked = add_breakpoint(body, static, 2, ttl)
+            assert breakpoints_problem(marked) is None, own
+            found = [marked["tools"][0], marked["system"][0], marked["messages"][1]["content"][0], marked]
+            kept = [part.get("cache_control", {}).get("ttl") for part in found]
+            assert [was for was in zip(own, kept, strict=True) if was[0] not in (None, was[1])] == [], own
 
 
 @pytest.mark.parametrize("empty", ["", " ", [{"type": "text", "text": ""}]])
