@@ -102,7 +102,7 @@ def confusion(
     order = {label: place for place, label in enumerate(dict.fromkeys([*classes, *sorted_classes(answers, truth)]))}
     rows = np.zeros((len(order), len(order)))
     counts = np.zeros_like(rows)
-    scaled = np.ones(len(answers)) if weights is None else weights * (len(weights) / weights.sum())
+    scaled = np.ones(len(answers)) if weights is None or not len(weights) else weights * (len(weights) / weights.sum())
     for answer, true, weight in zip(answers, truth, scaled, strict=True):
         rows[order[answer], order[true]] += 1
         counts[order[answer], order[true]] += weight

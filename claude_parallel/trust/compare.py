@@ -19,7 +19,8 @@ from .comparison import Comparison
 from .costs import comparison_costs
 from .drawing import Drawn, Take, draw_rows
 from .judge import JUDGED, Judge, Judging
-from .scores import MEASURES, Judged, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
+from .judged import Judged
+from .scores import MEASURES, Kind, Pair, Score, hits_of, kind_of, pairs_of, score
 from .subjects import find_gold, fit_labels, fit_numbers
 from .variants import Prepared, Trial, Tried, make_variants, prepare
 
@@ -212,6 +213,12 @@ def _warnings(
         f"{one.name!r} answered none of {one.rows:,} rows ({', '.join(f'{k} {n:,}' for k, n in one.errors.items())})."
         for one in scores
         if not one.answered
+    ]
+    found += [
+        f"{one.name!r} was asked about {one.reached:,} of {one.rows:,} rows only (stopped, or out of budget): its "
+        "figures, and pairs with it, are of these alone. Compare again to ask about the others."
+        for one in scores
+        if 0 < one.reached < one.rows
     ]
     known = [one for one in scores if one.answered and one.quality is not None]
     if len(known) > 1:

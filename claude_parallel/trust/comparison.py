@@ -16,8 +16,9 @@ import pandas as pd
 from ..errors import InputError
 from ..text import elapsed
 from .judge import Judge, Judging
+from .judged import Judged
 from .page import Cell, notes, page, share_text, table, wrapped
-from .scores import Judged, Kind, Pair, Score, hits_of, is_same, quality_text, score
+from .scores import Kind, Pair, Score, hits_of, is_same, quality_text, score
 from .variants import Trial, Tried, Variant, prepare
 
 

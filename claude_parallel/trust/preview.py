@@ -17,7 +17,7 @@ from ..frames.frame_map import FrameMap
 from ..statistics.intervals import FloatArray, linearised, mean_interval
 from ..store.journal import Journal
 from .drawing import draw_rows
-from .used import rows_usd, rows_used
+from .used import rows_reached, rows_usd, rows_used
 
 
 class Preview:
@@ -59,7 +59,7 @@ class Preview:
 
     def _project(self) -> None:
         session = self._prepared.last_session
-        if session is not None:
+        if session is not None and rows_reached(session, self._prepared.columns.samples).any():
             whole = estimate_frame(self._whole)
             _keep(session, project(self._prepared, self._rows, whole, self._weights))
 
@@ -87,7 +87,7 @@ def preview_of(
 
 
 def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray | None = None) -> dict[str, Any]:
-    """Return dollars and seconds of all rows from a mapped sample.
+    """Return dollars and seconds of all rows from a mapped sample, of which the run came to some row.
 
     Dollars are the sample's mean per row, whenever its answers were bought, times all rows, with Student's interval and
     the finite population correction; of rows that ask the same, one is paid. What is left to pay are the requests that
@@ -107,7 +107,9 @@ def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray 
     """
     session = prepared.last_session
     assert session is not None
-    usd = linearised(rows_usd(rows_used(session, prepared.columns.samples)), weights)
+    reached = rows_reached(session, prepared.columns.samples)
+    usd = rows_usd(rows_used(session, prepared.columns.samples))[reached]
+    usd = linearised(usd, None if weights is None else weights[reached])
     seconds = whole.strategy_of(prepared.settings).seconds
     found, work = mean_interval(usd, rows), whole.workload
     paying = rows * work.unique / work.asking if work.asking else 0.0

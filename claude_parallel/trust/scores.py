@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -19,14 +19,11 @@ import numpy as np
 from ..statistics.agreement import accuracy_interval, confusion
 from ..statistics.intervals import FloatArray, Interval, bootstrap_mean, bootstrap_p_value, linearised
 from ..statistics.pairs import holm, mcnemar_mid_p, sign_flip_mid_p
-from .drawing import Drawn, Take
+from .judged import Judged, Weights
 from .page import interval_text
 from .subjects import plain_text
 from .used import rows_usd
 from .variants import Tried
-
-Weights = FloatArray | None
-"""How many rows of the whole each row stands for; None where all stand for the same."""
 
 Kind = Literal["labels", "classes", "numbers", "text"]
 """Labels of a schema, text that stands for few classes, numbers, or any text."""
@@ -46,31 +43,6 @@ ALPHA = 0.05
 """A difference is called real below this p-value, corrected for the number of pairs."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Rows on which variants are judged.
-
-    Attributes
-    ----------
-    rows : DataFrame or Series
-        The rows.
-    gold : list or None
-        Their truth.
-    weights : array or None
-        How many rows of the whole each one stands for; None where all had the same chance to be drawn.
-    """
-
-    rows: Any
-    gold: list[Any] | None = None
-    weights: Weights = None
-
-    @classmethod
-    def of(cls, take: Take, drawn: Drawn, truth: Mapping[int, Any] | None) -> Judged:
-        """Return rows that were drawn, with the truth by position."""
-        gold = None if truth is None else [truth[position] for position in drawn.positions]
-        return cls(take(drawn.positions), gold, drawn.weights)
-
-
 @dataclass(frozen=True, slots=True)
 class Score:
     """One variant's line.
@@ -79,8 +51,8 @@ class Score:
     ----------
     name : str
         Its name.
-    rows, answered : int
-        Rows of the sample, and those with an answer.
+    rows, reached, answered : int
+        Rows of the sample, those that the run came to before it was stopped, and those with an answer.
     errors : mapping of str to int
         The others by kind.
     paid_usd, usd_per_1000 : float
@@ -103,6 +75,7 @@ class Score:
 
     name: str
     rows: int
+    reached: int
     answered: int
     errors: dict[str, int]
     paid_usd: float
@@ -234,7 +207,14 @@ def losses_of(tried: Tried, gold: Sequence[Any]) -> FloatArray:
 def score(
     tried: Tried, asked: Judged, kind: Kind, hits: FloatArray | None, seed: int = 0, measure: str | None = None
 ) -> Score:
-    """Return a variant's line; `hits` says which rows are right, where they were judged."""
+    """Return a variant's line; `hits` says which rows are right, where they were judged.
+
+    Rows that the run did not come to say nothing about the variant: no figure counts them.
+    """
+    rows, errors = len(tried.answers), tried.errors
+    if not tried.reached.all():
+        hits = None if hits is None else hits[tried.reached]
+        tried, asked = tried.only(tried.reached), asked.only(tried.reached)
     gold, weights = asked.gold, asked.weights
     places = [place for place, one in enumerate(tried.used) if one is not None]
     used = [one for one in tried.used if one is not None]
@@ -256,9 +236,10 @@ def score(
             f1, kappa = table.macro_f1, table.kappa
     return Score(
         name=tried.variant.name,
-        rows=len(tried.answers),
+        rows=rows,
+        reached=len(tried.answers),
         answered=answered,
-        errors=tried.errors,
+        errors=errors,
         paid_usd=float(tried.paid),
         usd_per_1000=1_000 * _mean(rows_usd(tried.used), weights),
         input_tokens=_mean([one.input_tokens for one in used], used_weights),
@@ -294,12 +275,14 @@ def _known(values: FloatArray, weights: Weights) -> FloatArray:
 def pairs_of(
     tried: Sequence[Tried], asked: Judged, kind: Kind, hits: Sequence[FloatArray] | None, seed: int = 0
 ) -> list[Pair]:
-    """Return all pairs of variants: how often they agree, and whose lead is more than chance."""
-    gold, weights = asked.gold, asked.weights
+    """Return all pairs of variants: how often they agree, and whose lead is more than chance, on rows asked of both."""
     found: list[Pair] = []
     p_values: list[float] = []
     for one, other in combinations(range(len(tried)), 2):
-        first, second = tried[one], tried[other]
+        is_asked = tried[one].reached & tried[other].reached
+        first, second = tried[one].only(is_asked), tried[other].only(is_asked)
+        part = asked.only(is_asked)
+        gold, weights = part.gold, part.weights
         both = list(zip(first.answers, second.answers, strict=True))
         known = [place for place, (a, b) in enumerate(both) if a is not None and b is not None]
         same = [is_same(*both[place], kind) for place in known]
@@ -309,11 +292,11 @@ def pairs_of(
             gaps = _known(losses_of(second, gold) - losses_of(first, gold), weights)
             lead, p_value = float(gaps.mean()) if len(gaps) else 0.0, bootstrap_p_value(gaps, seed)
         elif gold is not None and hits is not None:
-            lead, p_value = _lead(hits[one], hits[other], weights, seed)
+            lead, p_value = _lead(hits[one][is_asked], hits[other][is_asked], weights, seed)
         better = None if lead == 0 else first.variant.name if lead > 0 else second.variant.name
         p_values.append(p_value)
         found.append(Pair(first.variant.name, second.variant.name, agreement, better, p_value))
-    if gold is None:
+    if asked.gold is None:
         return found
     return [
         Pair(pair.first, pair.second, pair.agreement, pair.better, p_value)

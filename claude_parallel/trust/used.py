@@ -16,7 +16,9 @@ import numpy as np
 
 from ..api.reading import model_of, usage_of
 from ..engine.session import Session
+from ..errors import fate_of
 from ..records import Outcome, Reply
+from ..statistics.agreement import BoolArray
 from ..statistics.intervals import FloatArray
 from ..store.journal import Journal
 from ..store.statements import key_chunks
@@ -78,8 +80,16 @@ def rows_used(session: Session, samples: int) -> list[Used | None]:
     return [_sum(draws[start : start + samples]) for start in range(0, len(draws), samples)]
 
 
+def rows_reached(session: Session, samples: int) -> BoolArray:
+    """Say of each row whether the run came to all of its draws; an interrupt or the end of the budget leaves others."""
+    fates = [fate_of(None if one is None else one.kind) for one in session.results.outcomes]
+    return np.array(
+        ["cancelled" not in fates[start : start + samples] for start in range(0, len(fates), samples)], dtype=bool
+    )
+
+
 def rows_usd(used: Sequence[Used | None]) -> FloatArray:
-    """Return dollars by row: a row that was never sent costs nothing; NaN without a known price."""
+    """Return dollars by row: a row that is skipped costs nothing; NaN without a known price."""
     return np.array([0.0 if one is None else math.nan if one.usd is None else one.usd for one in used])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -22,10 +22,11 @@ from ..frames.frame_map import FrameMap
 from ..frames.tasks import classification
 from ..frames.votes import elect
 from ..records import Outcome
+from ..statistics.agreement import BoolArray
 from ..store.gold_uses import GoldUses
 from ..store.journal import Journal
 from ..store.labels import row_key
-from .used import Used, rows_used
+from .used import Used, rows_reached, rows_used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +116,8 @@ class Tried:
         What they are: a pandas dtype, or ``"text"``.
     used : list of Used or None
         What each row's answers took, whenever they were bought.
+    reached : array of bool
+        False for a row that the run did not come to, since it was stopped or its budget was used up.
     paid : Decimal
         US dollars that this comparison paid for it.
     run_id : str
@@ -128,6 +131,7 @@ class Tried:
     answers: list[Any]
     dtype: str
     used: list[Used | None]
+    reached: BoolArray
     paid: Decimal
     run_id: str
     is_simulated: bool = False
@@ -137,6 +141,17 @@ class Tried:
         """Rows without an answer, by kind."""
         kinds = [outcome.kind for outcome in self.outcomes if outcome.kind is not None]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+    def only(self, chosen: BoolArray) -> Tried:
+        """Return what became of some of the rows; what was paid stays that of all."""
+        places = [place for place, is_in in enumerate(chosen) if is_in]
+        return replace(
+            self,
+            outcomes=tuple(self.outcomes[place] for place in places),
+            answers=[self.answers[place] for place in places],
+            used=[self.used[place] for place in places],
+            reached=self.reached[chosen],
+        )
 
 
 def _is_same_option(one: Any, other: Any) -> bool:
@@ -291,6 +306,7 @@ def _tried(prepared: Prepared, session: Session) -> Tried:
         answers=[prepared.answer(outcome) for outcome in rows],
         dtype=prepared.dtype,
         used=rows_used(session, prepared.map.columns.samples),
+        reached=rows_reached(session, prepared.map.columns.samples),
         paid=session.stats.cost,
         run_id=session.run_id,
         is_simulated=session.stats.is_simulated,

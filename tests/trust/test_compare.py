@@ -134,6 +134,42 @@ def test_one_budget_holds_for_all_variants(sim: Simulator) -> None:
     assert found.table["errors"].sum() > 0
 
 
+@pytest.mark.parametrize("by", [None, "part"])
+@pytest.mark.parametrize("budget", [0.05, 0.0000001])
+def test_rows_that_the_budget_left_out_speak_against_nobody(sim: Simulator, by: str | None, budget: float) -> None:
+    """No figure counts them: not as wrong, not as free; and it is said of how many rows the figures are."""
+    frame = reviews(200).assign(part=lambda rows: rows.index % 3)
+    whole = compare(frame, rows=100, by=by).table
+    with pytest.warns(UserWarning, match="budget"):
+        found = compare(frame, rows=100, by=by, budget=budget, max_tokens=100)
+    (pair,) = found.pairs
+    asked = [sum(outcome.kind != "budget" for outcome in one.outcomes) for one in found.tried]
+    assert [one.reached for one in found.scores] == asked
+    assert asked[1] < 100
+    assert not pair.is_beyond_chance
+    if budget < 0.01:
+        assert asked == [0, 0]
+        return
+    right = [answer == gold for answer, gold in zip(found.tried[1].answers, found.gold or [], strict=True)]
+    assert sum(right) == asked[1]
+    assert found.table.loc["opus", "accuracy"] == 1.0
+    assert found.table.loc["opus", "usd_per_1000"] == pytest.approx(whole.loc["opus", "usd_per_1000"], rel=0.1)
+    assert f"'opus' was asked about {asked[1]} of 100 rows only" in " ".join(found.warnings)
+
+
+def test_a_preview_that_ran_out_of_budget_does_not_say_that_all_rows_are_free(sim: Simulator) -> None:
+    """Its price of all rows is that of the rows it came to; of none there is no price."""
+    frame = reviews(500)
+    full = frame.claude.preview("Rate {text}", rows=40, out="a").claude.run.totals["whole"]["usd"][1]
+    with pytest.warns(UserWarning, match="budget"):
+        part = frame.claude.preview("Say {text}", rows=40, budget=0.00018, max_tokens=100).claude
+    with pytest.warns(UserWarning, match="budget"):
+        none = frame.claude.preview("Tell {text}", rows=40, budget=0.0000001, max_tokens=100).claude
+    assert part.run.totals["errors"]["budget"] < 40
+    assert part.run.totals["whole"]["usd"][1] == pytest.approx(full, rel=0.1)
+    assert "whole" not in none.run.totals
+
+
 def test_a_variant_that_the_api_refuses_does_not_cost_the_others(sim: Simulator) -> None:
     """Its rows say why; the others are answered."""
     with pytest.warns(UserWarning, match="stopped early"):
