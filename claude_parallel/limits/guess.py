@@ -28,6 +28,9 @@ PERIOD_SECONDS, UNMEASURED_PERIOD_SECONDS = 10.0, 2.0
 """How long a guess is trusted: one that was measured, and a first one, which took what was in the bucket for a rate
 (sweep: no headers)."""
 
+LEAST_USED = 1.0
+"""A request or a token: calls that a server counts as nothing measure nothing, and a rate of 0 is none."""
+
 BURST_SECONDS = 0.2
 """How much may go at once under a guessed limit: no header would warn of more."""
 
@@ -65,7 +68,7 @@ class Guess:
         """
         if is_first:
             self.rate = max(1.0, call, used) / (seconds + 1.0)
-        elif seconds > MEASURED_SECONDS and used >= MEASURED_CALLS * call:
+        elif seconds > MEASURED_SECONDS and used >= max(MEASURED_CALLS * call, LEAST_USED):
             self.rate, self.is_measured = used / seconds, True
         else:
             self.rate = max(call, 1.0) / LONGEST_CALL_SECONDS + CUT * min(self.rate, self.at(now))

@@ -417,6 +417,24 @@ def test_a_limit_in_words_that_no_rate_can_keep_is_a_pause_and_nothing_more(amou
     assert isinstance(gate.admit(LIGHT, now + 30.0), Ticket)
 
 
+@pytest.mark.parametrize("what", ["requests per minute", "input tokens", "output tokens", "calls"])
+@pytest.mark.parametrize("load", [Load(0.0), Load(100.0), Load(0.0, 0.0, 1_000.0)])
+@pytest.mark.parametrize("seconds", [None, 1.0, 40.0])
+def test_a_server_that_refuses_everything_and_tells_nothing_is_asked_again(
+    what: str, load: Load, seconds: float | None
+) -> None:
+    """Whatever a call weighs, be it nothing (a gateway that counts no tokens): a guessed rate is never 0."""
+    gate, now, refused = Gate(), 0.0, 0
+    while now < 600.0 and refused < 40:
+        answer = gate.admit(load, now)
+        if isinstance(answer, Wait):
+            now += max(min(answer.seconds, 60.0), 0.001)
+            continue
+        refused, now = refused + 1, now + 0.5
+        gate.fail(answer, Failure("rate_limit", f"too many {what}", 429, retry_after=seconds), now)
+    assert refused >= 10
+
+
 # -- several runs -----------------------------------------------------------------------------------------------------
 
 
