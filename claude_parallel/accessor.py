@@ -255,6 +255,8 @@ class ClaudeFrame:
     ) -> Job:
         """Begin a map in the background and return at once; with ``batch=True``, when it is submitted.
 
+        An interrupt while batches are submitted sends no more of them; the same cell finds those that are under way.
+
         Parameters
         ----------
         prompt, out, **options
