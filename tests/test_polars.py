@@ -439,6 +439,12 @@ def test_what_cannot_work_says_so(tmp_path: Path) -> None:
     for kind in (wide, wide.lazy()):
         with pytest.raises(cp.InputError, match=r"column 'i' \(Int128\) cannot travel as Arrow"):
             kind.claude.map("Say {t}")
+    objects = pl.DataFrame({"t": ["a"], "o": pl.Series([Path("x")], dtype=pl.Object)})
+    for asked in (objects, objects.lazy(), objects["o"]):
+        with pytest.raises(
+            cp.InputError, match=r"column 'o' \(Object\) cannot travel as Arrow \(it holds Python objects"
+        ):
+            asked.claude.map("Say {}" if isinstance(asked, pl.Series) else "Say {o}")
 
 
 def test_answers_may_be_called_as_their_values_are() -> None:

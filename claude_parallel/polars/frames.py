@@ -103,6 +103,8 @@ def to_arrow(frame: pl.DataFrame) -> Any:
     """
     for column in frame.iter_columns():
         try:
+            if column.dtype == pl.Object:  # Polars itself would give addresses in memory
+                raise TypeError("it holds Python objects")
             column.to_arrow()
         except _NO_ARROW as error:
             raise InputError(

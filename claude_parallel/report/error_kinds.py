@@ -23,4 +23,5 @@ def table_of_errors(errors: pd.Series[Any]) -> pd.DataFrame:
     table = pd.DataFrame({"rows": kinds.value_counts()}).rename_axis("kind")
     table["example"] = [what_happened(str(kind), str(errors[kinds == kind].iloc[0])) for kind in table.index]
     table["advice"] = [advice_of(str(kind)) for kind in table.index]
+    table = table.astype({"example": str, "advice": str})  # pandas takes a column without rows for numbers
     return ShownFrame.of(table, "No row failed.")

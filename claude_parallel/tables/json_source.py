@@ -176,5 +176,6 @@ def _joined(one: Any, other: Any) -> Any:
 
 def _array(values: list[Any], kind: Any) -> Any:
     if pa.types.is_string(kind):
-        return pa.array([None if value is None else to_text(value) for value in values], kind)
+        # NaN is what Python's json writes for a missing cell of text, too
+        return pa.array([None if value is None or value != value else to_text(value) for value in values], kind)
     return pa.array(values, kind)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from .json_lines import JsonFloat
+
 Texts = list[str | None]
 
 
@@ -51,9 +53,11 @@ def to_json(value: Any) -> str:
 
 
 def to_text(value: Any) -> str:
-    """Return a Python value as text: what is text stays so, dates and times are ISO 8601, the rest is JSON."""
+    """Return a Python value as text: text and numbers of JSON lines stay so, times are ISO 8601, the rest is JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, JsonFloat):
+        return value.digits
     return str(_plain(value)) if isinstance(value, date | time) else to_json(value)
 
 

@@ -162,6 +162,7 @@ def test_a_result_goes_through_csv_and_parquet_and_knows_its_errors_and_cost(tmp
     assert back["response"].tolist() == out["response"].tolist()
     assert back.claude.cost.loc["total", "answered"] == 2
     assert repr(back.claude.errors) == "No row failed."
+    assert not back.claude.errors["advice"].str.contains("retry").any()  # text, also without rows
     pytest.importorskip("pyarrow")
     out.to_parquet(tmp_path / "out.parquet")
     pd.testing.assert_series_equal(pd.read_parquet(tmp_path / "out.parquet")["response"], out["response"])

@@ -292,6 +292,16 @@ def test_json_of_many_shapes_becomes_one_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_numbers_and_missing_cells_among_texts_of_json_stay_what_they_are(tmp_path: Path, ending: str) -> None:
+    """Python's own json writes a missing cell as NaN: that is no text; and a number keeps its digits."""
+    source, target = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    source.write_text('{"note": "x"}\n{"note": NaN}\n{"note": null}\n{"note": 1.10}\n{"note": 1e400}\n{"note": true}\n')
+    copy(source, target)
+    found = pq.read_table(target)["note"].to_pylist() if ending == "parquet" else [r[0] for r in _read_csv(target, ",")]
+    assert [note or None for note in found if note != "note"] == ["x", None, None, "1.10", "1e400", "true"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_columns_that_are_not_kept_go(tmp_path: Path, ending: str) -> None:
     """In the order of the input; one that is made anew stands where the old one stood."""
     source, target = tmp_path / "in.csv", tmp_path / f"out.{ending}"
