@@ -161,7 +161,18 @@ async def run_here(work: Callable[[], Coroutine[Any, Any, T]], control: Control)
 
 @contextlib.contextmanager
 def interrupts(control: Control) -> Iterator[None]:
-    """Route Ctrl-C to `control` for the length of a block, and list the run for :func:`stop_all`.
+    """Route Ctrl-C to `control` as :func:`heard` does, and list the run for :func:`stop_all`."""
+    with heard(control):
+        _active.add(control)
+        try:
+            yield
+        finally:
+            _active.discard(control)
+
+
+@contextlib.contextmanager
+def heard(control: Control) -> Iterator[None]:
+    """Route Ctrl-C to `control` for the length of a block.
 
     First: stop sending. Second: cancel what is in flight. Third: KeyboardInterrupt. The handler only sets flags: raised
     inside library code, a KeyboardInterrupt can be swallowed (see ``docs/decisions/0004``).
@@ -176,11 +187,9 @@ def interrupts(control: Control) -> Iterator[None]:
     previous: Any = None
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None:
         previous = signal.signal(signal.SIGINT, on_interrupt)
-    _active.add(control)
     try:
         yield
     finally:
-        _active.discard(control)
         if previous is not None and signal.getsignal(signal.SIGINT) is on_interrupt:
             signal.signal(signal.SIGINT, previous)
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from .. import bridge
 from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
 from ..engine.session import Session
@@ -136,19 +137,27 @@ class Job:
             self._run()
             return
         self._session.has_own_display = not panel
-        self._thread.start()
-        self._show(self._session, panel=panel and prepared.settings.progress)
+        self._begin(self._session, panel=panel and prepared.settings.progress)
 
-    def _show(self, session: Session, *, panel: bool) -> None:
-        """Wait until batches are submitted, or show how live calls come on; an interrupt sends no more batches."""
+    def _begin(self, session: Session, *, panel: bool) -> None:
+        """Start, and show it; an interrupt meanwhile sends nothing more: nobody gets the job to stop it by."""
+        asked = bridge.Control()
+        try:
+            with bridge.heard(asked):
+                self._thread.start()
+                self._show(session, asked, panel=panel)
+        finally:
+            if asked.interrupts:
+                session.control.stop_sending()
+        if asked.interrupts:
+            raise KeyboardInterrupt
+
+    def _show(self, session: Session, asked: bridge.Control, *, panel: bool) -> None:
+        """Wait until batches are submitted, or somebody asked to stop; show how live calls come on."""
         carrier = session.carrier
         if isinstance(carrier, BatchCarrier):
-            try:
-                while not carrier.submitted.wait(_WAIT_SECONDS):
-                    pass  # in short waits, so that an interrupt comes through
-            except KeyboardInterrupt:
-                session.control.stop_sending()  # nobody gets the job by which it could be stopped
-                raise
+            while not (asked.is_stopping or carrier.submitted.wait(_WAIT_SECONDS)):
+                pass  # in short waits, so that an interrupt comes through
         elif panel:
             clocks = Clocks(time.monotonic, time.time)
             show_panel(choose_bar(session.stats, progress=True, clocks=clocks, control=session.control), self._ended)
