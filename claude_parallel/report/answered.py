@@ -8,6 +8,9 @@ from typing import Any
 
 Query = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
 
+_BAD = " AND kind IS NOT NULL"
+_OF_NO_VOTE = " AND position / ? NOT IN (SELECT position / ? FROM row_outcomes WHERE run = ? AND kind IS NULL)"
+"""A vote needs one answer: a row that has one did not fail, whatever its other draws came to."""
 _ANSWERED = (
     "SELECT DISTINCT fingerprint FROM row_outcomes WHERE run = ? AND source != 'none' AND fingerprint IS NOT NULL"
 )
@@ -18,7 +21,7 @@ _FOUND_BAD = (
 )
 
 
-def keys_answered(query: Query, run: str, ended: float | None, *, badly: bool) -> frozenset[bytes]:
+def keys_answered(query: Query, run: str, ended: float | None, *, badly: bool, voters: int = 1) -> frozenset[bytes]:
     """Return the keys of a run's requests that were answered, less those that were answered once more since.
 
     An answer from after the run counts where no later run has found it bad: a cell with a ``retry()`` that is run
@@ -33,9 +36,12 @@ def keys_answered(query: Query, run: str, ended: float | None, *, badly: bool) -
     ended : float or None
         When it ended, seconds since the epoch; None = it was killed, so nothing is known to be newer.
     badly : bool
-        True = only those with an error.
+        True = only those of rows that failed.
+    voters : int
+        Draws of a row that one answer is voted for by; 1 where each draw has a column of its own.
     """
-    rows = query(_ANSWERED + (" AND kind IS NOT NULL" if badly else ""), (run,))
+    only = (_BAD + (_OF_NO_VOTE if voters > 1 else "")) if badly else ""
+    rows = query(_ANSWERED + only, (run, voters, voters, run) if only.endswith(_OF_NO_VOTE) else (run,))
     found = frozenset(key for (key,) in rows)
     if ended is None or not found:
         return found

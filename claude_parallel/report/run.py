@@ -212,7 +212,8 @@ class Run:
 
     def fingerprints_answered(self, *, badly: bool) -> frozenset[bytes]:
         """Return the keys of this run's requests that were answered, and not once more since; or only the bad ones."""
-        return keys_answered(self._query, self.id, self.ended, badly=badly)
+        voters = int(self.settings.get("sample") or 1) if self.settings.get("vote") else 1
+        return keys_answered(self._query, self.id, self.ended, badly=badly, voters=voters)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return list(chain.from_iterable(self._chunks(sql, parameters)))

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..errors import InputError
+from ..errors import InputError, fate_of
 from .folder_target import MANIFEST
 from .formats import PARQUET
 from .manifest import Tally, open_output, read_manifest, write_manifest
@@ -120,11 +120,12 @@ class FinishedParts:
         with open_output(unfinished, PARQUET) as stream:
             pyarrow.parquet.write_table(table, stream)
         self._place.filesystem.move(unfinished.path, (self._place / name).path)
-        kinds = Counter(
-            text.partition(":")[0] for error in errors for text in table.column(error).to_pylist() if text is not None
-        )
+        draws = zip(*(table.column(error).to_pylist() for error in errors), strict=True)
+        bad = [[text.partition(":")[0] for text in row if text is not None] for row in draws]
+        kinds = Counter(row[0] for row in bad if row)
         known = Tally(**self._manifest["parts"][name])
-        tally = Tally(len(table), dict(kinds), known.digest, " ".join(run_ids))
+        is_cut = any(fate_of(kind) == "cancelled" for row in bad for kind in row)
+        tally = Tally(len(table), dict(kinds), known.digest, " ".join(run_ids), is_cut)
         self._manifest["parts"][name] = asdict(tally)
         write_manifest(self._place / MANIFEST, self._manifest)
 

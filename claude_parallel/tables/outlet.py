@@ -7,7 +7,6 @@ target's business.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -128,8 +127,7 @@ class Outlet:
             self._writer.shutdown()
 
     def _write(self, loaded: Loaded, outcomes: Sequence[Outcome]) -> None:
-        kinds = Counter(str(outcome.kind) for outcome in outcomes if outcome.kind is not None)
-        tally = Tally(len(loaded.chunk), dict(kinds), runs=self._run_id)
+        tally = Tally.of(outcomes, self._answers.columns, self._run_id)
         self.tally += tally
         self._wait()
         self._writing = self._writer.submit(self._send, loaded, outcomes, tally)

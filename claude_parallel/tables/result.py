@@ -20,7 +20,7 @@ class TableResult:
     rows : int
         Rows in the target, those of an earlier run of the same job included.
     kinds : mapping of str to int
-        Answers by kind of error.
+        Rows by kind of error.
     cost_usd : Decimal
         US dollars that this run has paid.
     run_id : str or None

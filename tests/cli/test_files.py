@@ -316,6 +316,25 @@ def test_rows_that_failed_are_asked_again_and_no_others(tmp_path: Path, target: 
     assert changed == (["part-000001.jsonl"] if before else [])
 
 
+@pytest.mark.parametrize("target", ["out.jsonl", "out/"])
+@pytest.mark.parametrize(("vote", "failed", "again"), [(True, 1, 3), (False, 2, 4)])
+def test_rows_with_several_draws_are_counted_as_rows(
+    tmp_path: Path, target: str, vote: bool, failed: int, again: int
+) -> None:
+    """A voted row is answered once one draw is, and then not asked again; without a vote each draw is an answer."""
+    source, path = _write(tmp_path / "in.jsonl"), f"{tmp_path}/{target}"
+    options: dict[str, Any] = {"sample": 3, "vote": vote, "progress": False, "chunk_rows": 3, "max_concurrency": 1}
+    with cp.simulator(None, latency_seconds=0, script=dict.fromkeys([2, 7, 8, 9], "refusal")) as simulator:
+        first = cp.map_file(source, path, "Say {t}", **options)
+        asked = simulator.ledger.requests
+        mended = cp.map_file(source, path, "Say {t}", retry_failed=True, **options)
+        whole = cp.map_file(source, path, "Say {t}", retry_failed=True, **options)
+
+        assert (first.rows, first.fates.answered, first.kinds) == (7, 7 - failed, {"refusal": failed})
+        assert simulator.ledger.requests == asked + again
+        assert (mended.errors, whole.errors, whole.run_id) == (0, 0, None)
+
+
 def test_the_command_says_how_failed_rows_are_asked_again(tmp_path: Path) -> None:
     """In a line, only where there are some."""
     (tmp_path / "in.csv").write_text("t,note\na,missing.txt\n")

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from claude_parallel.errors import InputError
+from claude_parallel.frames.columns import plan_columns
+from claude_parallel.records import Outcome
 from claude_parallel.tables.arrow_source import table_source
 from claude_parallel.tables.chunk import TableChunk
 from claude_parallel.tables.formats import Format, format_of
@@ -363,3 +365,16 @@ def test_a_folder_without_permission_is_told(tmp_path: Path, name: str) -> None:
                 ask(f"{tmp_path}/{name}")
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_a_vote_that_was_cut_short_has_an_answer_and_is_not_whole() -> None:
+    """Its row counts as answered, by fewer draws than were to vote: the next run asks the others."""
+    good, left, bad = Outcome(text="a"), Outcome.not_asked("budget", "not sent"), Outcome(kind="refusal")
+    vote, apart = plan_columns("response", 3, vote=True), plan_columns("response", 3)
+    cut = Tally.of([good, left, bad, bad, bad, bad], vote, "r-1")
+    assert (cut.rows, cut.kinds, cut.is_whole, cut.has_failed) == (2, {"refusal": 1}, False, True)
+    assert not (Tally.of([good] * 3, vote, "r-2") + cut).is_whole
+    whole = Tally.of([good, good, bad], vote, "r-1")
+    assert (whole.kinds, whole.is_whole, whole.has_failed) == ({}, True, False)
+    assert Tally.of([good, good, bad], apart, "r-1").kinds == {"refusal": 1}
+    assert not Tally.of([bad, left, good], apart, "r-1").is_whole
