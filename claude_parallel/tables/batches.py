@@ -44,7 +44,7 @@ class SpooledBatches(BatchCarrier):
 
     async def carry(self, context: RunContext, intake: Intake) -> None:
         """Send everything, wait for it, and deliver what came of it."""
-        spool = Spool(context.run_id, context.journal, context.stats)
+        spool = Spool(context.run_id, context.journal, context.stats, intake.plan.bypass_cache)
         spooling = replace(context, accounting=replace(context.accounting, deliver=spool.deliver))
         plan = replace(intake.plan, rows=self._rows.again())
         await super().carry(spooling, Intake(plan, spool, context.journal, spooling.accounting, intake.claims))
@@ -64,13 +64,20 @@ class Spool:
         Gets the outcomes; the answers' texts are in it already.
     stats : RunStats
         Counts to keep in step.
+    bypassed : frozenset of bytes
+        Fingerprints that are asked although the journal has an answer.
     """
 
-    def __init__(self, run_id: str, journal: Journal, stats: RunStats) -> None:
+    def __init__(
+        self, run_id: str, journal: Journal, stats: RunStats, bypassed: frozenset[bytes] = frozenset()
+    ) -> None:
         self._run_id = run_id
         self._journal = journal
         self.stats = stats
         self._asked = KeySet()
+        self._bypassed = bypassed
+        self._asked_anew: dict[int, bytes] = {}
+        self.answered_anew: set[bytes] = set()
         self._waiting: list[RunRow] = []
         self._block = -1
         self._read: dict[int, tuple[Any, ...]] = {}
@@ -83,6 +90,8 @@ class Spool:
     def is_first_to_ask(self, position: int, fingerprint: bytes) -> bool:
         """Take note of what a position asks."""
         if self._asked.add(fingerprint):
+            if fingerprint in self._bypassed:
+                self._asked_anew[position] = fingerprint
             return True
         self.stats.duplicates += 1
         self.stats.add_draw(position, _REPEATED)
@@ -91,6 +100,8 @@ class Spool:
     def deliver(self, position: int, outcome: Outcome) -> None:
         """Put an outcome on record."""
         self.stats.add_draw(position, outcome)
+        if position in self._asked_anew and outcome.source != "none":
+            self.answered_anew.add(self._asked_anew[position])
         self._waiting.append((position, None, outcome))
         if len(self._waiting) >= _GROUP:
             self.flush()
@@ -150,7 +161,11 @@ async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
         results.deliver(item.position, outcome)
 
     accounting = replace(context.accounting, deliver=deliver, stats=counts)
-    again = replace(intake, accounting=accounting, claims=Claims(None, context.wall_clock))  # nothing is sent
+    # The journal has this run's answers by now. Of a key that it could not ask, the old one is still not wanted.
+    plan = replace(intake.plan, bypass_cache=intake.plan.bypass_cache - spool.answered_anew)
+    again = replace(
+        intake, plan=plan, accounting=accounting, claims=Claims(None, context.wall_clock)
+    )  # nothing is sent
     results.stats = counts
     async for chunk in again.chunks():
         for item in chunk:

@@ -317,6 +317,23 @@ def test_rows_that_failed_are_asked_again_and_no_others(tmp_path: Path, target: 
 
 
 @pytest.mark.parametrize("target", ["out.jsonl", "out/"])
+def test_what_a_batch_answers_in_the_second_try_stands_in_the_file(tmp_path: Path, target: str) -> None:
+    """With its dollars: the old answer of the journal no longer counts, the new one does."""
+    source, path = _write(tmp_path / "in.jsonl"), f"{tmp_path}/{target}"
+    options: dict[str, Any] = {"progress": False, "chunk_rows": 3, "max_concurrency": 1}
+    with cp.simulator(None, latency_seconds=0, batch_seconds=0.2, script={5: "refusal", 6: "refusal"}) as simulator:
+        cp.map_file(source, path, "Say {t}", **options)
+        mended = cp.map_file(source, path, "Say {t}", retry_failed=True, batch=True, **options)
+    assert simulator.ledger.batch_rows == 2
+    assert (mended.fates.answered, mended.kinds) == (7, {})
+    files = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("part*"))
+    rows = pd.concat([pd.read_json(file, lines=True) for file in files])
+    assert rows["response"].tolist() == [f"Simulated: Say {text}" for text in FRAME["t"]]
+    assert rows.iloc[4:6]["response_cost"].sum() == pytest.approx(float(mended.cost_usd))
+    assert mended.cost_usd > 0
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out/"])
 @pytest.mark.parametrize(("vote", "failed", "again"), [(True, 1, 3), (False, 2, 4)])
 def test_rows_with_several_draws_are_counted_as_rows(
     tmp_path: Path, target: str, vote: bool, failed: int, again: int
