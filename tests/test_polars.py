@@ -281,6 +281,20 @@ def test_answers_of_a_series_are_asked_again() -> None:
         whole.claude.retry(where=["yes"] * 4)
 
 
+@pytest.mark.parametrize("options", [{"schema": {"n": int, "s": str}}, {"sample": 2}])
+def test_the_frame_that_a_series_gives_is_completed(options: dict[str, Any]) -> None:
+    """With several fields or draws: what was asked is known by its map, by a function as well."""
+    with cp.simulator(None, latency_seconds=0, script={1: "refusal"}) as simulator:
+        first = FRAME["t"].claude.map("Say {}", max_concurrency=1, progress=False, **options)
+        asked = simulator.ledger.requests
+        whole = first.claude.retry()
+        assert simulator.ledger.requests == asked + 1
+        other = whole.claude.retry(where=[True, False, False, False], prompt=lambda text: f"Tell {text}")
+    assert isinstance(whole, pl.DataFrame) and whole.columns == first.columns == other.columns
+    assert (first["response_error"].null_count(), whole["response_error"].null_count()) == (1, 3)  # two ask the same
+    assert whole["response_cost"].sum() > first["response_cost"].sum()
+
+
 def test_answers_are_asked_about_once_more() -> None:
     """They have the name that the next answers get; nothing is replaced, since a series stands alone."""
     with cp.simulator(None, latency_seconds=0, script={3: "refusal"}):

@@ -35,6 +35,8 @@ def retry(
     made = made_of(given)
     if isinstance(given, pl.LazyFrame):
         return _retry_folder(given, made, where, prompt, options)
+    if made.call.given is not None:
+        return _series_asked_again(made, given, where, prompt, options)
     return _asked_again(given, given, made, where, prompt, options)
 
 
@@ -42,11 +44,17 @@ def retry_series(
     series: pl.Series, where: Any, prompt: str | PromptFunction | None, options: Mapping[str, Any]
 ) -> pl.Series | pl.DataFrame:
     """Return answers of which the failed (or rejected) ones were asked again."""
-    made = made_of(series)
+    return answers_of(_series_asked_again(made_of(series), details_of(series), where, prompt, options))
+
+
+def _series_asked_again(
+    made: Made, answers: pl.DataFrame, where: Any, prompt: str | PromptFunction | None, options: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Return the answers to the values of a series, which stand alone: what was asked is known by their map."""
     if callable(prompt):
         prompt = of_value(prompt, made.call.given.name)
     asked = made.call.given.to_frame()
-    return answers_of(_asked_again(asked, details_of(series), made, where, prompt, options, is_series=True))
+    return _asked_again(asked, answers, made, where, prompt, options, is_series=True)
 
 
 def _asked_again(
