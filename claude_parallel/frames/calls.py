@@ -6,6 +6,7 @@ from the run's record, too. The records themselves are the business of ``report`
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,10 @@ from .outputs import column_label
 
 ANSWERS_ATTRIBUTE = "claude_parallel_answers"
 """Key in the ``attrs`` of a series that holds the ids of its map and of each ``retry()``, as one string."""
+
+INDEX_ATTRIBUTE = "claude_parallel_index"
+"""Key in the ``attrs`` of a series that holds a digest of its index as it was mapped: where the index itself is not
+known any more, it says whether the rows still stand as they stood."""
 
 RUNS_ATTRIBUTE = "claude_parallel_runs"
 """Key in ``attrs`` that holds the ids of all runs that made columns, oldest first, as one string."""
@@ -103,6 +108,14 @@ def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[
         RUNS_ATTRIBUTE: " ".join([*_run_ids(given), run_id]),
     }
     result.attrs.pop(ANSWERS_ATTRIBUTE, None)
+    result.attrs.pop(INDEX_ATTRIBUTE, None)
+    if isinstance(result, pd.Series):
+        result.attrs[INDEX_ATTRIBUTE] = index_digest(result.index)
+
+
+def index_digest(index: pd.Index[Any]) -> str:
+    """Return what tells an index from one with other labels, or with the same in another order."""
+    return hashlib.sha256(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes()).hexdigest()
 
 
 def sign_empty(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], call: MapCall) -> None:

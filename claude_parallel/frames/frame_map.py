@@ -32,7 +32,7 @@ from ..schema.quotes import with_quotes
 from ..schema.schema import Schema, compile_schema
 from .calls import MapCall, columns_made_as, remember_call, sign, sign_empty
 from .columns import Columns, check_name, cost_name, error_name
-from .outputs import answer_series, attach, output_arrays, warn_of_missing
+from .outputs import answer_series, attach, output_arrays, own_copy, warn_of_missing
 from .planning import check_bounded, check_file_columns, examples_of, open_journal, plan_map, planned_columns
 from .quotes import check_rapidfuzz
 from .rows import (
@@ -95,7 +95,7 @@ class FrameMap:
     ) -> None:
         check_name(out)
         # What its owner does to the frame meanwhile changes neither what is asked nor the rows that come back.
-        self.frame = frame = frame.copy(deep=False)
+        self.frame = frame = own_copy(frame)
         self.out = out
         self.settings: Settings = resolve_settings(options)
         self.prompt = _compile(frame, prompt, self.settings)

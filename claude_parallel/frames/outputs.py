@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -23,6 +23,8 @@ from .typed_columns import typed_columns
 from .votes import elect
 
 _IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+T = TypeVar("T", bound="pd.DataFrame | pd.Series[Any]")
+
 TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
 
 
@@ -124,9 +126,14 @@ def text_array(values: list[str | None]) -> Any:
     return pd.array(texts, dtype=TEXT_DTYPE)  # type: ignore[call-overload]
 
 
+def own_copy(data: T) -> T:
+    """Return a copy of a frame or a series that is not changed by what is done to the other one."""
+    return cast(T, data.copy(deep=not _IS_PANDAS_3))  # pandas 3 copies when somebody writes
+
+
 def attach(frame: pd.DataFrame, arrays: Mapping[str, Any]) -> pd.DataFrame:
     """Return a new frame with columns added or replaced; the input keeps its own."""
-    result = frame.copy(deep=not _IS_PANDAS_3)  # pandas 3 copies when somebody writes
+    result = own_copy(frame)
     for name, values in arrays.items():
         result[column_label(frame, name)] = _as_it_is(values, frame.index)
     return result

@@ -16,6 +16,7 @@ from ..schema.reader import typed_reader
 from ..schema.schema import Problem, Schema
 from ..store.journal import Journal
 from .columns import Columns, plan_columns
+from .rows import column_names
 
 
 def plan_map(
@@ -107,8 +108,9 @@ def check_bounded(frame: pd.DataFrame, settings: Settings) -> None:
     """
     if settings.budget is None:
         return
+    names = column_names(frame)
     for name in settings.documents:
-        for cell in frame[name]:
+        for cell in frame.iloc[:, names.index(name)]:
             if any(is_remote(item) for item in items(cell)):
                 what = f"the column {name!r}, which holds a document behind a URL or a file_id"
                 raise InputError(without_bound(what))

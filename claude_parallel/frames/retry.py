@@ -17,7 +17,18 @@ from ..prompt.template import PromptFunction
 from ..report.error_kinds import kinds_of
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..report.run import find_run, run_of
-from .calls import ANSWERS_ATTRIBUTE, RUNS_ATTRIBUTE, MadeBy, MapCall, answer_runs, call_of, maps_of, remember_call
+from .calls import (
+    ANSWERS_ATTRIBUTE,
+    INDEX_ATTRIBUTE,
+    RUNS_ATTRIBUTE,
+    MadeBy,
+    MapCall,
+    answer_runs,
+    call_of,
+    index_digest,
+    maps_of,
+    remember_call,
+)
 from .columns import OTHER_COLUMNS, Columns, asked_name, plan_columns
 from .frame_map import FrameMap
 from .outputs import attach, column_label
@@ -93,7 +104,7 @@ def _asked(
         raise InputError(
             "the values that were asked are gone from memory; run the series' map again: what is answered costs nothing"
         )
-    places = tuple(map(int, np.asarray(places_of(frame, call, len(call.given)))[chosen]))
+    places = tuple(map(int, np.asarray(places_of(frame, call.given.index, len(call.given)))[chosen]))
     return call.given.iloc[list(places)], places
 
 
@@ -107,18 +118,21 @@ def retry_series(
     """Return answers of which the failed (or rejected) ones were asked again; see ``ClaudeSeries.retry``."""
     if not len(series):  # no run made it
         return series.copy()
-    details = details_of(series)
+    run = run_of(series)  # for its complaint
     ids = answer_runs(series)
-    call = call_of(ids[0]) or _call_as_told(run_of(series).settings, values, prompt, overrides)
+    known = call_of(ids[0])
+    call = known or _call_as_told(run.settings, values, prompt, overrides)
+    if "sample" in overrides or (known is not None and "schema" in overrides):
+        raise InputError(OTHER_COLUMNS)
     given = call.given if values is None else values
     if given is None:
         raise InputError("the values that were asked are gone from memory: give them to retry(values)")
-    if call.given is not None and not given.index.equals(call.given.index):
-        raise InputError("values must be the whole series that was mapped")
+    _check_whole(given, call, series)
+    details = details_of(series, given.index)
     (mask,) = _masks(details, call.columns, where)
     if not mask.any():
         return series.copy()
-    places = np.asarray(places_of(series, call, len(given)))[mask]
+    places = np.asarray(places_of(series, given.index, len(given)))[mask]
     journal = overrides.get("journal") or True
     rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in ids)
     again = FrameMap(
@@ -128,6 +142,8 @@ def retry_series(
         {**call.options, **overrides},
         bypass_cache=frozenset().union(*rejected),
     )
+    if not again.columns.is_one_answer:
+        raise InputError(OTHER_COLUMNS)
     answers = again.run()
     run_id = str(answers.attrs[RUN_ATTRIBUTE])
     remember_call(run_id, replace(call, given=given, places=tuple(map(int, places))))
@@ -135,6 +151,16 @@ def retry_series(
     result: pd.Series[Any] = pd.Series(merged, index=series.index, name=series.name, dtype=merged.dtype)
     result.attrs = {**series.attrs, RUN_ATTRIBUTE: run_id, ANSWERS_ATTRIBUTE: " ".join([*ids, run_id])}
     return result
+
+
+def _check_whole(values: pd.Series[Any], call: MapCall, series: pd.Series[Any]) -> None:
+    """Refuse values that are not those of the map, one by one: its answers would go to other rows."""
+    if call.given is not None:
+        is_whole = values.index.equals(call.given.index)
+    else:
+        is_whole = series.attrs.get(INDEX_ATTRIBUTE) in (None, index_digest(values.index))
+    if not is_whole:
+        raise InputError("values must be the whole series that was mapped")
 
 
 def with_values(series: pd.Series[Any]) -> tuple[pd.DataFrame, str | None]:
@@ -149,7 +175,7 @@ def with_values(series: pd.Series[Any]) -> tuple[pd.DataFrame, str | None]:
         return series.to_frame(answers), None
     given = call.given
     value = asked_name(given.name, answers)
-    places = places_of(series, call, len(given))
+    places = places_of(series, given.index, len(given))
     return pd.DataFrame({value: given.array[places], answers: series.array}, index=series.index), value
 
 
@@ -275,7 +301,7 @@ def _replaced(old: Any, new: Any, mask: Mask, taken: Mask) -> Any:
     values = old.copy()
     try:
         values[mask] = new[taken]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = pd.array(list(old), dtype=object)
         values[mask] = np.array([*new[taken], None], dtype=object)[:-1]
     return values

@@ -300,7 +300,8 @@ def _reader(frame: pd.DataFrame, name: str) -> _Read:
 
 def _level_reader(index: pd.Index[Any], name: str) -> _Read:
     level = [str(label) for label in index.names].index(name)
-    return lambda start, stop: python_values(index[start:stop].get_level_values(level))
+    nameless = index.set_names([None] * index.nlevels)  # pandas takes a number for a level's name where one has it
+    return lambda start, stop: python_values(nameless[start:stop].get_level_values(level))
 
 
 def _place(frame: pd.DataFrame, name: str) -> int:

@@ -120,6 +120,9 @@ def models_of(frame: pd.DataFrame) -> pd.Series[Any]:
         raise InputError("this frame was not made by map(..., schema=...) in this process")
     out, answer = call.columns.out, call.columns.answers[0]
     schema = compile_schema(call.options["schema"], out)
+    lost = next((name for name in answer.fields if column_label(frame, name) not in frame.columns), None)
+    if lost is not None:
+        raise InputError(f"the column {lost!r}, of which the objects are made, was renamed or dropped")
     cells = (python_values(frame[column_label(frame, name)]) for name in answer.fields)
     objects = [schema.rebuild(row) for row in zip(*cells, strict=True)]
     return pd.Series(objects, index=frame.index, name=out, dtype=object)

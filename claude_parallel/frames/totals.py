@@ -12,7 +12,7 @@ from ..errors import InputError, count_fates
 from ..report.error_kinds import kinds_of, table_of_errors
 from ..report.run import find_run, run_of
 from ..report.shown_frame import ShownFrame
-from .calls import MapCall, answer_runs, call_of, calls_of, maps_of
+from .calls import INDEX_ATTRIBUTE, answer_runs, call_of, calls_of, index_digest, maps_of
 from .columns import AnswerColumns, plan_columns
 from .outputs import attach, column_label, text_array
 
@@ -36,9 +36,10 @@ def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = No
     answers = answers or _answers(frame)
     table = pd.DataFrame(
         [_counts(frame, answer) for answer in answers],
-        index=pd.Index([answer.names[0] for answer in answers], name="column"),
+        index=[answer.names[0] for answer in answers],
     )
-    table.loc["total"] = table.sum(min_count=1)
+    total = pd.DataFrame([table.sum(min_count=1)], index=["total"])  # a column of answers may have that name as well
+    table = pd.concat([table, total]).rename_axis("column")
     counts = table.columns.drop("total_usd")
     table = table.astype(dict.fromkeys(counts, "int64"))
     priced = table["rows"] - table["unpriced"]  # the sums hold their dollars, and no others
@@ -46,8 +47,11 @@ def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = No
     return ShownFrame(table)
 
 
-def details_of(series: pd.Series[Any]) -> pd.DataFrame:
-    """Return answers with their errors and costs; see ``ClaudeSeries.details``."""
+def details_of(series: pd.Series[Any], mapped: pd.Index[Any] | None = None) -> pd.DataFrame:
+    """Return answers with their errors and costs; see ``ClaudeSeries.details``.
+
+    `mapped` is the index of the values that were asked, where the caller knows it.
+    """
     if not len(series):  # no run made it
         asked = next((call.columns for call in calls_of(series)), plan_columns(str(series.name or "response")))
         return _beside(series, asked.answers[0], [], np.zeros(0))
@@ -66,7 +70,9 @@ def details_of(series: pd.Series[Any]) -> pd.DataFrame:
         errors[places] = later["error"].to_numpy(dtype=object)
         costs[places] += later["cost_usd"].to_numpy()
     columns = call.columns if call is not None else plan_columns(run.settings.get("out", "response"))
-    at = places_of(series, call, len(record))
+    if mapped is None and call is not None and call.given is not None:
+        mapped = call.given.index
+    at = places_of(series, mapped, len(record))
     return _beside(series, columns.answers[0], errors[at], costs[at])
 
 
@@ -82,16 +88,25 @@ def _beside(series: pd.Series[Any], answer: AnswerColumns, errors: Sequence[Any]
     return result
 
 
-def places_of(series: pd.Series[Any] | pd.DataFrame, call: MapCall | None, rows: int) -> Any:
+def places_of(series: pd.Series[Any] | pd.DataFrame, mapped: pd.Index[Any] | None, rows: int) -> Any:
     """Return the position in the first run of each row that is there now.
+
+    Parameters
+    ----------
+    series : Series or DataFrame
+        Answers, or what was made of them.
+    mapped : Index or None
+        That of the values that were asked; None where it is not known any more.
+    rows : int
+        How many these were.
 
     Raises
     ------
     InputError
         Where that cannot be told.
     """
-    index, mapped = series.index, None if call is None or call.given is None else call.given.index
-    if len(index) == rows and (mapped is None or index.equals(mapped)):
+    index = series.index
+    if len(index) == rows and (index.equals(mapped) if mapped is not None else _is_as_mapped(series)):
         return np.arange(rows)
     if mapped is None or not mapped.is_unique:
         raise InputError("these answers were filtered or sorted, and their index does not tell which row is which")
@@ -99,6 +114,11 @@ def places_of(series: pd.Series[Any] | pd.DataFrame, call: MapCall | None, rows:
     if (places < 0).any():
         raise InputError("these answers have another index than map gave them")
     return places
+
+
+def _is_as_mapped(series: pd.Series[Any] | pd.DataFrame) -> bool:
+    """Say whether the rows stand as they were mapped, by the digest that older versions did not write."""
+    return series.attrs.get(INDEX_ATTRIBUTE) in (None, index_digest(series.index))
 
 
 def _answers(frame: pd.DataFrame) -> list[AnswerColumns]:

@@ -68,6 +68,8 @@ def answer_column(frame: pd.DataFrame, column: str | None = None) -> Hashable:
         names = column_names(frame)
         if column not in names:
             raise InputError(f"there is no column {column!r}; {nearest(column, names)}")
+        if names.count(column) > 1:
+            raise InputError(f"the frame has several columns {column!r}; rename them")
         return frame.columns[names.index(column)]
     answer = maps_of(frame)[-1].columns.answers[0]
     made = answer.fields or ((answer.text,) if answer.text is not None else ())

@@ -336,6 +336,15 @@ def test_a_column_of_remote_documents_and_a_budget_is_refused_before_the_first_c
     assert account.brain.ledger.requests == 0
 
 
+@pytest.mark.parametrize(("label", "name"), [(0, "0"), (("a", "b"), "a/b")])
+def test_a_budget_finds_documents_by_the_name_that_a_prompt_has_for_them(label: Any, name: str) -> None:
+    """A number, or the parts of a label below a MultiIndex."""
+    account = world()
+    frame = pd.DataFrame([[b"a text"]], columns=pd.Index([label]))
+    out = account.map(frame, "Sum up", documents=name, budget=1.0)
+    assert out["response_error"].isna().all()
+
+
 @pytest.mark.parametrize("words", REMOTE)
 @pytest.mark.parametrize("is_nested", [False, True])
 def test_a_row_without_a_bound_is_not_sent_under_a_budget(words: str, is_nested: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import claude_parallel as cp
 from claude_parallel.frames import calls
 from claude_parallel.frames.columns import AnswerColumns
+from claude_parallel.frames.retry import _replaced
 from claude_parallel.frames.totals import cost_table
 from claude_parallel.report import recent_runs
 
@@ -250,6 +252,22 @@ def test_a_map_made_again_under_the_same_name_counts_once(sampled: Any) -> None:
     out = sampled[1].claude.map("Shout {t}", progress=False, journal=False)
 
     assert out.claude.cost.index.tolist() == ["response", "total"]
+
+
+def test_a_column_named_total_keeps_its_line(sampled: Any) -> None:
+    """The total is a line of its own behind it."""
+    table = sampled[1].claude.map("Shout {t}", out="total", progress=False, journal=False).claude.cost
+
+    assert table.index.tolist() == ["response", "response_2", "total", "total"]
+    assert table.index.name == "column"
+    assert table["rows"].tolist() == [3, 3, 3, 9]
+
+
+def test_answers_too_large_for_their_column_make_it_one_of_objects() -> None:
+    """Whatever pandas raises for them: 2.2 raises an OverflowError."""
+    chosen = np.array([True, False])
+    column = _replaced(pd.array([1, 2], dtype="Int64"), pd.array([2**70], dtype=object), chosen, np.array([True]))
+    assert list(column) == [2**70, 2]
 
 
 def test_unknown_prices_are_not_summed_as_nothing() -> None:

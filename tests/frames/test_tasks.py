@@ -200,3 +200,10 @@ def test_an_answer_that_does_not_fit_is_repaired(simulated: Any) -> None:
 
     assert again["n"].tolist() == [5, 50]
     assert sim.ledger.requests == 3  # the repaired answer, too, comes from the journal
+
+
+def test_models_of_a_column_that_was_dropped_say_so() -> None:
+    """Instead of a KeyError."""
+    out = FRAME.claude.map("{t}", schema={"a": int}, progress=False).drop(columns="a")
+    with pytest.raises(cp.InputError, match="'a', of which the objects are made, was renamed or dropped"):
+        out.claude.models()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 import claude_parallel as cp
+from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.frames.outputs import TEXT_DTYPE
 from claude_parallel.records import Failure
 from claude_parallel.simulation.profile import Limits, Profile
@@ -154,6 +155,21 @@ def test_formats_and_index_levels_may_stand_in_a_template() -> None:
     assert out["response"].tolist()[:2] == ["re: x002: 1.50 on 02.01. 1.5", "re: y001: 2.25 on 02.01. 2.25"]
     assert out["response_error"].iloc[2].startswith("invalid: column 'price' cannot be filled in: ValueError")
     assert out.index.equals(index)
+
+
+def test_index_levels_that_are_named_by_numbers_are_not_taken_for_their_places() -> None:
+    """As ``set_index([1, 0])`` makes them of a file without a header; a series reads them, too."""
+    frame = pd.DataFrame({0: ["zero"], 1: ["one"], "t": ["x"]}).set_index([1, 0])
+    assert echo().map(frame, "{0} {1} {t}")["response"].tolist() == ["re: zero one x"]
+    assert echo().map(frame["t"], "{0} {1} {t}").tolist() == ["re: zero one x"]
+
+
+def test_a_cell_that_is_written_while_the_frame_is_mapped_is_asked_as_it_was() -> None:
+    """``df.loc[0, "t"] = ...`` beside a job; pandas 2 writes into the cells that copies share."""
+    frame = pd.DataFrame({"t": ["old"]})
+    prepared = FrameMap(frame, "Say {t}", "response", {})
+    frame.loc[0, "t"] = "new"
+    assert prepared.rows.texts(0, 1) == ["Say old"]
 
 
 def test_a_column_wins_over_an_index_level_of_the_same_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -71,6 +72,32 @@ def test_details_follow_sorted_and_filtered_answers() -> None:
     assert answers[answers.index == 1].claude.details()["response_cost"].tolist() == [0.0]
     with pytest.raises(cp.InputError, match="another index"):
         answers.set_axis([7, 8, 9]).claude.details()
+
+
+@pytest.mark.parametrize("is_of_other_process", [False, True])
+def test_details_of_sorted_answers_are_never_those_of_other_rows(is_of_other_process: bool) -> None:
+    """Where the index of the map is not known any more, its digest tells that these rows stand elsewhere."""
+    answers = WORDS.claude.map("Say {}")
+    run_id = answers.attrs["claude_parallel_run"]
+    call = calls._calls.pop(run_id)
+    if not is_of_other_process:  # 20 other maps were made since
+        calls.remember_call(run_id, replace(call, given=None))
+    assert answers.claude.details()["response_error"].notna().tolist() == [False, True, False]
+    with pytest.raises(cp.InputError, match="filtered or sorted"):
+        answers.sort_index().claude.details()
+    again = answers.sort_index().claude.retry(WORDS.fillna("jam"), prompt="Say {}", where=[True, False, False])
+    assert again.to_dict() == {1: "re: Say jam", 2: "re: Say milk", 3: "re: Say bread"}
+    with pytest.raises(cp.InputError, match="whole series"):
+        answers.claude.retry(WORDS.sort_index(), prompt="Say {}", where=[True, False, False])
+
+
+@pytest.mark.parametrize("options", [{"schema": int}, {"sample": 2}])
+def test_a_retry_of_a_series_makes_no_other_column(options: dict[str, Any]) -> None:
+    """As of a frame: what is there is of one type, and one answer a row."""
+    with pytest.warns(UserWarning, match="2 failed"):
+        answers = WORDS.claude.map("Say {}", schema=bool)
+    with pytest.raises(cp.InputError, match="cannot change schema= or sample="):
+        answers.claude.retry(where=[True, True, True], **options)
 
 
 def test_details_know_their_run_after_a_restart() -> None:

@@ -267,3 +267,11 @@ def test_a_variant_called_as_a_column_hides_nothing() -> None:
         )
     assert [*found.disagreements] == ["text", "truth", "gold", "text (answer)", "gold (answer)"]
     assert found.disagreements["text"].str.startswith("review").all()
+
+
+@pytest.mark.parametrize("twice", ["answer", "truth"])
+def test_a_column_that_stands_twice_is_refused(twice: str) -> None:
+    """Nobody knows which one is meant."""
+    frame = pd.DataFrame([["a", "a", "b"]] * 6, columns=["answer", "truth", twice])
+    with pytest.raises(InputError, match=f"several columns '{twice}'; rename them"):
+        frame.claude.audit("truth", column="answer")
