@@ -188,7 +188,8 @@ def checked_seed(seed: Any) -> int:
 def labels_meant(value: Any, labels: Sequence[Any]) -> list[Any]:
     """Return the labels that a value may mean: the one that equals it, else those that read the same."""
     equal = [label for label in labels if label == value]
-    return equal[:1] or [label for label in labels if _as_text(label) == _as_text(value)]
+    text = _as_text(value)  # of 2.0 a spreadsheet makes 2, and review().to_csv() wrote 2.0
+    return equal[:1] or [label for label in labels if text in (_as_text(label), str(label).strip().casefold())]
 
 
 def fit_labels(values: Sequence[Any], labels: Sequence[Any]) -> tuple[list[Any], list[str]]:

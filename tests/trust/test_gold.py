@@ -59,6 +59,7 @@ def answered(rows: int = 300) -> pd.DataFrame:
         (["good", "bad"], LABELS, ["good", "bad"]),
         (["GOOD ", "Bad"], LABELS, ["good", "bad"]),
         (["1", 2.0], [1, 2], [1, 2]),
+        (["2.0", "3", "2.5", 3], [2.0, 2.5, 3.0], [2.0, 3.0, 2.5, 3.0]),
         (["TRUE", "false", 1, 0.0], [False, True], [True, False, True, False]),
         (["a", "A"], ["A", "a"], ["a", "A"]),  # labels that differ by case only
     ],
