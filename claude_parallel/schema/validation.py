@@ -29,7 +29,7 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        raise ValueError(f"the answer is not JSON ({error.msg} at character {error.pos})") from None
+        raise ValueError(f"the answer is not JSON ({error.msg.removesuffix(' at')} at character {error.pos})") from None
     except RecursionError:
         raise ValueError("the answer is nested too deeply to read") from None
 

@@ -81,15 +81,18 @@ class Comparison:
 
     @property
     def disagreements(self) -> pd.DataFrame:
-        """The rows on which variants differ, or differ from gold: the row, gold, and each answer."""
+        """The rows on which variants that were asked differ, or differ from gold: the row, gold, and each answer."""
         base = self.sample if isinstance(self.sample, pd.DataFrame) else self.sample.to_frame("value")
         columns: dict[str, list[Any]] = {} if self.gold is None else {"gold": self.gold}
         taken = {*map(str, base.columns), *columns}
         for one in self.tried:
             name = one.variant.name
             columns[f"{name} (answer)" if name in taken else name] = one.answers
-        rows = zip(*columns.values(), strict=True)
-        differs = [any(not is_same(values[0], value, self.kind) for value in values[1:]) for values in rows]
+        always = np.ones((len(columns) - len(self.tried), len(base)), dtype=bool)  # gold, where there is some
+        asked = np.vstack([always, *(one.reached for one in self.tried)]).T
+        rows = zip(zip(*columns.values(), strict=True), asked, strict=True)
+        given = [[value for value, is_there in zip(values, there, strict=True) if is_there] for values, there in rows]
+        differs = [any(not is_same(values[0], value, self.kind) for value in values[1:]) for values in given]
         found = base.copy()
         for name, values in columns.items():
             found[name] = pd.Series(values, index=base.index, dtype=object)

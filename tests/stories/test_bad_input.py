@@ -218,6 +218,7 @@ def test_a_function_that_fails_on_the_first_row_is_refused_with_its_cause() -> N
         (Literal["good", "bad"], "so-so", "Input should be 'good' or 'bad'"),
         ({"tone": str, "score": int}, {"tone": "good"}, "field 'score' is missing"),
         ({"tone": str, "score": int}, "good", "the answer is not JSON"),
+        ({"tone": str}, '{"tone": "go', "Unterminated string starting at character 9"),
         (date, "tomorrow", "valid date"),
     ],
 )

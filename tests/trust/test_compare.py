@@ -147,6 +147,7 @@ def test_rows_that_the_budget_left_out_speak_against_nobody(sim: Simulator, by: 
     assert [one.reached for one in found.scores] == asked
     assert asked[1] < 100
     assert not pair.is_beyond_chance
+    assert found.disagreements["text"].str.contains("good hard").all()
     if budget < 0.01:
         assert asked == [0, 0]
         return
