@@ -170,7 +170,10 @@ def _names_in(place: Place) -> set[str]:
     """Return what readers of a folder see in it."""
     import pyarrow.fs
 
-    infos = place.filesystem.get_file_info(pyarrow.fs.FileSelector(place.path, allow_not_found=True))
+    try:
+        infos = place.filesystem.get_file_info(pyarrow.fs.FileSelector(place.path, allow_not_found=True))
+    except NotADirectoryError:  # a device, such as /dev/null, is neither file nor folder for pyarrow
+        raise InputError(f"{place.shown} is no folder to write parts to; name a folder, or a file") from None
     return {info.base_name for info in infos if not info.base_name.startswith((".", "_"))}
 
 

@@ -338,6 +338,14 @@ def test_what_cannot_be_written_is_known_without_writing(tmp_path: Path, name: s
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no path of its own there")
+def test_a_device_is_no_target() -> None:
+    """In a line, not in an exception of the file system."""
+    for ask in (check, target):
+        with pytest.raises(InputError, match=r"is no folder to write parts to|cannot be written to"):
+            ask(os.devnull)
+
+
 @pytest.mark.parametrize("name", ["out.parquet", "out/"])
 def test_what_can_be_written_passes_and_leaves_no_trace(tmp_path: Path, name: str) -> None:
     """Also while another run holds it, and where a finished target of the very same job is gone on with."""
