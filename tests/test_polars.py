@@ -246,6 +246,8 @@ def test_mapping_a_result_again_replaces_its_columns() -> None:
     assert again.columns == first.columns
     assert again.claude.run.id != first.claude.run.id
     assert both.claude.cost["column"].to_list() == ["tone", "second"]
+    totals = both.claude.map("{t}", out="total", progress=False)
+    assert totals.claude.cost["column"].to_list() == ["tone", "second", "total"]
     assert both.claude.errors["rows"].to_list() == [2]
 
 

@@ -6,7 +6,6 @@ record, so a live run finds it where it is granted what it waited for.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
@@ -115,10 +114,7 @@ async def standing(book: EnvelopeBook, intake: Intake, items: list[Pending]) -> 
         The requests.
     """
     host, keys = intake.plan.host, [item.fingerprint for item in items]
-    try:
-        held = await off_loop(lambda: book.holding(keys, host) if book.has_any(host) else None)
-    except sqlite3.Error:  # the journal has said so by itself; a bad disk must not stop a run
-        held = None
+    held = await off_loop(lambda: book.holding(keys, host) if book.has_any(host) else None)
     if held is None:
         return {}, items
     return held, await intake.unanswered(items)

@@ -4,6 +4,8 @@ Knows the tables ``envelopes`` and ``envelope_rows``. An envelope is written bef
 batch's id right after, so that a run killed at any moment leaves enough to find its batch again. What follows from a
 state is decided in ``runner``.
 
+A file that cannot be read knows of no envelope: a bad disk must not stop a run.
+
 Writing may wait for a lock on the file, and reading for another thread of this process that writes: a run does both
 beside its event loop.
 """
@@ -112,14 +114,16 @@ class EnvelopeBook:
     def close_collected(self, envelope_id: str, answers: int) -> bool:
         """Close an envelope whose `answers` answers came, if they are all in the journal; say whether it was closed.
 
-        Where the disk refused some of them it stays open: the next run reads the results again instead of paying again.
+        Where the disk refused some of them, or cannot be read, it stays open: the next run reads the results again
+        instead of paying again.
         """
         if self._journal.path is not None:
             query = (
                 "SELECT count(*) FROM envelope_rows r JOIN answers a ON a.fingerprint = r.fingerprint "
                 "WHERE r.envelope = ?"
             )
-            if self._journal.query(query, (envelope_id,))[0][0] < answers:
+            kept = self._journal.look(query, (envelope_id,))
+            if not kept or kept[0][0] < answers:
                 return False
         self.close(envelope_id, "collected")
         return True
@@ -136,22 +140,22 @@ class EnvelopeBook:
 
     def all(self) -> list[EnvelopeRecord]:
         """Return all envelopes, newest first."""
-        rows = self._journal.query(f"SELECT {_COLUMNS} FROM envelopes ORDER BY created DESC, rowid DESC")
+        rows = self._journal.look(f"SELECT {_COLUMNS} FROM envelopes ORDER BY created DESC, rowid DESC")
         return [_record(row) for row in rows]
 
     def batch_ids(self, host: str) -> set[str]:
         """Return the ids of all batches that are known to belong to an envelope."""
         query = "SELECT batch_id FROM envelopes WHERE host = ? AND batch_id IS NOT NULL"
-        return {str(row[0]) for row in self._journal.query(query, (host,))}
+        return {str(row[0]) for row in self._journal.look(query, (host,))}
 
     def has_any(self, host: str) -> bool:
         """Say whether an envelope was ever made for `host`, open or not."""
-        return bool(self._journal.query("SELECT 1 FROM envelopes WHERE host = ? LIMIT 1", (host,)))
+        return bool(self._journal.look("SELECT 1 FROM envelopes WHERE host = ? LIMIT 1", (host,)))
 
     def has_open(self, host: str) -> bool:
         """Say whether any envelope is open at `host`."""
         query = f"SELECT 1 FROM envelopes WHERE host = ? AND state IN {_OPEN} LIMIT 1"
-        return bool(self._journal.query(query, (host,)))
+        return bool(self._journal.look(query, (host,)))
 
     def holding(self, fingerprints: Sequence[bytes], host: str) -> dict[bytes, str]:
         """Return, of these requests, those that stand in an open envelope, and its id.
@@ -170,7 +174,7 @@ class EnvelopeBook:
                 f"WHERE r.fingerprint IN {marks} AND e.host = ? "
                 f"AND e.state IN {_OPEN} ORDER BY e.rowid DESC"
             )
-            found.update((row[0], row[1]) for row in self._journal.query(query, (*keys, host)))
+            found.update((row[0], row[1]) for row in self._journal.look(query, (*keys, host)))
         return found
 
     def is_first(self, envelope_id: str) -> bool:
@@ -184,10 +188,10 @@ class EnvelopeBook:
             "JOIN envelopes f ON f.id = theirs.envelope "
             f"WHERE mine.envelope = ? AND f.rowid < e.rowid AND f.host = e.host AND f.state IN {_OPEN} LIMIT 1"
         )
-        return not self._journal.query(query, (envelope_id,))
+        return not self._journal.look(query, (envelope_id,))
 
     def _one(self, condition: str, value: str) -> EnvelopeRecord | None:
-        rows = self._journal.query(f"SELECT {_COLUMNS} FROM envelopes WHERE {condition}", (value,))
+        rows = self._journal.look(f"SELECT {_COLUMNS} FROM envelopes WHERE {condition}", (value,))
         return _record(rows[0]) if rows else None
 
     def _write(self, statements: list[tuple[str, tuple[object, ...]]]) -> None:

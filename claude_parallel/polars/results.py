@@ -74,7 +74,7 @@ def cost_table(result: Result) -> pl.DataFrame:
     """Return rows by what they came to, and dollars, for each answer."""
     from ..frames.totals import cost_table as of_pandas
 
-    return pl.from_pandas(of_pandas(*_errors_and_costs(result)).drop(index="total").reset_index())
+    return pl.from_pandas(of_pandas(*_errors_and_costs(result)).iloc[:-1].reset_index())  # without the total
 
 
 def _errors_and_costs(result: Result) -> tuple[pd.DataFrame, list[AnswerColumns]]:

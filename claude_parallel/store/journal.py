@@ -6,14 +6,13 @@ one run at a time. Runs of one process that use the same file share a connection
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..api.json_text import parse_object
 from ..records import Attempt, RateLimitStatuses, Reply, Usage
@@ -23,6 +22,8 @@ from .row_records import RunRow, row_records
 from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 
 __all__ = ["Journal", "RunRow", "Statement"]
+
+T = TypeVar("T")
 
 _NOTHING_USED = Usage()
 _NO_LIMITS: RateLimitStatuses = {}
@@ -87,16 +88,20 @@ class Journal:
             Keys of requests; any number.
         """
         found: dict[bytes, Reply] = {}
-        with self._file.alone():
-            try:
-                self._read_answers(fingerprints, found)
-            except sqlite3.Error as error:
-                if self._file.start_new_file(error):
-                    with contextlib.suppress(sqlite3.Error):
-                        self._read_answers(fingerprints, found)  # what could be rescued
-                else:
-                    self._file.warn("read", f"the journal cannot be read ({error}); rows may be asked again")
+        self._reading(lambda: self._read_answers(fingerprints, found), None)
         return found
+
+    def look(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT in the middle of a run; none where the file cannot be read, which is told."""
+        return self._reading(lambda: self._file.connection.execute(sql, parameters).fetchall(), [])
+
+    def _reading(self, read: Callable[[], T], otherwise: T) -> T:
+        """Return what is read; a file that cannot be read, or no more, ends no run."""
+        try:
+            return self._file.mending(read)
+        except sqlite3.Error as error:
+            self._file.warn("read", f"the journal cannot be read ({error}); rows may be asked again")
+            return otherwise
 
     def _read_answers(self, fingerprints: Sequence[bytes], found: dict[bytes, Reply]) -> None:
         """Fill in the answers that are there; one that is not whole is as good as none, and costs no other one."""
@@ -177,4 +182,5 @@ class Journal:
 
     def execute_many(self, statements: Iterable[Statement]) -> None:
         """Run statements in one transaction; raises when one of them fails, and then nothing is written."""
-        self._file.write(statements, skips=False)
+        every = list(statements)
+        self._file.mending(lambda: self._file.write(every, skips=False))

@@ -186,18 +186,23 @@ class OpenFile:
         """Commit records; what can never be kept is told and left out."""
         if not records:
             return
-        try:
-            refused = self.write(records, skips=True)
-        except sqlite3.Error as error:
-            if not self.start_new_file(error):
-                raise
-            refused = self.write(records, skips=True)
+        refused = self.mending(lambda: self.write(records, skips=True))
         if refused:
             self.warn("refused", f"{len(refused)} records cannot be kept in the journal ({refused[0]})")
 
     # -- a file that breaks or goes ----------------------------------------------------------------------------------
 
-    def start_new_file(self, error: sqlite3.Error) -> bool:
+    def mending(self, act: Callable[[], T]) -> T:
+        """Use the connection; where the file turns out to be damaged, once more with that of the new one."""
+        with self.alone():
+            try:
+                return act()
+            except sqlite3.Error as error:
+                if not self._start_new_file(error):
+                    raise
+                return act()
+
+    def _start_new_file(self, error: sqlite3.Error) -> bool:
         """Go on with a new file when the old one turns out to be damaged while in use; False when it is not that."""
         if self.path is None or not is_damage(error):
             return False

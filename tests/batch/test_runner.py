@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -466,6 +466,33 @@ def test_a_lost_create_is_looked_for_where_the_disk_takes_no_record_of_it(fault:
     prepared, session = world.prepare(frame_of(30), journal=tmp_path / "j.sqlite3")
     session.journal.query("PRAGMA query_only = ON")
     with pytest.warns(UserWarning, match="CANNOT BE WRITTEN"):
+        run_virtual(session.arun)
+
+    assert prepared.result(session)["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 30
+
+
+@dataclass
+class Unreadable:
+    """A door at whose call of that name the record of envelopes is lost."""
+
+    door: BatchApi
+    world: BatchWorld
+    point: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self.point and self.world.session is not None:
+            self.world.session.journal.execute("DROP TABLE IF EXISTS envelopes")
+        return getattr(self.door, name)
+
+
+@pytest.mark.parametrize("point", ["create", "retrieve", "results"])
+def test_a_record_of_envelopes_that_cannot_be_read_ends_no_run(point: str, tmp_path: Path) -> None:
+    """Each row has its answer, and each is paid once; what the disk has done is told."""
+    world = batch_world(max_requests=10)
+    world.wrap = lambda door: cast("BatchApi", Unreadable(door, world, point))
+    prepared, session = world.prepare(frame_of(30), journal=tmp_path / "j.sqlite3")
+    with pytest.warns(UserWarning, match="cannot be read"), pytest.warns(UserWarning, match="CANNOT BE WRITTEN"):
         run_virtual(session.arun)
 
     assert prepared.result(session)["response_error"].isna().all()

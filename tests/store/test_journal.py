@@ -264,6 +264,27 @@ def test_damage_found_in_the_middle_of_a_run_sets_the_file_aside_too(
     assert set(Journal.open(path).recall([KEY])) == {KEY}
 
 
+def test_a_look_in_the_middle_of_a_run_mends_a_damaged_file_and_raises_for_none(path: Path) -> None:
+    """What can still be read is found, and what is written from then on is kept; what cannot be read is told."""
+    keys = [number.to_bytes(32, "big") for number in range(2_000)]
+    journal = Journal.open(path)
+    keep(journal, *keys, text="x" * 200)
+    journal.close()
+    data = bytearray(path.read_bytes())
+    for page in range(40, len(data) // 4096 - 1, 3):
+        data[page * 4096 : page * 4096 + 2000] = b"\xab" * 2000
+    path.write_bytes(data)
+    journal = Journal.open(path)
+    with pytest.warns(UserWarning, match="damaged-1"):
+        found = journal.look("SELECT fingerprint, message FROM answers")
+    assert 0 < len(found) < 2_000
+    journal.execute_many([("INSERT INTO waits VALUES ('r', 1, 2, 'x')", ())])
+    assert journal.look("SELECT reason FROM waits") == [("x",)]
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert journal.look("SELECT reason FROM no_such_table") == []
+    journal.close()
+
+
 def test_a_newer_file_is_left_alone(path: Path) -> None:
     """Another file beside it is used, with a message that says so; not one byte of the newer one changes."""
     path.parent.mkdir()
