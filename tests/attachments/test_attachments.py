@@ -316,6 +316,29 @@ def test_a_pillow_image_of_any_mode_is_sent_as_png(mode: str) -> None:
     assert image_size(data_of(small)) == (200, 50)
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_that_is_scaled_down_stands_as_its_camera_says(form: str) -> None:
+    """Its metadata go with the scaling, so it is turned before."""
+    image = pytest.importorskip("PIL.Image")
+    turned, buffer = image.Exif(), io.BytesIO()
+    turned[0x0112] = 6  # a quarter to the right
+    image.new("RGB", (400, 100)).save(buffer, format=form, exif=turned)
+    (block,) = image_blocks(buffer.getvalue(), max_pixels=10_000)
+
+    assert image_size(data_of(block)) == (50, 200)
+
+
+def test_a_pillow_image_of_32_bits_keeps_its_shades() -> None:
+    """A scan of 16 bits, as Pillow often holds it: none of them becomes white."""
+    image = pytest.importorskip("PIL.Image")
+    scan = image.new("I", (2, 1))
+    scan.putdata([300, 60_000])
+    (block,) = image_blocks(scan)
+
+    with image.open(io.BytesIO(data_of(block))) as sent:
+        assert [sent.getpixel((x, 0)) for x in (0, 1)] == [300, 60_000]
+
+
 def test_a_pillow_image_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """Pillow opens lazily, so a broken file shows only when it is sent."""
     path = tmp_path / "cut.png"

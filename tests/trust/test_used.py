@@ -80,3 +80,19 @@ def test_an_estimate_writes_nothing_about_repairs(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "simulated.sqlite3")) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone() == (10,)
         assert connection.execute("SELECT count(*) FROM follow_ups").fetchone() == (0,)
+
+
+def test_what_the_disk_takes_no_record_of_costs_neither_the_answers_nor_their_price(tmp_path: Path) -> None:
+    """The run's record, the uses of gold, the calls: dollars come from the run itself, all else is unknown."""
+    journal, variants = tmp_path / "j.sqlite3", {"a": {}, "b": {"max_tokens": 500}}
+    with serve(lambda _body: json.dumps({"value": 7})):
+        NUMBERS.claude.compare("{n}!", variants, schema=int, gold="truth", rows=2, journal=journal)
+        with closing(sqlite3.connect(journal)) as disk:
+            disk.execute("CREATE TRIGGER a BEFORE INSERT ON runs BEGIN SELECT RAISE(IGNORE); END")
+            disk.execute("CREATE TRIGGER b BEFORE INSERT ON attempts BEGIN SELECT RAISE(IGNORE); END")
+            disk.execute("CREATE TRIGGER c BEFORE INSERT ON gold_uses BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        few = NUMBERS.claude.preview("{n}", rows=10, schema=int, journal=journal)
+        found = NUMBERS.claude.compare("{n}?", variants, schema=int, gold="truth", rows=10, journal=journal)
+    assert few["response"].eq(7).all()
+    assert [one.usd_per_1000 / 100 for one in found.scores] == pytest.approx([one.paid_usd for one in found.scores])
+    assert not {"input_tokens", "p50_seconds"} & {*found.table}
