@@ -28,9 +28,7 @@ def told_limits(failure: Failure) -> RateLimitStatuses:
         return failure.rate_limits or {}
     found = _NAMED.search(failure.message)
     limit = float(found[1].replace(",", "") or 0) if found else 0.0
-    if (
-        found is None or not limit
-    ):  # an account may have a limit of 0, for a model that is not its own: no rate keeps that
+    if found is None or not limit:  # a limit of 0, for a model that is not the account's own: no rate keeps that
         return {}
     dimension = next(each for each in DIMENSIONS if found[2].startswith(each[:5]))
     return {dimension: RateLimitStatus(limit, None)}
