@@ -103,7 +103,7 @@ class TextBar:
 
     def _words(self, now: float, room: int) -> str:
         stats = self._stats
-        head = f"{stats.reached:,}/{stats.total:,}"
+        head = f"{stats.reached:,}" if stats.is_open else f"{stats.reached:,}/{stats.total:,}"
         words = describe(stats, self._clocks.wall(), width=room - len(head) - 2)
         whole = ", ".join([head, *pace(stats, self._speed, now), words])
         return whole if len(whole) <= room else f"{head}, {words}"

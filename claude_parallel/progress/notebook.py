@@ -90,7 +90,8 @@ class NotebookBar:
         stats = self._stats
         words = describe(stats, self._clocks.wall(), again=self._again)
         whole = ", ".join([counted(stats), *pace(stats, self._speed, now), words])
-        return bar_markup(stats.reached / max(1, stats.total), whole, "running")
+        share = 0.0 if stats.is_open else stats.reached / max(1, stats.total)  # rows read so far are not all rows
+        return bar_markup(share, whole, "running")
 
     def _draw(self, markup: str, text: str) -> None:
         output = self._output

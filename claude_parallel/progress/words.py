@@ -22,8 +22,8 @@ class Piece(NamedTuple):
 
 
 def counted(stats: RunStats) -> str:
-    """Return how far the run has come: ``651 of 1,500 rows``."""
-    return f"{stats.reached:,} of {stats.total:,} rows"
+    """Return how far the run has come: ``651 of 1,500 rows``; ``651 rows`` where nobody knows of how many."""
+    return f"{stats.reached:,} rows" if stats.is_open else f"{stats.reached:,} of {stats.total:,} rows"
 
 
 def pace(stats: RunStats, speed: Speed, now: float) -> list[str]:

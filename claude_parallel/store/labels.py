@@ -51,7 +51,9 @@ class LabelBook:
     def give(self, row: bytes, label: Any, now: float) -> None:
         """Keep a label; it is on disk when this returns. A second one replaces the first."""
         statement = "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)"
-        self._journal.execute(statement, (self._question, row, json.dumps(label, ensure_ascii=True), now))
+        # A date is kept as the text that it shows; who compares labels takes it for what reads the same.
+        text = json.dumps(label, ensure_ascii=True, default=str)
+        self._journal.execute(statement, (self._question, row, text, now))
 
     def take_back(self, row: bytes) -> None:
         """Forget the label of a row."""

@@ -81,6 +81,18 @@ def test_it_is_drawn_in_place_and_not_too_often() -> None:
     assert "of 100 rows" in cell.outputs[0]["text/html"]
 
 
+def test_a_stream_of_unknown_length_fills_no_bar() -> None:
+    """What was read so far is always nearly done; only the end shows how far that was."""
+    cell = Cell()
+    stats = RunStats(total=10_000, done=9_500, is_open=True)
+    bar, _clock = bar_in(cell, stats)
+    assert "width:0.0%" in cell.outputs[0]["text/html"]
+    assert cell.outputs[0]["text/plain"] == "9,500 rows"
+    stats.done = 10_000
+    bar.close()
+    assert "width:100.0%" in cell.outputs[0]["text/html"]
+
+
 def test_the_end_stays_with_the_final_figures() -> None:
     """Static HTML, and the same as text for whoever shows text only."""
     stats, cell = RunStats(total=4, cost=Decimal("0.5")), Cell()

@@ -286,3 +286,13 @@ def test_a_saved_notebook_says_how_far_the_labelling_went() -> None:
     ReviewPanel(review(answered())).show(again)
     ReviewPanel(review(answered())).show(reopened, reopens=True)
     assert (again.widgets, reopened.widgets) == (0, 1)
+
+
+def test_dates_are_labelled_and_found_again() -> None:
+    """The label of a date is kept as its text, which an audit takes for the date."""
+    days = pd.to_datetime(["2026-01-02", "2026-03-04", "2026-05-06"])
+    frame = pd.DataFrame({"text": ["a", "b", "c"], "label": days})
+    review(frame).confirm()
+    again = review(frame)
+    assert again.labelled == 1
+    assert frame.claude.audit(again, column="label").accuracy.estimate == 1.0
