@@ -291,9 +291,10 @@ def _merge(frame: pd.DataFrame, again: pd.DataFrame, columns: Columns, masks: li
 
 def _added(old: Any, new: Any, chosen: Mask) -> Any:
     """Add what the chosen rows have cost this time, whichever of their answers was asked again."""
-    values = old.copy()
-    values[chosen] = values[chosen] + new
-    return values
+    # The frame may come from convert_dtypes() or a file: arrays of other kinds do not add up, and 0 may be an integer.
+    dollars = pd.Series(old).to_numpy(dtype="float64", na_value=np.nan, copy=True)
+    dollars[chosen] += pd.Series(new).to_numpy(dtype="float64", na_value=np.nan)
+    return pd.array(dollars, dtype=old.dtype if pd.api.types.is_float_dtype(old.dtype) else "float64")
 
 
 def _replaced(old: Any, new: Any, mask: Mask, taken: Mask) -> Any:

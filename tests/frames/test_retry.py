@@ -46,6 +46,19 @@ def test_retry_with_the_same_settings_asks_again(cut: Any) -> None:
     assert sim.ledger.requests == 4
 
 
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+@pytest.mark.parametrize("is_free", [False, True])
+def test_a_frame_of_other_dtypes_is_completed(cut: Any, backend: Any, *, is_free: bool) -> None:
+    """``convert_dtypes()`` makes whole numbers of dollars that are all 0; what is paid has its place all the same."""
+    _sim, out = cut
+    given = out.assign(response_cost=0.0) if is_free else out
+    again = given.convert_dtypes(dtype_backend=backend).claude.retry(max_tokens=300)
+
+    assert again["response_error"].isna().tolist() == [True, True, False, True]
+    wanted = given.claude.retry(max_tokens=300)  # which the journal answers
+    assert again["response_cost"].sum() > wanted["response_cost"].sum() == given["response_cost"].sum()
+
+
 def test_retry_twice_with_the_same_override_pays_once(cut: Any) -> None:
     """What a retry paid for is in the journal for the next one."""
     sim, out = cut
