@@ -302,7 +302,7 @@ def _replaced(old: Any, new: Any, mask: Mask, taken: Mask) -> Any:
     values = old.copy()
     try:
         values[mask] = new[taken]
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, NotImplementedError):  # the last one is Arrow's
         values = pd.array(list(old), dtype=object)
         values[mask] = np.array([*new[taken], None], dtype=object)[:-1]
     return values

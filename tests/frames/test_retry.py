@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import claude_parallel as cp
@@ -276,11 +277,18 @@ def test_a_column_named_total_keeps_its_line(sampled: Any) -> None:
     assert table["rows"].tolist() == [3, 3, 3, 9]
 
 
-def test_answers_too_large_for_their_column_make_it_one_of_objects() -> None:
-    """Whatever pandas raises for them: 2.2 raises an OverflowError."""
-    chosen = np.array([True, False])
-    column = _replaced(pd.array([1, 2], dtype="Int64"), pd.array([2**70], dtype=object), chosen, np.array([True]))
-    assert list(column) == [2**70, 2]
+NULLS = pd.array([None], dtype=pd.ArrowDtype(pa.null()))
+
+
+@pytest.mark.parametrize(
+    ("old", "answer"),
+    [(pd.array([1], dtype="Int64"), 2**70), (NULLS, [1, 2]), (NULLS, "text")],
+    ids=["too large", "a list among nulls", "a text among nulls"],
+)
+def test_answers_that_a_column_cannot_hold_make_it_one_of_objects(old: Any, answer: Any) -> None:
+    """Whatever is raised for them: pandas 2.2 raises an OverflowError, Arrow a NotImplementedError."""
+    new = pd.array([answer], dtype=object)
+    assert list(_replaced(old, new, np.array([True]), np.array([True]))) == [answer]
 
 
 def test_unknown_prices_are_not_summed_as_nothing() -> None:
