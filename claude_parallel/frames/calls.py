@@ -33,6 +33,9 @@ known any more, it says whether the rows still stand as they stood."""
 RUNS_ATTRIBUTE = "claude_parallel_runs"
 """Key in ``attrs`` that holds the ids of all runs that made columns, oldest first, as one string."""
 
+_LABELS_AT_ONCE = 10_000
+"""Their text is a megabyte or less."""
+
 _MOST = 200
 """Calls kept in mind. They are small beside frames, and nobody retries the run before the last 200."""
 
@@ -114,8 +117,13 @@ def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[
 
 
 def index_digest(index: pd.Index[Any]) -> str:
-    """Return what tells an index from one with other labels, or with the same in another order."""
-    return hashlib.sha256(pd.util.hash_pandas_object(index, index=False).to_numpy().tobytes()).hexdigest()
+    """Return what tells an index from one with other labels, or with the same in another order, whatever they are."""
+    # By their text: pandas hashes no lists, no half characters, and some kinds differently from version to version.
+    found = hashlib.sha256()
+    for start in range(0, len(index), _LABELS_AT_ONCE):
+        labels = index[start : start + _LABELS_AT_ONCE].tolist()
+        found.update(repr(labels).encode("utf-8", "backslashreplace"))
+    return found.hexdigest()
 
 
 def sign_empty(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], call: MapCall) -> None:

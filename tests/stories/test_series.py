@@ -91,6 +91,19 @@ def test_details_of_sorted_answers_are_never_those_of_other_rows(is_of_other_pro
         answers.claude.retry(WORDS.sort_index(), prompt="Say {}", where=[True, False, False])
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [[[1], {"a": 2}, None], ["\ud800", "b", 3.5], [(1, 2), "b", pd.NaT], [float("nan"), pd.NA, b"x"]],
+    ids=["unhashable", "half a character", "tuples", "missing"],
+)
+def test_whatever_an_index_holds_the_answers_come_back(labels: list[Any]) -> None:
+    """They are paid by the time the index is looked at."""
+    index = pd.Index(labels, dtype=object, tupleize_cols=False)
+    answers = pd.Series(["bread", "jam", "milk"], index=index).claude.map("Say {}")
+    calls._calls.clear()
+    assert answers.claude.details()["response"].tolist() == ["re: Say bread", "re: Say jam", "re: Say milk"]
+
+
 @pytest.mark.parametrize("options", [{"schema": int}, {"sample": 2}])
 def test_a_retry_of_a_series_makes_no_other_column(options: dict[str, Any]) -> None:
     """As of a frame: what is there is of one type, and one answer a row."""
