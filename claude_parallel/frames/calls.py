@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,12 +118,22 @@ def sign(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[
 
 def index_digest(index: pd.Index[Any]) -> str:
     """Return what tells an index from one with other labels, or with the same in another order, whatever they are."""
-    # By their text: pandas hashes no lists, no half characters, and some kinds differently from version to version.
     found = hashlib.sha256()
-    for start in range(0, len(index), _LABELS_AT_ONCE):
-        labels = index[start : start + _LABELS_AT_ONCE].tolist()
-        found.update(repr(labels).encode("utf-8", "backslashreplace"))
+    nameless = index.set_names([None] * index.nlevels)  # pandas takes a number for a level's name where one has it
+    for level in range(index.nlevels):
+        for text in _label_texts(nameless.get_level_values(level)):
+            found.update(text)
     return found.hexdigest()
+
+
+def _label_texts(labels: pd.Index[Any]) -> Iterator[bytes]:
+    """Yield what tells labels from others: pandas hashes no lists, no half characters, and intervals by its version."""
+    if isinstance(labels, pd.DatetimeIndex | pd.TimedeltaIndex):  # a million of them take ten seconds as text
+        yield labels.unit.encode()
+        yield labels.asi8.tobytes()
+        return
+    for start in range(0, len(labels), _LABELS_AT_ONCE):
+        yield repr(labels[start : start + _LABELS_AT_ONCE].tolist()).encode("utf-8", "backslashreplace")
 
 
 def sign_empty(result: pd.DataFrame | pd.Series[Any], given: pd.DataFrame | pd.Series[Any], call: MapCall) -> None:
