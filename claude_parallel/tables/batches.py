@@ -163,9 +163,8 @@ async def _read_back(context: RunContext, intake: Intake, spool: Spool) -> None:
     accounting = replace(context.accounting, deliver=deliver, stats=counts)
     # The journal has this run's answers by now. Of a key that it could not ask, the old one is still not wanted.
     plan = replace(intake.plan, bypass_cache=intake.plan.bypass_cache - spool.answered_anew)
-    again = replace(
-        intake, plan=plan, accounting=accounting, claims=Claims(None, context.wall_clock)
-    )  # nothing is sent
+    claims = Claims(None, context.wall_clock)  # nothing is sent
+    again = replace(intake, plan=plan, accounting=accounting, claims=claims)
     results.stats = counts
     async for chunk in again.chunks():
         for item in chunk:
