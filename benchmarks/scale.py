@@ -10,6 +10,8 @@ import asyncio
 import gc
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,22 +47,54 @@ def resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-class CountingEcho(Echo):
-    """Answers, and notes the CPU seconds at each tenth of the answers."""
+_SMALL_RUN = "from benchmarks.throughput import engine_seconds; engine_seconds(1_000); print(engine_seconds(20_000))"
+"""What the engine takes for a run that fits into the processor's caches, once it is warm."""
 
-    def __init__(self, rows: int, tenths: list[float]) -> None:
+
+def small_run() -> float:
+    """Return the CPU seconds of a small run that another process plays now: so slow is this machine at the moment."""
+    made = subprocess.run([sys.executable, "-c", _SMALL_RUN], capture_output=True, text=True, check=True)
+    return float(made.stdout)
+
+
+class CountingEcho(Echo):
+    """Answers, and measures each tenth of the answers: its CPU seconds, and those of a small run at its end.
+
+    Machines are shared: the very same work takes half as long again while a neighbour is busy.
+
+    Attributes
+    ----------
+    spent, beside : list of float
+        CPU seconds of each tenth, and of the small runs before and after it.
+    since : float
+        CPU seconds of this process when the last tenth had been measured.
+    """
+
+    def __init__(self, rows: int) -> None:
         super().__init__()
         self._rows = rows
         self._answers = 0
-        self._tenths = tenths
+        self.spent: list[float] = []
+        self.beside: list[float] = [small_run()]
+        self.since = cpu_seconds()
 
     async def send(self, body: Body) -> Reply | Failure:
         """Answer."""
         found = await super().send(body)
         self._answers += 1
         if self._answers % (self._rows // 10) == 0:
-            self._tenths.append(cpu_seconds())
+            self.spent.append(cpu_seconds() - self.since)
+            self.beside.append(small_run())
+            self.since = cpu_seconds()
         return found
+
+    @property
+    def dearness(self) -> list[float]:
+        """How many small runs' time each tenth took."""
+        return [
+            spent / (before + after) * 2.0
+            for spent, (before, after) in zip(self.spent, pairwise(self.beside), strict=True)
+        ]
 
 
 def environment(transport: Echo) -> Environment:
@@ -73,21 +107,19 @@ def environment(transport: Echo) -> Environment:
 def million(rows: int, journal: Path) -> None:
     """Print what a frame of `rows` rows costs from its first tenth to its last, and above the frame in memory."""
     frame = pd.DataFrame({"text": [f"row number {row} of the frame" for row in range(rows)]})
-    tenths: list[float] = []
-    echo = CountingEcho(rows, tenths)
+    echo = CountingEcho(rows)
     settings = {"journal": str(journal), "progress": False}
     prepared = FrameMap(frame, "text", "response", settings, environment=environment(echo))
     gc.collect()
     before = resident_bytes()
-    tenths.append(cpu_seconds())
     out = run_virtual(prepared.arun)
     ended = cpu_seconds()
     assert len(out) == rows and out["response_error"].isna().all()
-    spent = [after - before for before, after in pairwise(tenths)]
-    first, last = median(spent[:3]), median(spent[-3:])  # a busy neighbour slows single tenths down by a fifth
+    first, last = median(echo.dearness[:3]), median(echo.dearness[-3:])
     print(f"| rate of the last tenths to the first, medians of three | {first / last:.2f} | 0.9 |")
-    print(f"| CPU us a row, by tenths | {', '.join(f'{1e7 * seconds / rows:.0f}' for seconds in spent)} | |")
-    print(f"| from the last answer to the frame, CPU | {ended - tenths[-1]:.1f} s | 3 s |")
+    print(f"| CPU us a row, by tenths | {', '.join(f'{1e7 * seconds / rows:.0f}' for seconds in echo.spent)} | |")
+    print(f"| the same in small runs beside | {', '.join(f'{small:.2f}' for small in echo.dearness)} | |")
+    print(f"| from the last answer to the frame, CPU | {ended - echo.since:.1f} s | 3 s |")
     print(f"| memory above the frame | {(resident_bytes() - before) / rows:,.0f} bytes a row | 1,000 |")
     looked_at(out.claude.run, journal.with_suffix(".html"))
 

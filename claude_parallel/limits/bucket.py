@@ -20,7 +20,7 @@ from .high_water import PROVEN_FRACTION, HighWater
 from .lateness import Lateness
 from .limit_probe import LimitProbe
 from .remaining import ReportedRemaining
-from .tickets import SHORTEST_WAIT_SECONDS, settled
+from .tickets import SHORTEST_WAIT_SECONDS, together
 
 ALONE = 1.5
 """A call that was refused while less than half another was owed: others have used the bucket (sweep: 50 a minute)."""
@@ -146,7 +146,11 @@ class Bucket:
             slope = self._grow(seconds, amount, now)
             self._refresh()
             seconds = self._missing(amount, now) / (1.0 + slope)
-        return settled(seconds)
+        return together(seconds, amount / self.rate, self._patience(now))
+
+    def _patience(self, now: float) -> float:
+        """Return for how long nobody need come back: as long as we owe, no refill is lost."""
+        return min(self.own_at, self.backoff.next_at if self.backoff.lost else math.inf) - now
 
     def _grow(self, seconds: float, amount: float, now: float) -> float:
         """Believe in more, since a call is held back, and return how fast that goes on until it may go."""
@@ -257,11 +261,7 @@ class Bucket:
         self._refresh()
 
     def refused(self, refusal: Refusal, now: float, *, is_new_episode: bool) -> None:
-        """Learn from a refusal.
-
-        Only where the call was sent after the last refusals were known (`is_new_episode`), it teaches something about
-        rates.
-        """
+        """Learn from a refusal; of rates only where its call went after the last were known (`is_new_episode`)."""
         needed, owed_then, status = refusal.needed, refusal.owed_then, refusal.status
         self.probe.paused(refusal.pause_seconds, now)
         if self.limit == math.inf:

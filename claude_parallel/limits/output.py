@@ -103,6 +103,10 @@ class OutputBucket(Bucket):
             missing = max(missing, owed + self.on_its_way / self.rate + cost - room if cost < room else owed)
         return missing
 
+    def _patience(self, now: float) -> float:
+        """Return how long nobody need come back: the pace of sends may be caught up with, too."""
+        return min(Bucket._patience(self, now), self.paced_at - now)
+
     def _grow(self, seconds: float, amount: float, now: float) -> float:
         """Believe in more; the pace of sends, and not the belief, says when the next one goes."""
         debt, call = self.debt(now), max(amount, 1e-9) / self.rate

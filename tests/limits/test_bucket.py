@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_parallel.limits import tickets
 from claude_parallel.limits.backoff import LEAST, RECOVERY_SECONDS, Backoff
 from claude_parallel.limits.blame import Refusal
 from claude_parallel.limits.bucket import Bucket
@@ -15,7 +16,7 @@ from claude_parallel.limits.burst import FIRST_SECONDS, MINUTE, Burst, calls_slo
 from claude_parallel.limits.guess import Guess
 from claude_parallel.limits.output import OutputAccount, OutputBucket, ReservedBucket
 from claude_parallel.limits.remaining import ReportedRemaining, is_steadier
-from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, Ticket
+from claude_parallel.limits.tickets import SHORTEST_WAIT_SECONDS, TOGETHER_SECONDS, Ticket
 from claude_parallel.records import RateLimitStatus
 
 limits = st.floats(10, 1e6)
@@ -81,6 +82,51 @@ def test_waiting_the_returned_time_suffices(limit: float, calls: list[tuple[floa
         now += seconds
         assert bucket.wait(amount, now) <= 2 * SHORTEST_WAIT_SECONDS
         bucket.take(amount, now)
+
+
+@given(limits, steps, st.floats(0.2, 60), st.booleans())
+def test_calls_go_together_where_no_refill_is_lost_by_it(
+    limit: float, calls: list[tuple[float, float]], burst: float, is_shared: bool
+) -> None:
+    """A longer wait than needed is short, and ends before the bucket is full, or its pace overdue."""
+    bucket, now = known(limit, burst), 0.0
+    if is_shared:
+        bucket.backoff.cut(0.6, 60.0 / limit, 0.0)
+    for gap, share in calls:
+        bucket.take(share * limit / MINUTE, now)
+        needed, seconds = bucket._missing(1.0, now), bucket.wait(1.0, now)
+        if seconds > needed + SHORTEST_WAIT_SECONDS:
+            assert seconds <= TOGETHER_SECONDS
+            assert now + seconds <= bucket.own_at + SHORTEST_WAIT_SECONDS
+            assert not bucket.backoff.lost or now + seconds <= bucket.backoff.next_at + SHORTEST_WAIT_SECONDS
+        now += gap
+
+
+def played(make: type[Bucket], per_minute: float, calls: int = 2_000) -> tuple[float, int]:
+    """Return the seconds that so many calls take, and how often one had to wait."""
+    bucket = make("requests" if make is Bucket else "output")
+    bucket.restrict(per_minute, 0.0)
+    bucket.burst = Burst(0.2, eagerness=0.0, refused_seconds=0.2)
+    now, waits = 0.0, 0
+    for _ in range(calls):
+        while seconds := bucket.wait(1.0, now):
+            now, waits = now + seconds, waits + 1
+        bucket.take(1.0, now)
+        bucket.land(1.0, 1.0, now, now)
+    return now, waits
+
+
+@pytest.mark.parametrize("make", [Bucket, OutputBucket, ReservedBucket])
+@pytest.mark.parametrize(("per_minute", "share"), [(3_000.0, 1.0), (100_000.0, 0.2), (600_000.0, 0.04)])
+def test_at_many_calls_a_second_one_wait_serves_several(
+    make: type[Bucket], per_minute: float, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the client's work for a call does not depend on whether a limit holds it back; and the rate stays whole."""
+    seconds, waits = played(make, per_minute)
+    monkeypatch.setattr(tickets, "TOGETHER_SECONDS", 0.0)
+    at_once, each = played(make, per_minute)
+    assert waits <= share * each
+    assert seconds <= at_once + TOGETHER_SECONDS
 
 
 @given(st.floats(1, 1e6), st.floats(0, 1e6))
