@@ -94,7 +94,11 @@ def forget_loop(loop_thread: LoopThread) -> None:
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what is left on a loop and close it, as ``asyncio.run`` does."""
+    """Cancel what is left on a loop and close it, as ``asyncio.run`` does.
+
+    But a thread of the loop's executor, which looks up names and works for the SDK, is not waited for: nobody needs
+    that any more, a name server may be silent for half a minute, and an idle thread takes a millisecond to join.
+    """
     try:
         leftovers = asyncio.all_tasks(loop)
         for task in leftovers:
@@ -102,7 +106,6 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         if leftovers:
             loop.run_until_complete(asyncio.wait(leftovers, timeout=_CANCEL_SECONDS))
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -158,3 +158,29 @@ def test_a_loop_that_has_closed_is_no_trouble_to_who_would_wake_it() -> None:
     loop.close()
     wake()
     assert woken == ["on the loop"]
+
+
+def test_a_name_that_is_still_looked_up_holds_up_no_end() -> None:
+    """Whoever asked for it has gone; it is looked up on a thread of the loop's own executor."""
+    answered = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def look_up() -> None:
+        threads.append(threading.current_thread())
+        answered.wait()
+
+    async def work() -> str:
+        asyncio.get_running_loop().run_in_executor(None, look_up)
+        return "done"
+
+    timer = threading.Timer(20.0, answered.set)
+    timer.start()
+    try:
+        assert run_blocking(work, Control(), lambda: None) == "done"
+        assert not answered.is_set()
+    finally:
+        answered.set()
+        timer.cancel()
+    for thread in threads:
+        thread.join(20.0)
+        assert not thread.is_alive()
