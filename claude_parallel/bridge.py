@@ -14,12 +14,12 @@ import os
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from .errors import InputError
 from .loop_thread import forget_loop, start_on_loop
+from .warning import warn
 
 T = TypeVar("T")
 
@@ -235,8 +235,4 @@ def advise_amap() -> None:
         return
     if not _has_advised and not is_interactive():
         _has_advised = True
-        warnings.warn(
-            "map() blocks the event loop it is called in; inside async code, use `await df.claude.amap(...)`",
-            UserWarning,
-            stacklevel=5,
-        )
+        warn("map() blocks the event loop it is called in; inside async code, use `await df.claude.amap(...)`")

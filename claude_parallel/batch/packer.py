@@ -7,7 +7,6 @@ instead of being packed a second time. Bodies live from the row to the envelope;
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -20,6 +19,7 @@ from ..engine.intake import Intake
 from ..engine.pending import Pending
 from ..engine.seeding import LEAST_CACHED
 from ..records import ZERO
+from ..warning import warn
 from ..worker_threads import finish_off_loop, off_loop
 from .allowance import Waiting, allowed, is_used_up, what_fits, worth_no_batch
 from .calls import BatchCalls
@@ -193,7 +193,7 @@ class Packer:
         fields = self.intake.plan.shared.fields
         output_price = accounting.tariff.output_price(fields)
         words = what_fits(accounting.budget, Waiting(rows, worst / rows), fields["max_tokens"], output_price)
-        warnings.warn(words, UserWarning, stacklevel=2)
+        warn(words)
 
     def _afford(self) -> int:
         """Return how many requests the budget covers at once, and set what is reserved of each."""

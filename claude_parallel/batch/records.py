@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..store.file import warn_and_go_on
 from ..store.journal import Journal
 from ..store.statements import key_chunks
+from ..warning import warn_and_go_on
 
 EnvelopeState = Literal["prepared", "submitted", "unclear", "collected", "failed", "cancelled"]
 """``prepared``: about to be sent; ``submitted``: the batch's id is known; ``unclear``: sent, but no answer was seen;

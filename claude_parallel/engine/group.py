@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 
 from .. import bridge
 from ..progress.bar import Clocks, NoBar, ProgressBar, choose_bar
 from ..progress.stats import RunStats
+from ..warning import warn
 from .session import Session
 from .to_end import Course, arun_to_end, run_to_end
 
@@ -101,7 +101,7 @@ class SessionGroup:
     def _conclude(self) -> None:
         for session in self._sessions:
             for message in session.warnings():
-                warnings.warn(message, UserWarning, stacklevel=6)
+                warn(message)
         if self._first.control.interrupts and not bridge.is_interactive():
             raise KeyboardInterrupt
 

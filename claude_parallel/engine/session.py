@@ -10,7 +10,6 @@ import itertools
 import logging
 import secrets
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
@@ -27,6 +26,7 @@ from ..records import Outcome
 from ..store.claims import ClaimBook
 from ..store.journal import Journal
 from ..text import format_usd
+from ..warning import warn
 from ..worker_threads import finish_off_loop
 from .accounting import Accounting
 from .budget import Budget
@@ -304,7 +304,7 @@ class Session:
         if stop is not None and stop.kind != "budget" and not self.results.has_answers:
             raise RunStopped(stop.kind, stop.message, stop.hint)
         for message in self.warnings():
-            warnings.warn(message, UserWarning, stacklevel=5)
+            warn(message)
         if self.control.interrupts and not bridge.is_interactive():
             raise KeyboardInterrupt
         if self.plan.settings.on_error == "raise":

@@ -6,7 +6,6 @@ Which names they get is decided in ``columns``; the dtypes of typed values in ``
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -17,6 +16,7 @@ from ..errors import FateCounts
 from ..records import Outcome
 from ..schema.schema import Schema
 from ..text import encodable
+from ..warning import warn
 from .columns import AnswerColumns, Columns
 from .quotes import OwnText, quote_arrays
 from .typed_columns import typed_columns
@@ -107,11 +107,9 @@ def warn_of_missing(fates: FateCounts, run_id: str | None) -> None:
         what = " and ".join(filter(None, words if fates.cancelled else words[:1]))
         rows = fates.answered + fates.failed + fates.skipped + fates.cancelled
         why = f"claude_parallel.run({run_id!r}).errors" if run_id else ".claude.errors of the result"
-        warnings.warn(
+        warn(
             f"of {rows:,} rows {what} and are missing in the series; {why} says why, .claude.details() of the result "
-            "in which rows",
-            UserWarning,
-            stacklevel=5,
+            "in which rows"
         )
 
 

@@ -5,21 +5,18 @@ Its tables stand in ``tables``; what is written into them is the business of ``j
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import stat
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from ..config import home
 from ..errors import InputError
+from ..warning import warn
 from .rescue import rescue
 from .tables import SCHEMA_VERSION, NewerFile, check_version, migrate
-
-_LOG = logging.getLogger("claude_parallel")
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes: our transactions take milliseconds, a VACUUM of a large journal
@@ -228,19 +225,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(_BUSY_POLL_SECONDS)
-
-
-def warn(message: str) -> None:
-    """Warn, before anything is paid: a filter may make an error of it."""
-    warnings.warn(message, UserWarning, stacklevel=2)
-
-
-def warn_and_go_on(message: str) -> None:
-    """Warn in the middle of a run; where a filter makes an error of it, log it: nothing that is paid is lost for it."""
-    try:
-        warnings.warn(message, UserWarning, stacklevel=2)
-    except UserWarning:
-        _LOG.warning("%s", message)
 
 
 def place_of(path: Path | None) -> tuple[int, int] | None:

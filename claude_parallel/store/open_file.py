@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from ..warning import warn_and_go_on
 from ..worker_threads import off_loop
 from . import forks
-from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file, warn_and_go_on
+from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile

@@ -6,7 +6,6 @@ Shows and hands on; ``compare`` has the variants run and judged.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..text import elapsed
+from ..warning import warn
 from .judge import Judge, Judging
 from .judged import Judged
 from .page import Cell, notes, page, share_text, table, wrapped
@@ -132,7 +132,7 @@ class Comparison:
             judging.run()
             judge_usd = judging.usd[0]
             for message in judging.warnings:
-                warnings.warn(message, UserWarning, stacklevel=2)
+                warn(message)
         return replace(score(tried, self._held, self.kind, hits[0], measure=self.measure), judge_usd=judge_usd)
 
     def plot(self) -> Any:
