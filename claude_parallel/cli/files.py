@@ -103,7 +103,10 @@ def map_files(
     journal: JournalFile = None,
     simulate: Simulate = False,
 ) -> None:
-    """Ask Claude once per row of files of any size, and write them with the answers; run again, it goes on."""
+    """Ask Claude once per row of files of any size, and write them with the answers; run again, it goes on.
+
+    Ends with 1 where it stopped before the end, or where rows failed and none was answered.
+    """
     from ..tables.map_file import FileMap
 
     options = {**_map_options(locals()), "budget": budget, "batch": batch or None}
@@ -124,6 +127,7 @@ def map_files(
         typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
     if not result.is_complete:
         typer.echo("stopped before the end; the same command goes on where it was")
+    if not result.is_complete or (result.errors and not result.fates.answered):
         raise typer.Exit(1)
 
 

@@ -139,6 +139,18 @@ def test_files_and_labels_of_the_first_rows(tmp_path: Path) -> None:
     assert found["label"].isna().tolist() == [False, False, True, False]
 
 
+def test_a_command_that_no_row_has_an_answer_from_says_so_to_the_shell(tmp_path: Path) -> None:
+    """`map ... && next` goes on with what there is, and not with nothing; rows that were skipped are no failure."""
+    FRAME.assign(photo="missing.png", empty=None).to_csv(tmp_path / "in.csv", index=False)
+    asked = ["map", str(tmp_path / "in.csv"), "--simulate", "-p"]
+    failed = CliRunner().invoke(app, [*asked, "What?", "--images", "photo", "-o", str(tmp_path / "failed.csv")])
+    skipped = CliRunner().invoke(app, [*asked, "Say {empty}", "-o", str(tmp_path / "skipped.csv")])
+
+    assert failed.exit_code == 1, failed.output
+    assert "0 of 7 rows answered" in failed.output
+    assert skipped.exit_code == 0, skipped.output
+
+
 def test_a_batch_within_a_budget(tmp_path: Path) -> None:
     """At half the price, and no more than that."""
     source = _write(tmp_path / "in.parquet")
