@@ -42,14 +42,17 @@ class _Worker:
                 return
 
     def _do(self, future: Future[Any], work: Callable[[], Any]) -> None:
-        try:
-            result = work()
-        except BaseException as error:
-            self._idle.append(self)
-            future.set_exception(error)
-        else:
-            self._idle.append(self)
-            future.set_result(result)
+        tell = _tried(future, work)
+        self._idle.append(self)
+        tell()
+
+
+def _tried(future: Future[Any], work: Callable[[], Any]) -> Callable[[], None]:
+    """Do a piece of work, and return what tells its future how it ended."""
+    try:
+        return partial(future.set_result, work())
+    except BaseException as error:
+        return partial(future.set_exception, error)
 
 
 class _DaemonThreads(Executor):
@@ -66,7 +69,13 @@ class _DaemonThreads(Executor):
         try:
             worker = self.idle.pop()
         except IndexError:
-            worker = _Worker(self.idle)
+            try:
+                worker = _Worker(self.idle)
+            except (
+                RuntimeError
+            ):  # Python 3.12 starts no thread once the process is ending, the system none beyond its limit
+                _tried(future, work)()
+                return future
         worker.work.put((future, work))
         return future
 

@@ -6,8 +6,10 @@ the journal, so that the cell that asked for them costs nothing when it is run a
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
+import os
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -20,6 +22,7 @@ import pandas as pd
 from .. import bridge
 from ..batch.carrier import BatchCarrier
 from ..batch.responses import RESULTS_SECONDS, BatchState
+from ..engine.dispatcher import GRACE_SECONDS
 from ..engine.session import Session
 from ..errors import FateCounts
 from ..options import Settings
@@ -107,7 +110,8 @@ class Job:
     """A map that runs in the background of this process; made by ``df.claude.submit``.
 
     Should the process end, live answers are in the journal and batches go on at the API: running the same cell again
-    takes both up. Results of a batch can be read for 29 days.
+    takes both up. A process that ends by itself (the end of a script, a kernel that is shut down) sends nothing more
+    and waits up to 30 seconds for the calls in flight. Results of a batch can be read for 29 days.
 
     Parameters
     ----------
@@ -144,6 +148,7 @@ class Job:
         asked = bridge.Control()
         try:
             with bridge.heard(asked):
+                _running[self._thread] = session.control
                 self._thread.start()
                 self._show(session, asked, panel=panel)
         finally:
@@ -258,6 +263,26 @@ class Job:
             self._error = error
         finally:
             self._ended.set()
+            _running.pop(self._thread, None)
+
+
+_running: dict[threading.Thread, bridge.Control] = {}
+"""The threads of the jobs under way, and what stops them."""
+
+
+def _land_all() -> None:
+    """Let calls in flight land before the process ends: they are billed, and the next run would pay for them again."""
+    running = dict(_running)
+    for control in running.values():
+        control.stop_sending()
+    until = time.monotonic() + GRACE_SECONDS
+    for thread in running:
+        thread.join(_left(until))
+
+
+atexit.register(_land_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_running.clear)  # a forked child has none of its parent's threads
 
 
 def jobs(*, limit: int = 100, **options: Any) -> pd.DataFrame:

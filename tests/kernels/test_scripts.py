@@ -50,6 +50,18 @@ if child == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+ENDS_WITH_A_JOB = """
+import time
+job = df.claude.submit("say {text}", max_concurrency=30, progress=False)
+while job.status().done < 40:
+    time.sleep(0.01)
+"""
+
+MAPPED = """
+out = df.claude.map("say {text}", progress=False)
+print(out["response"].notna().sum())
+"""
+
 
 @contextmanager
 def started(
@@ -179,3 +191,15 @@ def test_a_forked_child_maps_on_its_own(tmp_path: Path, api_process: ApiProcess)
     assert out == "0\n"
     assert len(api.calls()) == 60
     assert set(api.answered().values()) == {1}
+
+
+def test_a_script_that_ends_lets_the_calls_of_its_job_land(tmp_path: Path, api_process: ApiProcess) -> None:
+    """Calls in flight are billed: the end of a script, or of a kernel, is no reason to pay for them twice."""
+    api = api_process.serve(latency_seconds=0.4)
+    run(tmp_path, api, ENDS_WITH_A_JOB, rows=200)
+    first = api.received()
+    out, _ = run(tmp_path, api, MAPPED, rows=200)
+
+    assert 40 < len(first) < 200
+    assert out.split() == ["200"]
+    assert set(api.received().values()) == {1}

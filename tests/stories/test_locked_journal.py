@@ -19,7 +19,7 @@ from claude_parallel.records import Failure
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile
-from claude_parallel.worker_threads import finish_off_loop
+from claude_parallel.worker_threads import _DaemonThreads, finish_off_loop
 
 from ..batch_worlds import Deadly, Killed, batch_world, frame_of
 from ..worlds import world
@@ -125,3 +125,19 @@ def test_what_is_written_has_been_written_when_a_cancelled_caller_goes_on() -> N
 
     asyncio.run(main())
     assert written == [1]
+
+
+def test_where_no_thread_can_be_started_blocking_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.12 starts none once the process is ending, and answers that land then are to be written."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    def fail() -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("claude_parallel.worker_threads._threads", _DaemonThreads())  # with none that is idle
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert asyncio.run(finish_off_loop(lambda: 7)) == 7
+    with pytest.raises(OSError, match="full"):
+        asyncio.run(finish_off_loop(fail))
