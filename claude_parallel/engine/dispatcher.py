@@ -17,6 +17,7 @@ from typing import cast
 
 from ..bridge import waker
 from ..limits.gate import Ticket, Wait
+from ..limits.tickets import TOGETHER_SECONDS
 from ..progress.waits import WaitReason
 from ..records import Attempt, Failure, Reply, Request
 from ..retry import Again, Stop, Verdict, judge_failure
@@ -162,6 +163,12 @@ class Dispatcher:
         0.1 ms for each call of each other run.
         """
         run, gate = self._run, self._calls.gate
+        run.stats.in_flight = len(self._workers)
+        if by_gate and seconds <= TOGETHER_SECONDS:  # to look at each answer meanwhile costs half as much as to send it
+            with self._holds.during(reason, has_more=True):
+                await asyncio.sleep(seconds)
+            self._wake.clear()
+            return
         started, loop = run.clock(), asyncio.get_running_loop()
         unsubscribe = None
         if by_gate and gate.status(started).in_flight > len(self._workers):
@@ -171,7 +178,6 @@ class Dispatcher:
         if self._stopped_at is not None:
             seconds = min(seconds, GRACE_SECONDS)
         timer = loop.call_later(seconds, self._wake.set) if seconds != math.inf else None
-        run.stats.in_flight = len(self._workers)
         with self._holds.during(reason, has_more=not self._queue.is_empty):
             try:
                 if not self._is_interrupted():
