@@ -203,7 +203,7 @@ class Comparison:
         return heads, rows
 
     def _notes(self) -> list[str]:
-        paid = sum({one.run_id: float(one.paid) for one in self.tried}.values())
+        paid = float(sum(one.paid for one in self.tried))
         kind = " simulated" if any(one.is_simulated for one in self.tried) else ""
         judge, dollars = self.judge_usd, f"${paid + self.judge_usd:,.4f}{kind}"
         if math.isnan(judge):

@@ -121,7 +121,7 @@ class Tried:
     reached : array of bool
         False for a row that the run did not come to, since it was stopped or its budget was used up.
     paid : Decimal
-        US dollars that this comparison paid for it.
+        US dollars that this comparison paid for it; what variants that ask the very same share counts for the first.
     run_id : str
         Its record.
     is_simulated : bool
@@ -157,10 +157,18 @@ class Tried:
 
 
 def _is_same_option(one: Any, other: Any) -> bool:
-    """Compare frames by their cells, since the text of a long one leaves out its middle; all else by its text."""
+    """Compare by value, never by text: two models of one name are two, and the text of a long frame is not all of it.
+
+    What cannot be told (an array, a frame in a list) is taken for another, which is then asked, too.
+    """
+    if one is other:
+        return True
     if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
         return one.equals(other)
-    return repr(one) == repr(other)
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):
+        return False
 
 
 def make_variants(
@@ -281,7 +289,10 @@ class Trial:
         return max(Counter(row for row, _asked in uses).values(), default=0)
 
     def _tried(self) -> list[Tried]:
-        return [_tried(one, session) for one, session in zip(self._prepared, self._session_of, strict=True)]
+        return [
+            _tried(one, session, is_asked=one.same_as == number)
+            for number, (one, session) in enumerate(zip(self._prepared, self._session_of, strict=True))
+        ]
 
 
 def _first_draws(session: Session, samples: int) -> tuple[list[bytes | None], list[Outcome | None]]:
@@ -300,7 +311,8 @@ def _place(prepared: FrameMap, column: str | None) -> int | None:
     return 0 if column is None else names.index(column)
 
 
-def _tried(prepared: Prepared, session: Session) -> Tried:
+def _tried(prepared: Prepared, session: Session, *, is_asked: bool) -> Tried:
+    """Return what became of a variant; one that asks what another has asked already paid nothing."""
     rows = prepared.elected([outcome for outcome in session.results.outcomes if outcome is not None])
     return Tried(
         variant=prepared.variant,
@@ -309,7 +321,7 @@ def _tried(prepared: Prepared, session: Session) -> Tried:
         dtype=prepared.dtype,
         used=rows_used(session, prepared.map.columns.samples),
         reached=rows_reached(session, prepared.map.columns.samples),
-        paid=session.stats.cost,
+        paid=session.stats.cost if is_asked else Decimal(0),
         run_id=session.run_id,
         is_simulated=session.stats.is_simulated,
     )

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 from claude_parallel.errors import InputError
 from claude_parallel.simulation import Simulator
@@ -87,6 +88,29 @@ def test_variants_that_differ_in_the_middle_of_long_examples_are_both_asked(sim:
     assert repr(pairs) == repr(other)
     compare(reviews(20), {"a": {"examples": pairs}, "b": {"examples": other}, "c": {"examples": pairs.copy()}}, rows=5)
     assert sim.ledger.requests == 10
+
+
+def test_schemas_of_one_name_are_both_asked(sim: Simulator) -> None:
+    """A notebook defines a model anew under its name, and the text of both classes is the same."""
+
+    def model(labels: Any) -> type[BaseModel]:
+        class Answer(BaseModel):
+            tone: Literal[labels]
+
+        return Answer
+
+    variants = {"one": {"schema": model(("good", "bad"))}, "two": {"schema": model(("up", "down"))}}
+    with serve(None):
+        found = reviews(20).claude.compare("{text}", variants, rows=10)
+    assert {*found.tried[0].answers} <= {"good", "bad"}
+    assert {*found.tried[1].answers} <= {"up", "down"}
+
+
+def test_what_variants_of_one_request_paid_adds_up(sim: Simulator) -> None:
+    """The column of dollars has what was paid once, once."""
+    found = compare(reviews(30), {"one": {}, "two": {}, "opus": {"model": "claude-opus-5-5"}})
+    assert found.table.loc["two", "paid_usd"] == 0.0 < found.table.loc["one", "paid_usd"]
+    assert f"paid ${found.table['paid_usd'].sum():.4f}" in repr(found)
 
 
 def test_pairs_disagreements_and_the_verdict(sim: Simulator) -> None:

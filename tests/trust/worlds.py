@@ -35,6 +35,6 @@ def answer(body: Mapping[str, Any]) -> str:
     return json.dumps({"value": label})
 
 
-def serve(speak: Callable[[Mapping[str, Any]], str] = answer, **profile: Any) -> Simulator:
-    """Return a simulated account without limits that answers at once with what `speak` makes of the wire body."""
+def serve(speak: Callable[[Mapping[str, Any]], str] | None = answer, **profile: Any) -> Simulator:
+    """Return a simulated account without limits that answers at once with what `speak` makes of the wire body, else by itself."""
     return Simulator(SimulatorServer(Profile(latency_seconds=0.002, answer=speak, **profile)))
