@@ -6,8 +6,10 @@ Everything goes by position, so that duplicate labels do no harm where both side
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from numbers import Integral
 from typing import Any
@@ -22,6 +24,9 @@ from ..frames.outputs import column_label
 from ..frames.rows import column_names, python_values
 from ..statistics.agreement import sorted_classes
 from ..statistics.samples import stratum_weights
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
+"""What files and spreadsheets hold of a moment, after ISO 8601."""
 
 SAMPLE_ATTRIBUTE = "claude_parallel_sample"
 """Key in ``Series.attrs`` that holds how gold rows were drawn: sizes of the groups, and the group of each row."""
@@ -239,8 +244,29 @@ def fit_numbers(values: Sequence[Any]) -> list[float]:
 
 
 def plain_text(value: Any) -> str:
-    """Return a value as people write it: a whole number without a fraction, whatever type pandas gave it."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """Return a value as people write it, whatever type pandas gave it.
+
+    A whole number has no fraction; a moment is told in UTC, and without its time where that is midnight, since pandas
+    has no days of their own: a column of dates is one of midnights.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, pd.Timedelta):  # of which pandas tells the days, also where there are none
+        return str(value.to_pytimedelta())
+    moment = _moment(value)
+    return str(value) if moment is None else str(moment).removesuffix(" 00:00:00")
+
+
+def _moment(value: Any) -> datetime | None:
+    """Return what a value says as a moment without a zone, also where it says so as text; None where it is none."""
+    if isinstance(value, str) and _MOMENT.fullmatch(value.strip()):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:  # such as a 13th month
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
 
 
 def _as_text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -257,6 +258,33 @@ def test_answers_that_are_lists_are_compared_by_what_is_in_them(
         found = frame.claude.compare("{n}", VARIANTS, schema=list[str], rows=40, progress=False)
     assert found.pairs[0].agreement == 0.5
     assert len(found.disagreements) == 20
+
+
+DAY, NOON = pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01 12:00")
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "gold"),
+    [
+        (datetime.date, "2024-01-01", DAY),
+        (datetime.date, "2024-01-01", "2024-01-01 00:00:00"),
+        (datetime.date, "2024-01-01", datetime.date(2024, 1, 1)),
+        (datetime.datetime, "2024-01-01T00:00:00Z", "2024-01-01"),
+        (datetime.datetime, "2024-01-01T12:00:00Z", NOON),
+        (datetime.datetime, "2024-01-01T13:00:00+01:00", NOON.tz_localize("UTC")),
+        (datetime.datetime, "2024-01-01T12:00:00Z", "2024-01-01T12:00:00"),
+        (datetime.timedelta, "PT1H", pd.Timedelta(hours=1)),
+        (str, "2024-01-01", DAY),
+    ],
+)
+def test_dates_are_found_in_gold_however_they_are_written(sim: Simulator, field: type, said: str, gold: object) -> None:
+    """A frame has a date as a moment at midnight, and files as text; an audit and a comparison read both alike."""
+    frame = pd.DataFrame({"text": [f"letter {n}" for n in range(6)], "gold": [gold] * 6})
+    with serve(lambda _body: json.dumps({"when": said})):
+        found = frame.claude.compare("{text}", {"one": {}}, schema={"when": field}, gold="gold", rows=6)
+        audit = frame.claude.map("{text}", schema={"when": field}).claude.audit("gold")
+    assert found.table.loc["one", "accuracy"] == 1.0
+    assert audit.accuracy.estimate == 1.0
 
 
 def test_without_gold_there_is_agreement_and_price(sim: Simulator) -> None:

@@ -36,5 +36,5 @@ def answer(body: Mapping[str, Any]) -> str:
 
 
 def serve(speak: Callable[[Mapping[str, Any]], str] | None = answer, **profile: Any) -> Simulator:
-    """Return a simulated account without limits that answers at once with what `speak` makes of the wire body, else by itself."""
+    """Return an account without limits that answers at once: what `speak` makes of the wire body, or by itself."""
     return Simulator(SimulatorServer(Profile(latency_seconds=0.002, answer=speak, **profile)))
