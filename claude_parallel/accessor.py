@@ -602,8 +602,9 @@ class ClaudeFrame:
     ) -> Review:
         """Label a random sample of the answered rows by hand, in the notebook.
 
-        Labels are kept in the journal as they are given, by what the row says: a restart goes on, and another prompt on
-        the same rows finds them.
+        Labels are kept in the journal as they are given, by the column's name, its labels, and what the row says: a
+        restart goes on, and another prompt on the same rows finds them. So give two questions with the same labels
+        (such as two of ``schema=bool``) an ``out=`` each.
 
         Parameters
         ----------

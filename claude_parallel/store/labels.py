@@ -1,14 +1,15 @@
 """Labels given by hand, in a table of their own in the journal's file: kept at once, so that a restart goes on.
 
 A label belongs to a question and to what a row says, not to a frame or a prompt: another prompt on the same rows finds
-it. Who asks for labels, ``trust`` knows. ``cp.journal.clear()`` deletes answers, which can be bought again, no labels.
+it. A question is a column's name and the labels to choose from, so that two questions in a column "label" do not mix.
+Who asks for labels, ``trust`` knows. ``cp.journal.clear()`` deletes answers, which can be bought again, no labels.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .journal import Journal
@@ -31,21 +32,42 @@ class LabelBook:
     ----------
     journal : Journal
         Where they are kept; closed by :meth:`close`.
-    question : str
-        What is labelled, such as the name of the answer's column.
+    column : str
+        The name of the answer's column.
+    choices : sequence, optional
+        The labels to choose from; none = any text.
     """
 
-    def __init__(self, journal: Journal, question: str) -> None:
+    def __init__(self, journal: Journal, column: str, choices: Sequence[Any] = ()) -> None:
         self._journal = journal
-        self._question = question
+        self._column = column
+        self._question = json.dumps([column, *sorted(map(str, choices))]) if choices else column
+        self._alike = json.dumps([column])[:-1] if choices else ""
         journal.execute(_TABLE)
 
-    def read(self, rows: Sequence[bytes]) -> dict[bytes, Any]:
-        """Return the labels that were given to these rows."""
+    def read(self, rows: Sequence[bytes], fits: Callable[[Any], bool] = lambda _label: True) -> dict[bytes, Any]:
+        """Return the labels that were given to these rows.
+
+        Those of a question in the same column with other choices count where they fit this one, too: a label that is
+        added to the choices makes none of the work undone.
+
+        Parameters
+        ----------
+        rows : sequence of bytes
+            What the rows say, as :func:`row_key` has it.
+        fits : callable
+            Says of a label whether it is one of this question's.
+        """
         found: dict[bytes, Any] = {}
+        own = (self._question, self._column, self._alike, len(self._alike), self._alike, self._question)
         for keys, marks in key_chunks(rows):
-            query = f"SELECT row, label FROM labels WHERE question = ? AND row IN {marks}"
-            found |= {row: json.loads(label) for row, label in self._journal.query(query, (self._question, *keys))}
+            query = (
+                f"SELECT row, label FROM labels WHERE row IN {marks} AND (question IN (?, ?) "
+                "OR (? != '' AND substr(question, 1, ?) = ?)) ORDER BY question = ?, given"
+            )
+            for row, text in self._journal.query(query, (*keys, *own)):
+                if fits(label := json.loads(text)):
+                    found[row] = label
         return found
 
     def give(self, row: bytes, label: Any, now: float) -> None:
@@ -54,10 +76,6 @@ class LabelBook:
         # A date is kept as the text that it shows; who compares labels takes it for what reads the same.
         text = json.dumps(label, ensure_ascii=True, default=str)
         self._journal.execute(statement, (self._question, row, text, now))
-
-    def take_back(self, row: bytes) -> None:
-        """Forget the label of a row."""
-        self._journal.execute("DELETE FROM labels WHERE question = ? AND row = ?", (self._question, row))
 
     def close(self) -> None:
         """Let go of the file."""

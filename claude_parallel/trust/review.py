@@ -96,7 +96,7 @@ class Review:
         self._sizes = sizes or {}
         self._clock = clock
         self._watchers: list[Callable[[], None]] = []
-        known = book.read([item.key for item in self.items])
+        known = book.read([item.key for item in self.items], self._is_label)
         self._labels = {item.position: known[item.key] for item in self.items if item.key in known}
         self.place = self._next_open(0)
 
@@ -183,6 +183,9 @@ class Review:
     def _next_open(self, start: int) -> int:
         places = range(start, len(self.items))
         return next((place for place in places if self.items[place].position not in self._labels), len(self.items))
+
+    def _is_label(self, label: Any) -> bool:
+        return not self.choices or len(labels_meant(label, self.choices)) == 1
 
     def _checked(self, label: Any) -> Any:
         if isinstance(label, str):
@@ -300,8 +303,9 @@ def review_frame(
     dtype = frame[label].dtype
     choices = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else []
     choices = [True, False] if str(dtype) == "boolean" else choices
-    book = LabelBook(Journal.open(journal_path(journal), is_explicit=not isinstance(journal, bool)), str(label))
     shown = choices if len(choices) <= MOST_CHOICES else []
+    place = Journal.open(journal_path(journal), is_explicit=not isinstance(journal, bool))
+    book = LabelBook(place, str(label), shown)
     review = Review(items, frame.index, book, choices=shown, sizes=sizes, is_blind=blind)
     if is_interactive():
         from .panel import show_review

@@ -85,6 +85,31 @@ def test_labels_belong_to_what_the_row_says() -> None:
     assert review(frame.assign(text="something else")).labelled == 0
 
 
+def test_labels_of_one_question_are_not_those_of_another_in_a_column_of_the_same_name() -> None:
+    """classify() calls every column "label"; what was given to one question stands when another is labelled."""
+    tone = answered(4, 1)
+    urgency = tone.assign(label=pd.Categorical(["low", "high"] * 2, categories=["low", "high"]))
+    for frame, label in ((tone, "good"), (urgency, "high")):
+        panel = review(frame)
+        assert panel.labelled == 0
+        while panel.current is not None:
+            panel.give(label)
+    assert review(tone).labels.tolist() == ["good"] * 4
+    assert review(urgency).labels.tolist() == ["high"] * 4
+
+
+def test_a_label_that_is_added_leaves_the_others_as_they_were_given() -> None:
+    """Only those that are no choice any more have to be given again."""
+    frame = answered(4, 1)
+    panel = review(frame)
+    for label in ("good", "bad", "good"):
+        panel.give(label)
+    wider = frame.assign(label=frame["label"].cat.set_categories(["good", "mixed"]).fillna("mixed"))
+    assert sorted(review(wider).labels.dropna()) == ["good", "good"]
+    more = frame.assign(label=frame["label"].cat.set_categories(["good", "bad", "mixed"]))
+    assert sorted(review(more).labels.dropna()) == ["bad", "good", "good"]
+
+
 def test_choices_are_the_labels_of_the_schema() -> None:
     """A label that is none of them is refused with the nearest; nothing is kept."""
     panel = review(answered())
