@@ -623,7 +623,7 @@ class ClaudeFrame:
         seed : int, default 0
             The same seed draws the same rows.
         journal : bool or path, default True
-            Where the labels are kept.
+            Where the labels are kept; True = in the journal that was configured, else in the user's.
 
         Returns
         -------

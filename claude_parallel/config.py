@@ -154,6 +154,11 @@ def journal_path(setting: bool | str | Path, client: Any = None) -> Path | None:
     return _local_file(setting)
 
 
+def looked_into(setting: bool | str | Path) -> bool | str | Path:
+    """Return the ``journal=`` that a look means, not a run: True is whatever was configured."""
+    return _configured_value("journal") or True if setting is True else setting
+
+
 def journal_files(setting: bool | str | Path) -> list[Path]:
     """Return the files to look through for runs: the user's own and the simulator's, or the one that is named."""
     if isinstance(setting, bool):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..config import journal_files
+from ..config import journal_files, looked_into
 from ..errors import InputError
 from ..store.journal import Journal
 from ..store.row_records import PARTS, columns_of
@@ -246,7 +246,7 @@ def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:
     run_id : str, default "last"
         As in ``cp.runs()``; ``"last"`` = the one that began last.
     journal : bool or path, default True
-        Where to look: the user's journal and the simulator's, or that file.
+        Where to look: the journal that was configured, else the user's and the simulator's; or that file.
 
     Raises
     ------
@@ -263,6 +263,7 @@ def find_run(run_id: str = LAST, journal: bool | str | Path = True) -> Run:
     known = place_of(run_id)
     if known is not None:
         return Run(run_id, known)
+    journal = looked_into(journal)
     for path in journal_files(journal):
         with closing(Journal.open_existing(path, is_explicit=not isinstance(journal, bool))) as opened:
             if opened.query("SELECT 1 FROM runs WHERE id = ?", (run_id,)):

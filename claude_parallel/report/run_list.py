@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import journal_files
+from ..config import journal_files, looked_into
 from ..errors import InputError, count_fates
 from ..store.journal import Journal
 from ..store.maintenance import age_seconds
@@ -59,8 +59,8 @@ def runs(journal: bool | str | Path = True, *, since: Since = None) -> pd.DataFr
     Parameters
     ----------
     journal : bool or path, default True
-        The user's journal and that of the simulator, or that file. Runs of this process without a journal are listed,
-        too.
+        The journal that was configured, else the user's and that of the simulator; or that file. Runs of this process
+        without a journal are listed, too.
     since : str, float, timedelta, date or datetime, optional
         Only runs that began since then: ``"7d"``, seconds, or a moment.
 
@@ -95,7 +95,7 @@ def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFra
     since : str, float, timedelta, date or datetime, default "30d"
         Calls that began since then; None = all that the journal knows.
     journal : bool or path, default True
-        The user's journal, or that file.
+        The journal that was configured, else the user's; or that file.
 
     Returns
     -------
@@ -122,6 +122,7 @@ def spent(since: Since = "30d", journal: bool | str | Path = True) -> pd.DataFra
 
 def _journals(journal: bool | str | Path) -> Iterator[Journal]:
     """Give each journal in turn; files are closed again."""
+    journal = looked_into(journal)
     for path in journal_files(journal):
         with closing(Journal.open_existing(path, is_explicit=not isinstance(journal, bool))) as opened:
             yield opened

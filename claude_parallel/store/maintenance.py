@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from ..config import is_simulating, journal_path
+from ..config import SIMULATED_FILE_NAME, home, journal_path, looked_into
 from ..errors import InputError, JournalError
 from .file import with_companions
 from .journal import Journal
@@ -39,7 +39,7 @@ class JournalKeeper:
         self._path = path
 
     def __repr__(self) -> str:
-        name = "journal" if self._path is not None or not is_simulating() else "journal of the simulator"
+        name = "journal of the simulator" if self.path == home() / SIMULATED_FILE_NAME else "journal"
         if not self.path.exists():
             return f"<{name} {self.path}: nothing in it yet>"
         return f"<{name} {self.path}: {self.answers:,} answers, {self.size / 1e6:,.1f} MB>"
@@ -50,8 +50,8 @@ class JournalKeeper:
 
     @property
     def path(self) -> Path:
-        """The file; ``CLAUDE_PARALLEL_HOME`` moves its folder. While a simulator runs, it is the simulator's own."""
-        return self._path or journal_path(True) or Path()
+        """The file that was configured, else that in ``CLAUDE_PARALLEL_HOME``; a simulator has its own beside it."""
+        return self._path or journal_path(looked_into(True)) or Path()
 
     @property
     def size(self) -> int:
@@ -76,8 +76,8 @@ class JournalKeeper:
         run : str, optional
             Id of a run: its answers and its record.
         all : bool, default False
-            True = all answers and run records of this file. Inside ``with cp.simulator():`` it is the simulator's file:
-            answers that were paid are never in there.
+            True = all answers and run records of this file. Inside ``with cp.simulator():``, unless a file was
+            configured, it is the simulator's: answers that were paid are never in there.
 
         Raises
         ------
@@ -129,7 +129,8 @@ class JournalKeeper:
             return deleted
 
     def _open(self) -> closing[Journal]:
-        journal = Journal.open(self.path, is_explicit=self._path is not None)
+        is_named = self._path is not None or looked_into(True) is not True
+        journal = Journal.open(self.path, is_explicit=is_named)
         if journal.path is None:
             raise JournalError(f"the journal {self.path} cannot be opened")
         return closing(journal)

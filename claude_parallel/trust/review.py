@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from ..bridge import is_interactive
-from ..config import journal_path
+from ..config import journal_path, looked_into
 from ..errors import InputError, nearest
 from ..frames.calls import call_of, maps_of
 from ..frames.rows import column_names, python_values
@@ -304,6 +304,7 @@ def review_frame(
     choices = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else []
     choices = [True, False] if str(dtype) == "boolean" else choices
     shown = choices if len(choices) <= MOST_CHOICES else []
+    journal = looked_into(journal)
     place = Journal.open(journal_path(journal), is_explicit=not isinstance(journal, bool))
     book = LabelBook(place, str(label), shown)
     review = Review(items, frame.index, book, choices=shown, sizes=sizes, is_blind=blind)

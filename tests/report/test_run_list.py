@@ -32,7 +32,7 @@ def paid_run(
     run: str, started: float, model: str = "claude-haiku-5-5", calls: int = 3, path: Path | None = None
 ) -> None:
     """Write a run that paid a quarter of a dollar for each call."""
-    journal = Journal.open(home() / "journal.sqlite3")
+    journal = Journal.open(path or home() / "journal.sqlite3")
     journal.begin_run(run, started, "https://api.anthropic.com", {"model": model, "rows": calls})
     for position in range(calls):
         message = {"model": model, "stop_reason": "end_turn", "content": [], "usage": {"input_tokens": 1}}
@@ -59,6 +59,36 @@ def test_simulated_answers_lie_in_a_file_of_their_own(own_home: Path) -> None:
         assert cp.journal.clear(all=True) == 2
     assert cp.journal.path == own_home / "journal.sqlite3"
     assert cp.runs().index.tolist() == ["r-paid"]
+
+
+def test_the_journal_that_was_configured_is_the_one_that_is_looked_into(own_home: Path) -> None:
+    """Else a kernel that was restarted has no runs, no dollars, and another file to clear."""
+    own = own_home / "project.sqlite3"
+    paid_run("r-elsewhere", time.time() - 60, calls=1)
+    paid_run("r-own", time.time(), path=own)
+    cp.configure(journal=own)
+    assert cp.runs().index.tolist() == ["r-own"]
+    assert cp.run().id == cp.run("r-own").id == "r-own"
+    assert cp.spent()["usd"].sum() == 0.75
+    assert (cp.journal.path, repr(cp.journal).split()[0]) == (own, "<journal")
+    with cp.simulator(None, latency_seconds=0):
+        assert cp.journal.path == own  # where the simulated answers go as well
+    answered = pd.DataFrame({"t": ["one"], "label": ["good"]})
+    answered.claude.review(1, column="label").give("good")
+    assert answered.claude.review(1, column="label", journal=own).labelled == 1
+    cp.configure(journal=False)
+    assert cp.runs().index.tolist() == cp.runs(own_home / "journal.sqlite3").index.tolist() == ["r-elsewhere"]
+
+
+def test_a_configured_journal_that_is_none_is_left_as_it_is(own_home: Path) -> None:
+    """The user has named it: it is no damaged file of ours."""
+    notes = own_home / "notes.txt"
+    notes.write_text("my notes, long enough for a header of SQLite" * 100)
+    cp.configure(journal=notes)
+    for look in (cp.runs, cp.spent, lambda: cp.journal.answers):
+        with pytest.raises(cp.InputError, match="not a journal"):
+            look()
+    assert notes.read_text().startswith("my notes")
 
 
 def test_clearing_everything_has_to_be_said(own_home: Path) -> None:
