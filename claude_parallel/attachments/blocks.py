@@ -40,10 +40,9 @@ MANY_IMAGES = 20
 
 MAX_IMAGES = 600
 MAX_PAGES = 600
-SMALL_CONTEXT_MAXIMUM = 100
-"""Images and PDF pages in one request; 100 of each where the model's context window is below 1M tokens.
+"""Images and PDF pages in one request. Source: vision page and PDF support page (September 2026).
 
-Source: vision page and PDF support page (September 2026).
+Models whose context window is below 1M tokens take 100 of each. They are legacy; the API refuses what is too much.
 """
 
 
@@ -96,15 +95,13 @@ def document_blocks(cell: Any) -> list[Block]:
     return [_document(item) for item in items(cell)]
 
 
-def check_blocks(blocks: Iterable[Mapping[str, Any]], context_tokens: int = 1_000_000) -> None:
+def check_blocks(blocks: Iterable[Mapping[str, Any]]) -> None:
     """Check what one request may hold in all.
 
     Parameters
     ----------
     blocks : iterable of mapping
         All content blocks of the request; those that are no images or documents are passed over.
-    context_tokens : int
-        The model's context window.
 
     Raises
     ------
@@ -113,9 +110,8 @@ def check_blocks(blocks: Iterable[Mapping[str, Any]], context_tokens: int = 1_00
     """
     blocks = list(blocks)
     images = [block for block in blocks if block.get("type") == "image"]
-    small = context_tokens < 1_000_000
-    if len(images) > (most := SMALL_CONTEXT_MAXIMUM if small else MAX_IMAGES):
-        raise AttachmentError(f"the row has {len(images)} images, one request takes {most}")
+    if len(images) > MAX_IMAGES:
+        raise AttachmentError(f"the row has {len(images)} images, one request takes {MAX_IMAGES}")
     if len(images) > MANY_IMAGES:
         for size in filter(None, map(block_size, images)):
             if max(size) > MAX_EDGE_PIXELS_MANY:
@@ -124,8 +120,8 @@ def check_blocks(blocks: Iterable[Mapping[str, Any]], context_tokens: int = 1_00
                     f"{MAX_EDGE_PIXELS_MANY} pixels; one has {size[0]}x{size[1]}"
                 )
     pages = sum(block_pages(block) or 0 for block in blocks if block.get("type") == "document")
-    if pages > (most := SMALL_CONTEXT_MAXIMUM if small else MAX_PAGES):
-        raise AttachmentError(f"the row's documents have {pages} pages, one request takes {most}")
+    if pages > MAX_PAGES:
+        raise AttachmentError(f"the row's documents have {pages} pages, one request takes {MAX_PAGES}")
     weight = sum(len(block["source"].get("data", "")) for block in blocks if "source" in block)
     if weight > MAX_REQUEST_BYTES:
         raise AttachmentError(f"the row's files weigh {_megabytes(weight)}, one request takes 32 MB")
@@ -133,7 +129,7 @@ def check_blocks(blocks: Iterable[Mapping[str, Any]], context_tokens: int = 1_00
 
 def _image(item: Any, max_pixels: int | None) -> Block:
     if _is_block(item, "image"):
-        return dict(item)
+        return _given(item)
     if (url := url_of(item)) is not None:
         return {"type": "image", "source": {"type": "url", "url": url}}
     name = name_of(item)
@@ -147,6 +143,19 @@ def _image(item: Any, max_pixels: int | None) -> Block:
             data = _by_pillow(name, lambda: shrink(original, most, MAX_EDGE_PIXELS))
     _check_image_limits(data, name)
     return _base64_block("image", sniff(data) or "", data)
+
+
+def _given(block: Mapping[str, Any]) -> Block:
+    """Return a content block that a cell holds as it is; what cannot be one is this row's problem alone."""
+    source = block["source"]
+    if not isinstance(source, Mapping):
+        raise AttachmentError(f"the cell's content block has a source that is {type(source).__name__!r}, not a mapping")
+    if not isinstance(data := source.get("data", ""), str):
+        raise AttachmentError(
+            f"the cell's content block has data that is {type(data).__name__!r}, not base64 text; bytes may stand in "
+            "the cell themselves"
+        )
+    return dict(block)
 
 
 def _check_image(data: bytes, name: str) -> None:
@@ -179,7 +188,7 @@ def _check_image_limits(data: bytes, name: str) -> None:
 
 def _document(item: Any) -> Block:
     if _is_block(item, "document"):
-        return dict(item)
+        return _given(item)
     if (url := url_of(item)) is not None:
         return {"type": "document", "source": {"type": "url", "url": url}}
     name, data = name_of(item), bytes_of(item, MAX_REQUEST_BYTES)

@@ -65,7 +65,17 @@ def shrink(data: bytes, max_pixels: int, max_edge: int) -> bytes:
 
 
 def to_png(image: Any, max_pixels: int | None, max_edge: int) -> bytes:
-    """Return a Pillow image as PNG bytes, scaled down where `max_pixels` is given."""
+    """Return a Pillow image as PNG bytes, scaled down where `max_pixels` is given.
+
+    One that was opened and not worked on since stands as its camera says. What else Pillow made has the orientation of
+    its pixels: notes of the file may still go with it, whichever way it was turned since.
+    """
+    if image.format is not None:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;") and image.mode not in _PNG_MODES:
+        image = image.convert("I")  # the same 16 bits in another order, which scaling and PNG do not know
     if max_pixels is not None:
         image = _scaled(image, max_pixels, max_edge)
     if image.mode == "I":

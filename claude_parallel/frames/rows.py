@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
 from ..errors import InputError
-from ..prompt.content import attach_blocks, check_content
+from ..prompt.content import attach_blocks, check_content, not_json
 from ..prompt.template import Content, Prompt, RowProblem, Skipped, is_missing, lack_of
 from .quotes import OwnText
 from .row import Row, lack_of_row, no_method
@@ -330,10 +330,11 @@ def attach_files(text: Asked, attachments: list[tuple[str, MakeBlocks, Any]], pr
     for name, make, cell in attachments:
         try:
             attached = [] if cell is None else make(cell)
-            blocks.extend(attached)
-            check_blocks(blocks)
+            check_blocks(blocks := [*blocks, *attached])
         except AttachmentError as error:
             return RowProblem(f"column {name!r}: {error}")
+        if (wrong := not_json(attached)) is not None:
+            return RowProblem(f"column {name!r}: the cell's content block holds {wrong}, which cannot be sent as JSON")
         if not attached and prompt.skips_missing:
             return Skipped(f"column {name!r} is missing")
     return attach_blocks(blocks, text) if blocks else text

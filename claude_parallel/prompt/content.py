@@ -36,7 +36,7 @@ def check_content(result: object) -> Content | Skipped | RowProblem:
         return RowProblem("the prompt function mixed content blocks and messages in one list")
     if any(with_role) and not all(_is_content(item.get("content")) for item in result):
         return RowProblem("the prompt function gave a message whose content is neither text nor a list of blocks")
-    wrong = _not_json(result)
+    wrong = not_json(result)
     return result if wrong is None else RowProblem(f"the prompt function gave {wrong}, which cannot be sent as JSON")
 
 
@@ -50,7 +50,7 @@ def _is_content(content: object) -> bool:
     )
 
 
-def _not_json(value: object) -> str | None:
+def not_json(value: object) -> str | None:
     """Name the first part of a value that JSON cannot say; None when all of it can be sent."""
     if isinstance(value, str):
         return None if is_unicode(value) else f"text that {HALF_A_CHARACTER}"
@@ -65,7 +65,7 @@ def _not_json(value: object) -> str | None:
 
 
 def _first_not_json(parts: Iterable[object]) -> str | None:
-    return next((wrong for wrong in map(_not_json, parts) if wrong is not None), None)
+    return next((wrong for wrong in map(not_json, parts) if wrong is not None), None)
 
 
 def attach_blocks(blocks: list[dict[str, Any]], content: Content) -> Content:

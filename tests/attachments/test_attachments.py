@@ -33,6 +33,7 @@ from claude_parallel.attachments.sniffing import (
     sniff,
 )
 from claude_parallel.errors import InputError
+from claude_parallel.simulation import simulator
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -328,11 +329,27 @@ def test_a_photo_that_is_scaled_down_stands_as_its_camera_says(form: str) -> Non
     assert image_size(data_of(block)) == (50, 200)
 
 
-def test_a_pillow_image_of_32_bits_keeps_its_shades() -> None:
-    """A scan of 16 bits, as Pillow often holds it: none of them becomes white."""
+@pytest.mark.parametrize("max_pixels", [None, 10_000])
+def test_a_pillow_image_of_a_photo_stands_as_its_camera_says(tmp_path: Path, max_pixels: int | None) -> None:
+    """It is sent as PNG, without the note; what was made of it has the way up of its pixels."""
     image = pytest.importorskip("PIL.Image")
-    scan = image.new("I", (2, 1))
-    scan.putdata([300, 60_000])
+    path, turned = tmp_path / "photo.jpg", image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    image.new("RGB", (100, 50)).save(path, exif=turned)
+    with image.open(path) as photo:
+        (block,) = image_blocks(photo, max_pixels)
+        (upright,) = image_blocks(photo.rotate(270, expand=True), max_pixels)
+
+    assert image_size(data_of(block)) == (50, 100)
+    assert image_size(data_of(upright)) == (50, 100)
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16B"])
+def test_a_pillow_image_of_16_bits_keeps_its_shades(mode: str) -> None:
+    """A scan, as Pillow may hold it: none of its shades becomes white."""
+    image = pytest.importorskip("PIL.Image")
+    packed = struct.pack("=2i" if mode == "I" else ">2H", 300, 60_000)
+    scan = image.frombytes(mode, (2, 1), packed)
     (block,) = image_blocks(scan)
 
     with image.open(io.BytesIO(data_of(block))) as sent:
@@ -493,41 +510,47 @@ TEXT = {"type": "text", "text": "hi"}
 
 
 @pytest.mark.parametrize(
-    ("blocks", "context_tokens"),
-    [
-        ([], 200_000),
-        ([SMALL] * 600, 1_000_000),
-        ([SMALL] * 100, 200_000),
-        ([WIDE] * 20 + [TEXT], 200_000),
-        ([BOOK] * 2, 1_000_000),
-    ],
+    "blocks",
+    [[], [SMALL] * 600, [WIDE] * 20 + [TEXT], [BOOK] * 2],
 )
-def test_a_request_within_the_limits_passes(blocks: list[dict[str, Any]], context_tokens: int) -> None:
-    """600 images or pages, 100 for smaller context windows."""
-    check_blocks(blocks, context_tokens)
+def test_a_request_within_the_limits_passes(blocks: list[dict[str, Any]]) -> None:
+    """600 images or pages."""
+    check_blocks(blocks)
 
 
 @pytest.mark.parametrize(
-    ("blocks", "context_tokens", "message"),
+    ("blocks", "message"),
     [
-        ([SMALL] * 601, 1_000_000, "601 images, one request takes 600"),
-        ([SMALL] * 101, 200_000, "101 images, one request takes 100"),
-        (
-            [SMALL] * 20 + [WIDE],
-            1_000_000,
-            "above 20 none may have an edge above 2000 pixels; one has 2001x1",
-        ),
-        ([BOOK] * 3, 1_000_000, "900 pages, one request takes 600"),
-        ([BOOK], 200_000, "300 pages, one request takes 100"),
-        ([image_blocks(png(padding=7_000_000))[0]] * 4, 1_000_000, "one request takes 32 MB"),
+        ([SMALL] * 601, "601 images, one request takes 600"),
+        ([SMALL] * 20 + [WIDE], "above 20 none may have an edge above 2000 pixels; one has 2001x1"),
+        ([BOOK] * 3, "900 pages, one request takes 600"),
+        ([image_blocks(png(padding=7_000_000))[0]] * 4, "one request takes 32 MB"),
     ],
 )
-def test_a_request_beyond_the_limits_is_an_error(
-    blocks: list[dict[str, Any]], context_tokens: int, message: str
-) -> None:
+def test_a_request_beyond_the_limits_is_an_error(blocks: list[dict[str, Any]], message: str) -> None:
     """Each cell may be fine and all together too much."""
     with pytest.raises(AttachmentError, match=message):
-        check_blocks(blocks, context_tokens)
+        check_blocks(blocks)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": "cat.png"},
+        {"type": "image", "source": None},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": None}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": b"abc"}},
+        {"type": "image", "source": {"type": "url", "url": Path("cat.png")}},
+        {"type": "image", "source": {"type": "file", "file_id": "file_1"}, "order": float("nan")},
+    ],
+)
+def test_a_content_block_that_is_none_costs_its_own_row_alone(block: dict[str, Any]) -> None:
+    """The other rows are asked."""
+    frame = pd.DataFrame({"picture": [png(), block, png(3, 3)]})
+    with simulator(latency_seconds=0.01):
+        out = frame.claude.map("What is this?", images="picture", progress=False, journal=False)
+    assert out["response_error"].isna().tolist() == [True, False, True]
+    assert out["response_error"][1].startswith("invalid: column 'picture': the cell's content block ")
 
 
 def test_files_are_read_only_when_asked_and_not_kept(tmp_path: Path) -> None:
