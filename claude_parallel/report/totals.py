@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import advice_of, count_fates, fate_of, what_happened
-from .record import FloatArray, RunData
+from .record import FloatArray, Rows, RunData
 
 _LATENCY_BINS = 40
 """Bars of the histogram: each is some ten pixels wide, and a second peak still shows."""
@@ -180,31 +180,41 @@ def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
 
 def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
     """Return the rows that took longest from their first call to the end of their last, retries and waits included."""
-    # Rows asked once need no grouping, which would sort all calls; those asked again are few.
+    # Rows asked once need no grouping, which would sort all calls; those asked again are few, and mostly none.
     again = "SELECT position FROM attempts WHERE run = ? AND number > 1"
+    has_again = bool(data.calls("position", where="number > 1", then="LIMIT 1"))
     once = data.calls(
-        "position, max(started, ended) - started AS seconds, 1",
-        where=f"position NOT IN ({again})",
+        "position, max(started, ended) - started AS seconds, 1, request_id",
+        where=f"position NOT IN ({again})" if has_again else "",
         then=f"ORDER BY seconds DESC, position LIMIT {most}",
-        more=(data.run_id,),
+        more=(data.run_id,) if has_again else (),
     )
-    often = data.calls(
-        "position, max(max(started, ended)) - min(started) AS seconds, count(*)",
-        where=f"position IN ({again})",
-        then="GROUP BY position",
-        more=(data.run_id,),
-    )
+    often = _slowest_asked_again(data, again, most) if has_again else []
     ranked = sorted([*once, *often], key=lambda row: (-row[1], row[0]))[:most]
-    chosen = tuple(row[0] for row in ranked)
+    samples = _samples(data)
+    return tuple(
+        SlowRow(int(position) // samples, float(seconds), int(calls), _text(request_id))
+        for position, seconds, calls, request_id in ranked
+    )
+
+
+def _slowest_asked_again(data: RunData, positions: str, most: int) -> Rows:
+    """Return position, seconds, number of calls and id of the last one of the slowest among some rows."""
+    found = data.calls(
+        "position, max(max(started, ended)) - min(started) AS seconds, count(*)",
+        where=f"position IN ({positions})",
+        then=f"GROUP BY position ORDER BY seconds DESC, position LIMIT {most}",
+        more=(data.run_id,),
+    )
     # Of a bare column beside max(), SQLite gives the value of the row that has the maximum.
     last = data.calls(
         "position, request_id, max(ended)",
-        where=f"position IN ({', '.join('?' * len(chosen))})",
+        where=f"position IN ({', '.join('?' * len(found))})",
         then="GROUP BY position",
-        more=chosen,
+        more=[row[0] for row in found],
     )
-    names = {position: _text(request_id) for position, request_id, _ended in last}
-    return tuple(SlowRow(int(row[0]) // _samples(data), float(row[1]), int(row[2]), names[row[0]]) for row in ranked)
+    names = {position: request_id for position, request_id, _ended in last}
+    return [(*row, names[row[0]]) for row in found]
 
 
 def latency(data: RunData) -> Latency | None:
