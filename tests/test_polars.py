@@ -408,6 +408,32 @@ def test_answers_are_reviewed_and_audited() -> None:
         frame.claude.audit(GOLD["truth"][:3])
 
 
+@pytest.mark.parametrize("frame", [GOLD, GOLD.lazy()], ids=["frame", "query"])
+def test_one_column_may_be_gold_and_groups_at_once(frame: Any) -> None:
+    """As on pandas: in equal parts of the truth, or of the answers themselves."""
+    tried = frame.claude.compare(
+        "{t}", {"a": {}}, labels=["x", "y"], gold="truth", by="truth", rows=10, progress=False, estimate=True
+    )
+    review = frame.claude.review(4, column="truth", by="truth", journal=False)
+    assert tried.loc["a", "unique"] == 10
+    assert sorted(GOLD["truth"][[item.position for item in review.items]]) == ["x", "x", "y", "y"]
+    assert frame.claude.audit("truth", column="truth").accuracy.estimate == 1.0
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_an_audit_looks_at_the_draws_of_a_vote_as_on_pandas(is_lazy: bool) -> None:
+    """Gold rows that were picked where the draws disagree tell of other rows than they stand for."""
+    agreement = [1.0 if number % 4 else 2 / 3 for number in range(200)]
+    gold = ["x" if number % 4 == 0 else None for number in range(200)]
+    columns = {"label": ["x"] * 150 + ["y"] * 50, "label_agreement": agreement, "gold": gold}
+    frame = pl.DataFrame(columns)
+    audit = (frame.lazy() if is_lazy else frame).claude.audit("gold", column="label")
+    assert any("all draws agree on 0.0 %" in line for line in audit.warnings)
+    assert audit.warnings == pd.DataFrame(columns).claude.audit("gold", column="label").warnings
+    with pytest.raises(cp.InputError, match="by='agreement' needs a frame"):
+        frame.drop("label_agreement").claude.review(4, column="label", by="agreement", journal=False)
+
+
 def test_a_lazy_frame_maps_on_the_callers_loop(tmp_path: Path) -> None:
     """As its blocking twin does; the scan of a folder knows its run."""
     out = asyncio.run(FRAME.lazy().claude.amap("Say {t}", progress=False))

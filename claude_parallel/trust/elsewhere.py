@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..frames.made import made_of
+from ..frames.rows import column_names
 from ..frames.tasks import models_of
 from ..prompt.template import PromptFunction
 from .audit import Audit, audit_frame
@@ -105,8 +106,8 @@ class Elsewhere:
     ) -> Review:
         """Return a review of a sample of the answered rows; see ``ClaudeFrame.review``."""
         label = answer_column(self.rows.empty, column)
-        groups = f"{label}_agreement" if by == "agreement" else by
-        known = self.rows.columns([label, *self._labels(groups if by != "answer" else None)])
+        groups = {"answer": None, "agreement": self._agreement(label)}.get(str(by), by)
+        known = self.rows.columns(self._labels(str(label), groups))
         chosen = str(label)
         return review_frame(
             known, rows, column=chosen, by=by, show=show, blind=blind, seed=seed, journal=journal, take=self.rows.take
@@ -116,7 +117,7 @@ class Elsewhere:
         """Return how far the answers can be believed; see ``ClaudeFrame.audit``."""
         label = answer_column(self.rows.empty, column)
         truth = self.rows.truth(gold)
-        known = self.rows.columns([label, *self._labels(truth)])
+        known = self.rows.columns(self._labels(str(label), truth, self._agreement(label)))
         return audit_frame(known, truth, str(label), self.rows.truth(weights))
 
     def models(self) -> pd.Series[Any]:
@@ -124,6 +125,13 @@ class Elsewhere:
         return models_of(self.rows.columns([*made_of(self.given).answers[0].fields]))
 
     def _labels(self, *names: Any) -> list[Any]:
-        """Return the labels of columns by their names; what is no column (a series, a review) needs none."""
+        """Return the labels of columns by their names, each once; what is no column (a series, a review) needs none."""
         empty = self.rows.empty
-        return [answer_column(empty, name) for name in names if isinstance(name, str) and empty.ndim == 2]
+        if empty.ndim == 1:
+            return []
+        return [*dict.fromkeys(answer_column(empty, name) for name in names if isinstance(name, str))]
+
+    def _agreement(self, label: Any) -> str | None:
+        """Return the name of the column that says how many draws agree; None where no vote made one."""
+        name = f"{label}_agreement"
+        return name if name in column_names(self.rows.empty) else None
