@@ -167,6 +167,22 @@ def test_a_folder_of_another_process_is_mended_as_well(query: Any, tmp_path: Pat
         rejected.claude.retry(sample=2, where=pl.col("price") == 2)
 
 
+@pytest.mark.parametrize("schema", [None, {"tone": Literal["x", "y"], "tags": list[str]}], ids=["text", "fields"])
+def test_an_expression_rejects_the_rows_of_a_folder_that_it_rejects_of_a_frame(
+    query: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: Any
+) -> None:
+    """What it says of a column, such as its maximum, is of all rows, however many parts they lie in."""
+    monkeypatch.setattr("claude_parallel.tables.stream.CHUNK_BYTES", 400)
+    into, last = tmp_path / "out", pl.col("t").str.extract(r"(\d+)").cast(pl.Int64)
+    with cp.simulator() as simulator:
+        scan = query.claude.map("Say {t}", into=into, schema=schema, progress=False)
+        asked = simulator.ledger.requests
+        again = scan.claude.retry(where=last == last.max(), progress=False)
+        assert len(parts_of(into)) > 2
+        assert simulator.ledger.requests == asked + 1
+        assert again.collect_schema() == scan.collect_schema()
+
+
 class Ticket(BaseModel):
     """What is read out of a row."""
 

@@ -134,14 +134,18 @@ def typed(columns: Columns, schema: Schema | None, new: Any) -> list[pl.Series]:
 
 def scan_of(folder: str | Path, columns: Columns, schema: Schema | None) -> pl.LazyFrame:
     """Return the scan of a folder that a map has filled, with the types that a frame would have."""
+    enums = _enums_of(columns, schema)
+    return scan_as_written(folder).with_columns(pl.col(name).cast(enum) for name, enum in enums.items())
+
+
+def scan_as_written(folder: str | Path) -> pl.LazyFrame:
+    """Return the scan of a folder that a map has filled, with the types of its files."""
     from ..tables.memory import pattern_of
 
     protocol, mark, _rest = str(folder).partition("://")
     if mark and protocol not in _PROTOCOLS:
-        scan = pl.scan_pyarrow_dataset(_dataset_of(folder))
-    else:
-        scan = pl.scan_parquet(pattern_of(folder))
-    return scan.with_columns(pl.col(name).cast(enum) for name, enum in _enums_of(columns, schema).items())
+        return pl.scan_pyarrow_dataset(_dataset_of(folder))
+    return pl.scan_parquet(pattern_of(folder))
 
 
 def _dataset_of(folder: str | Path) -> Any:

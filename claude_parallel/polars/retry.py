@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..frames.columns import OTHER_COLUMNS
 from ..frames.made import Made, made_of, sign
 from ..prompt.template import PromptFunction
-from .frames import from_arrow, of_value, scan_of, to_arrow, typed
+from .frames import from_arrow, of_value, scan_as_written, scan_of, to_arrow, typed
 from .results import answers_of, details_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _retry_folder(
     folder = made.folder
     assert folder is not None
     with finished_parts(place_of(folder)) as parts:
-        chosen = _chosen_of_parts(parts, made, where)
+        chosen = _chosen_of_parts(parts, made, _of_all_rows(scan, made, where))
         if not chosen:
             return sign(scan.clone(), made, scan)  # a new object, as of a frame
         again = _map_again(_rows_of(parts, chosen, made), made, where, prompt, options)
@@ -164,17 +164,26 @@ def _costs(made: Made) -> list[str]:
 # -- which rows ------------------------------------------------------------------------------------------------------
 
 
+def _of_all_rows(scan: pl.LazyFrame, made: Made, where: Any) -> Any:
+    """Return what an expression says of all rows of a folder: its mean, or its rank, is not that of a part alone."""
+    if not isinstance(where, pl.Expr):
+        return where
+    assert made.folder is not None
+    parts = scan_as_written(made.folder)  # the scan that is given may know where things stood
+    enums = [pl.col(name).cast(dtype) for name, dtype in scan.collect_schema().items() if isinstance(dtype, pl.Enum)]
+    return parts.with_columns(enums).select(where).collect(engine="streaming").to_series()
+
+
 def _chosen_of_parts(parts: FinishedParts, made: Made, where: Any) -> dict[str, list[int]]:
     """Return for each part with such rows which of them are to be asked again."""
-    is_by_row = where is not None and not isinstance(where, pl.Expr)
-    flags = _flags(where) if is_by_row else None
+    flags = None if where is None else _flags(where)
     if flags is not None and len(flags) != parts.rows:
         raise InputError(_one_per_row(parts.rows, len(flags)))
     found: dict[str, list[int]] = {}
     start = 0
     for name in parts.names:
         part = from_arrow(parts.read(name))
-        part_where = where if flags is None else flags.slice(start, part.height)
+        part_where = None if flags is None else flags.slice(start, part.height)
         start += part.height
         if places := _chosen(part, made, part_where).arg_true().to_list():
             found[name] = places
