@@ -125,9 +125,10 @@ def map_files(
         typer.echo(f"without a good answer: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
     if result.errors and result.is_complete:
         typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
-    if not result.is_complete:
+    was_stopped = not result.is_complete or result.fates.cancelled > 0  # a budget writes the rows that it kept back
+    if was_stopped:
         typer.echo("stopped before the end; the same command goes on where it was")
-    if not result.is_complete or (result.errors and not result.fates.answered):
+    if was_stopped or (result.errors and not result.fates.answered):
         raise typer.Exit(1)
 
 

@@ -26,7 +26,8 @@ class TableResult:
     run_id : str or None
         The run's record, as in ``cp.runs()``; None where nothing was left to do.
     is_complete : bool
-        False when the run was stopped: running it again goes on.
+        False when the run was stopped before the target was written. Running it again goes on, also where a budget kept
+        rows back.
     target : str
         Where the result is.
     is_simulated : bool

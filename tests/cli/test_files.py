@@ -151,6 +151,19 @@ def test_a_command_that_no_row_has_an_answer_from_says_so_to_the_shell(tmp_path:
     assert skipped.exit_code == 0, skipped.output
 
 
+def test_a_command_that_its_budget_stopped_says_so_to_the_shell(tmp_path: Path) -> None:
+    """The rows that it kept back stand in the file, which is none to go on with; the same command asks them."""
+    FRAME.to_csv(tmp_path / "in.csv", index=False)
+    asked = ["map", str(tmp_path / "in.csv"), "--simulate", "-p", "Say {t}", "-o", str(tmp_path / "out.csv")]
+    with pytest.warns(UserWarning, match="budget"):
+        stopped = CliRunner().invoke(app, [*asked, "--budget", "0.000001"])
+    done = CliRunner().invoke(app, asked)
+
+    assert stopped.exit_code == 1, stopped.output
+    assert "the same command goes on where it was" in stopped.output
+    assert done.exit_code == 0, done.output
+
+
 def test_a_batch_within_a_budget(tmp_path: Path) -> None:
     """At half the price, and no more than that."""
     source = _write(tmp_path / "in.parquet")
