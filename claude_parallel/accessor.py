@@ -134,7 +134,8 @@ class ClaudeFrame:
             Independent answers per row; draw 2 and later are columns ``<out>_2`` and so on. Built-in default: 1.
         vote : bool, optional
             With `sample`: one answer per row, the most frequent one (among equals the first drawn), field by field;
-            of numbers the median. ``<out>_agreement`` is the share of draws that agree. Built-in default: False.
+            of numbers the median. ``<out>_agreement`` is the share of draws that agree; with several fields each has
+            a ``<field>_agreement``, too. Built-in default: False.
         quotes : bool, optional
             With a schema: ask for the words that support each field (``<field>_quote``), and check that they stand in
             the cells that the prompt reads (``<field>_found``; missing where an attached file may hold them). Needs the

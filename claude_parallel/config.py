@@ -1,6 +1,7 @@
 """Configuration: the defaults of this process, the account that calls go to, and where the journal lies.
 
-The only place that reads the environment. What one run meets of the outside world stands in ``engine.environment``.
+The only place that reads options from the environment. What one run meets of the outside world stands in
+``engine.environment``.
 """
 
 from __future__ import annotations

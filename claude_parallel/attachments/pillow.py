@@ -29,7 +29,7 @@ def require_pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise InputError("scaling images down needs Pillow; install it with: pip install pillow") from error
+        raise InputError('scaling images down needs Pillow; run: pip install "claude-parallel[images]"') from error
     return Image
 
 

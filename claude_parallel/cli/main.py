@@ -128,7 +128,7 @@ def journal_clear(
     run: Annotated[str | None, typer.Option(help="Only the answers of this run.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete answers: what is deleted will be paid for when it is asked again."""
+    """Delete answers and records of runs: what is deleted will be paid for when it is asked again."""
     from ..store.maintenance import journal
 
     if not yes:
@@ -138,7 +138,7 @@ def journal_clear(
 
 @journal_app.command(name="prune")
 def journal_prune(older_than: Annotated[str, typer.Option(help="Such as 90d, 12h, 30m.")]) -> None:
-    """Delete answers older than an age."""
+    """Delete answers and records of runs older than an age."""
     from ..store.maintenance import journal
 
     typer.echo(f"{journal.prune(older_than=older_than):,} answers deleted")

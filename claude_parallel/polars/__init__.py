@@ -60,7 +60,7 @@ class ClaudePolarsFrame(ClaudePolarsTable):
         out : str, default "response"
             Names the new columns.
         **options
-            As in ``ClaudeFrame.map``.
+            As in ``ClaudeFrame.map``, without ``quotes``.
 
         Returns
         -------

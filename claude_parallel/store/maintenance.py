@@ -67,7 +67,7 @@ class JournalKeeper:
             return int(journal.query("SELECT count(*) FROM answers")[0][0])
 
     def clear(self, *, run: str | None = None, all: bool = False) -> int:
-        """Delete the answers and the record of one run, or everything; returns how many answers were deleted.
+        """Delete the answers and the record of one run, or of all; returns how many answers were deleted. Labels stay.
 
         What is deleted will be paid for when it is asked again.
 

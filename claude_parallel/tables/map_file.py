@@ -161,7 +161,7 @@ def map_file(
         Ask again the rows that failed in a finished target of the very same job: the file, or the parts that hold
         them, are made anew; answers that were good come from the journal for nothing.
     **options
-        As in ``df.claude.map``.
+        As in ``df.claude.map``, without ``quotes``.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def map_file(
     --------
     >>> import claude_parallel as cp
     >>> cp.map_file("reviews/*.parquet", "tones.parquet", "Classify the tone: {review}")  # doctest: +SKIP
-    <1,000,000 of 1,000,000 rows answered; $104.20; tones.parquet>
+    <1,000,000 of 1,000,000 rows answered, $104.20; tones.parquet>
     """
     prepared = FileMap(
         source,

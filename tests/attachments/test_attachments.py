@@ -379,7 +379,7 @@ def test_without_pillow_scaling_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "PIL", None)
 
     assert image_blocks(png(), max_pixels=100)
-    with pytest.raises(InputError, match="pip install pillow"):
+    with pytest.raises(InputError, match=r"pip install \"claude-parallel\[images\]\""):
         image_blocks(png(400, 400), max_pixels=100)
 
 
