@@ -9,11 +9,14 @@ import json
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..tables.result import TableResult
 
 _BATCH_SECONDS = 5.0
 """How long a simulated batch takes: who tries a command does not wait a minute."""
@@ -121,15 +124,7 @@ def map_files(
             typer.echo("claude-parallel: stopped; the same command goes on where it was", err=True)
             raise typer.Exit(130) from None
     typer.echo(f"{result.words} -> {output}")
-    if result.kinds:
-        typer.echo(f"without a good answer: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
-    if result.errors and result.is_complete:
-        typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
-    was_stopped = not result.is_complete or result.fates.cancelled > 0  # a budget writes the rows that it kept back
-    if was_stopped:
-        typer.echo("stopped before the end; the same command goes on where it was")
-    if was_stopped or (result.errors and not result.fates.answered):
-        raise typer.Exit(1)
+    _conclude(result)
 
 
 def estimate_files(
@@ -163,6 +158,19 @@ def estimate_files(
     options = _map_options(locals())
     with _world(simulate):
         _print_estimate(FileMap(files, output, prompt, out=out, **options), output_tokens)
+
+
+def _conclude(result: TableResult) -> None:
+    """Say what is left to do, and end with 1 where nobody should go on with the target."""
+    if result.kinds:
+        typer.echo(f"without a good answer: {', '.join(f'{kind} {count:,}' for kind, count in result.kinds.items())}")
+    if result.errors and result.is_complete:
+        typer.echo("the same command with --retry-failed asks the rows that failed again, and no others")
+    was_stopped = not result.is_complete or result.fates.cancelled > 0  # a budget writes the rows that it kept back
+    if was_stopped:
+        typer.echo("stopped before the end; the same command goes on where it was")
+    if was_stopped or (result.errors and not result.fates.answered):
+        raise typer.Exit(1)
 
 
 def _print_estimate(prepared: Any, output_tokens: float | None) -> None:
