@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from .errors import InputError
-from .limits.tiers import Limits, resolve_limits
+from .limits.tiers import Limits, positive, resolve_limits
 from .retry import RetryPolicy
 from .synonyms import instead_of_model, instead_of_option, instead_of_tool
 
@@ -188,19 +188,13 @@ def _integer(least: int) -> Callable[[str, Any], int]:
     return check
 
 
-def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
-        raise InputError(f"{name} must be a number above 0, not {value!r}")
-    return float(value)
-
-
 def _dollars(name: str, value: Any) -> Decimal | None:
     """Return an amount of US dollars; None for infinity, which lifts a default, since None itself sets nothing."""
     if isinstance(value, Real | Decimal) and value == math.inf:
         return None
     if isinstance(value, Decimal) and value.is_finite() and value > 0:
         return value
-    return Decimal(repr(_positive(name, value)))
+    return Decimal(repr(positive(name, value)))
 
 
 def _model(name: str, value: Any) -> str:
@@ -301,7 +295,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "limits": lambda _name, value: resolve_limits(value),
     "budget": _dollars,
     "retries": _retries,
-    "timeout": _positive,
+    "timeout": positive,
     "journal": _journal,
     "prompt_cache": _prompt_cache,
     "batch": _one_of(True, False, "then-live"),

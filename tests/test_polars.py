@@ -408,6 +408,18 @@ def test_answers_are_reviewed_and_audited() -> None:
         frame.claude.audit(GOLD["truth"][:3])
 
 
+@pytest.mark.parametrize("is_in_background", [False, True])
+def test_a_series_that_was_written_into_since_is_asked_as_it_was(is_in_background: bool) -> None:
+    """As on pandas: the answers stand beside the values that they answer."""
+    values = pl.Series("t", ["a", "b"])
+    ours = values.claude
+    out = ours.submit("Say {}", panel=False).result() if is_in_background else ours.map("Say {}", progress=False)
+    values[0] = "something else"
+    assert out.claude.retry(where=[True, False], progress=False).to_list() == out.to_list()
+    with pytest.raises(cp.InputError, match="where= must be True or False for each row"):
+        out.claude.retry(where="t")
+
+
 @pytest.mark.parametrize("frame", [GOLD, GOLD.lazy()], ids=["frame", "query"])
 def test_one_column_may_be_gold_and_groups_at_once(frame: Any) -> None:
     """As on pandas: in equal parts of the truth, or of the answers themselves."""

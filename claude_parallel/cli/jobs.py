@@ -30,7 +30,7 @@ _WRITERS: dict[str, Callable[[Any, Path], None]] = {
 def list_jobs(
     context: typer.Context,
     journal: JournalFile = None,
-    limit: Annotated[int, typer.Option(help="How many of the API's batches to ask for, 1 to 1000.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many of the API's batches to ask for.")] = 100,
 ) -> None:
     """List the batches that the journal knows and those of the API, newest first."""
     if context.invoked_subcommand is not None:

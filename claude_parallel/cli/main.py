@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ClaudeParallelError, CredentialsError
+from ..errors import ClaudeParallelError, CredentialsError, InputError
 from .files import Tier, estimate_files, map_files
 from .jobs import jobs_app
 
@@ -48,7 +48,7 @@ app.command(name="estimate")(estimate_files)
 
 
 @app.command()
-def demo(rows: Annotated[int, typer.Option(help="How many of the 200 tickets.")] = 200) -> None:
+def demo(rows: Annotated[int, typer.Option(min=1, max=200, help="How many of the 200 tickets.")] = 200) -> None:
     """Read support tickets on the embedded simulator: no key, no cost."""
     from .demo import run_demo
 
@@ -58,8 +58,8 @@ def demo(rows: Annotated[int, typer.Option(help="How many of the 200 tickets.")]
 @app.command()
 def simulate(
     tier: Annotated[Tier, typer.Option(help="The account's limits.")] = Tier.start,
-    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 = any free one.")] = 8765,
-    latency: Annotated[float, typer.Option(help="Seconds until an answer begins.")] = 0.3,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="TCP port on 127.0.0.1; 0 = any free one.")] = 8765,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds until an answer begins.")] = 0.3,
     seed: Annotated[int, typer.Option(help="Fixes answers and latencies.")] = 0,
 ) -> None:
     """Serve the simulated API on loopback until interrupted."""
@@ -73,13 +73,16 @@ def simulate(
             f"the simulated API is at {url}\nuse it with: export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=simulator"
         )
 
-    serve_forever(profile, seed=seed, port=port, announce=announce)
+    try:
+        serve_forever(profile, seed=seed, port=port, announce=announce)
+    except OSError as error:
+        raise InputError(f"port {port} cannot be used ({error.strerror}); --port 0 takes a free one") from None
 
 
 @app.command()
 def runs(
     journal: Annotated[Path | None, typer.Option(help="Another journal file.")] = None,
-    limit: Annotated[int, typer.Option(help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
 ) -> None:
     """List the runs that the journal knows, newest first."""
     from ..report.run_list import runs as list_runs

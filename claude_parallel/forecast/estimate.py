@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, Protocol
 
 import pandas as pd
@@ -19,6 +20,7 @@ from ..engine.plan import Plan
 from ..engine.seeding import LEAST_CACHED, least_seeded
 from ..errors import InputError
 from ..limits.gate import Limits
+from ..limits.tiers import positive
 from ..options import Settings
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
@@ -165,8 +167,8 @@ def estimate_frame(
     InputError
         For everything that would make the map fail before its first call.
     """
-    _check_positive("likely_output_tokens", likely_output_tokens)
-    _check_positive("latency_seconds", latency_seconds)
+    given = None if likely_output_tokens is None else positive("likely_output_tokens", likely_output_tokens)
+    seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
     host = host_of(environment)
@@ -174,10 +176,10 @@ def estimate_frame(
         workload = survey(frame_map.plan(host), journal)
         measured = measured_latency(journal, host, settings.model) or ASSUMED
         hits = batch_hits(journal, host, settings.model)
-    latency = measured if latency_seconds is None else given_latency(latency_seconds)
+    latency = measured if seconds is None else given_latency(seconds)
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
-    output = expect_output(workload.known, likely_output_tokens, schema_format, settings.max_tokens)
+    output = expect_output(workload.known, given, schema_format, settings.max_tokens)
     conditions = conditions_of(settings, environment, latency)
     found = _conclude(workload, counted, output, settings, conditions, environment, hits)
     if frame_map.schema is None or not frame_map.schema.quoted:
@@ -230,18 +232,17 @@ def estimate(
     >>> figures.to_frame().loc[["live", "batch"], "usd_likely"].tolist()
     [13.5, 6.75]
     """
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+    if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 0:
         raise InputError(f"rows must be a whole number of at least 0, not {rows!r}")
-    for name, value in {"input_tokens": input_tokens, "output_tokens": output_tokens}.items():
-        _check_positive(name, value)
-    _check_positive("latency_seconds", latency_seconds)
+    input_tokens, output_tokens = positive("input_tokens", input_tokens), positive("output_tokens", output_tokens)
+    seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
     if not 0 <= cached_tokens <= input_tokens:
         raise InputError(f"cached_tokens must lie between 0 and input_tokens ({input_tokens:g}), not {cached_tokens!r}")
     options = {"model": model, "limits": limits, "max_concurrency": max_concurrency, "prompt_cache": prompt_cache}
     settings = resolve_settings(options)
     environment = look(settings)
-    workload = plain_workload(rows, input_tokens, cached_tokens, {"model": settings.model})
-    latency = latency_of(settings, environment) if latency_seconds is None else given_latency(latency_seconds)
+    workload = plain_workload(int(rows), input_tokens, float(cached_tokens), {"model": settings.model})
+    latency = latency_of(settings, environment) if seconds is None else given_latency(seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")
     counted = exact_input(workload)
     conditions, hits = conditions_of(settings, environment, latency), hits_of(settings, environment)
@@ -327,10 +328,3 @@ def _rehearse(
 
 def _named(name: str, values: list[Any]) -> dict[str, Any]:
     return dict(zip((f"{name}_low", f"{name}_likely", f"{name}_high"), values, strict=True))
-
-
-def _check_positive(name: str, value: float | None) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InputError(f"{name} must be a number above 0, not {value!r}")

@@ -9,9 +9,24 @@ import math
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
 
 from ..errors import InputError, nearest
 from ..records import DIMENSIONS, Dimension
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a number above 0 as Python has it: with a short float of NumPy, a time may not move on.
+
+    Raises
+    ------
+    InputError
+        For what is no such number; `name` is what the user calls it.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        raise InputError(f"{name} must be a number above 0, not {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +50,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (is_number and math.isfinite(value) and value > 0):
-                raise InputError(f"{field.name} must be a number above 0, not {value!r}")
+            if (value := getattr(self, field.name)) is not None:
+                checked = positive(field.name, value)
+                object.__setattr__(self, field.name, value if isinstance(value, int | float) else checked)
 
     def by_dimension(self) -> dict[Dimension, float]:
         """Return the known limits by dimension."""

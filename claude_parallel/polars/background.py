@@ -28,7 +28,7 @@ class PolarsFrameMap(FrameMap):
         is_series = isinstance(given, pl.Series)
         super().__init__(to_pandas(given), prompt, out, options, as_frame=True)
         refuse_quotes(self.settings)
-        self._asked = MapCall(prompt, dict(options), self.columns, given if is_series else None)
+        self._asked = MapCall(prompt, dict(options), self.columns, self._given if is_series else None)
 
     def _empty(self) -> Any:
         """Return the empty frame (or series) with its new columns, which no run made."""

@@ -206,7 +206,7 @@ def _chosen(answers: pl.DataFrame, made: Made, where: Any) -> pl.Series:
 
 def _flags(where: Any) -> pl.Series:
     try:
-        return pl.Series(where, dtype=pl.Boolean)
+        return pl.Series("where", where, dtype=pl.Boolean)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise InputError("where= must be True or False for each row, such as pl.col('score') < 3") from error
 

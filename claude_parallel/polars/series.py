@@ -61,7 +61,8 @@ class ClaudePolarsSeries:
     ) -> pl.Series | pl.DataFrame:
         """Do what :meth:`map` does on the caller's own event loop."""
         prepared = prepare_series(self._series, prompt, out, options)
-        return answers_of(answer_frame(prepared, await prepared.arun(), self._call(prepared)))
+        call = self._call(prepared)
+        return answers_of(answer_frame(prepared, await prepared.arun(), call))
 
     @shows_options
     def classify(
@@ -213,7 +214,9 @@ class ClaudePolarsSeries:
     def as_frame(self, prompt: str | PromptFunction, out: str, options: Mapping[str, Any]) -> pl.DataFrame:
         """Return answer, error and cost of each value."""
         prepared = prepare_series(self._series, prompt, out, options)
-        return answer_frame(prepared, prepared.run(), self._call(prepared))
+        call = self._call(prepared)
+        return answer_frame(prepared, prepared.run(), call)
 
     def _call(self, prepared: MemoryMap) -> MapCall:
-        return replace(prepared.table_map.call, given=named(self._series))
+        """Return the call with the values as they are now: their owner may write into the series later."""
+        return replace(prepared.table_map.call, given=named(self._series.clone()))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import claude_parallel as cp
 from claude_parallel.cli import demo
+from claude_parallel.cli.main import app, main
 
 
 def test_the_demo_shows_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +28,31 @@ def test_the_demo_shows_what_it_promises(capsys: pytest.CaptureFixture[str]) -> 
         assert model in shown
     right = [int(line.split("topic ")[1].split("%")[0]) for line in lines if line.strip().startswith("claude-")]
     assert right[0] < right[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["demo", "--rows", "0"],
+        ["demo", "--rows", "201"],
+        ["runs", "--limit", "0"],
+        ["jobs", "--limit", "1001"],
+        ["simulate", "--port", "65536"],
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_by_its_option(arguments: list[str]) -> None:
+    """Not by whatever it would have led to."""
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert f"Invalid value for '{arguments[1]}'" in refused.output
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as that of another simulator."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):
+        main(["simulate", "--port", str(taken.getsockname()[1])])
+    assert "cannot be used" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
 
 
 def test_the_printed_code_is_what_is_run() -> None:

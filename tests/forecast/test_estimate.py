@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from claude_parallel.errors import InputError
 from claude_parallel.forecast.estimate import Estimate, estimate, estimate_frame
 from claude_parallel.forecast.token_counts import offline_bytes_per_token, schema_tokens
 from claude_parallel.frames.frame_map import FrameMap
+from claude_parallel.limits.tiers import Limits
 from claude_parallel.simulation.profile import Limits as SimulatorLimits
 from claude_parallel.simulation.profile import Profile
 from tests.worlds import World, frame_of, world
@@ -179,6 +181,21 @@ def test_figures_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     """Before anything is rehearsed."""
     with pytest.raises(InputError):
         estimate(**wrong)
+
+
+def test_figures_of_numpy_are_figures() -> None:
+    """A count of a frame, a mean of a short float column: as Python's own."""
+    plain = estimate(100, 1_000, 50, cached_tokens=600, limits=Limits(1_000, 90_000, 9_000), latency_seconds=0.5)
+    limits = Limits(np.int64(1_000), np.float32(90_000), np.int32(9_000))
+    found = estimate(
+        np.int64(100),
+        np.int32(1_000),
+        np.float32(50),
+        cached_tokens=np.int64(600),
+        limits=limits,
+        latency_seconds=np.float32(0.5),
+    )
+    pd.testing.assert_frame_equal(found.to_frame(), plain.to_frame())
 
 
 # -- frames ----------------------------------------------------------------------------------------------------------
