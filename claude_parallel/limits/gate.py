@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Hashable
 
+from ..errors import Kind
 from ..progress.waits import OUTAGES, WaitReason
 from ..records import Failure, Load, RateLimitStatuses
 from .blame import REASONS, told_limits
@@ -35,6 +36,10 @@ moves what is needed in flight by less than the margin (sweep: sigma 1.2)."""
 
 LEARN_EVERY_SECONDS = 0.01
 """Headers are read so often at most: a hundred times a second shows all that there is, at less cost (a row, 15 us)."""
+
+TOO_LONG: frozenset[Kind] = frozenset({"too_large", "context_window"})
+"""Kinds of a prompt that is refused for its length. It may weigh minutes of the limit, for which all other rows would
+wait; should a server count it after all, the ``remaining`` of the next answer says so."""
 
 TOKEN_ROUNDING = 500.0
 """Half a step of the ``remaining`` of tokens (source: rate limits, "rounded to the nearest thousand")."""
@@ -181,13 +186,14 @@ class Gate:
         """Hand back a ticket after a failure.
 
         A 429 has used nothing up, nor has a call that never arrived. Any other has been counted when it arrived,
-        though it wrote nothing.
+        though it wrote nothing; the tokens of one that was too long to be read have not.
         """
         is_uncounted = failure.kind == "rate_limit" or (failure.status is None and not failure.perhaps_billed)
         with self._lock:
             self._in_flight -= 1
             for bucket, charged in zip(self._buckets, ticket.amounts, strict=True):
-                if is_uncounted or bucket.dimension == "output":
+                is_unread = failure.kind in TOO_LONG and bucket.dimension == "input"
+                if is_uncounted or is_unread or bucket.dimension == "output":
                     bucket.land(charged, 0.0, ticket.sent_at, now)
             if failure.status is not None:
                 self._learn(told_limits(failure), ticket, now)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_parallel.errors import InputError
+from claude_parallel.errors import InputError, Kind
 from claude_parallel.limits.gate import (
     TIERS,
     Gate,
@@ -314,6 +314,17 @@ def test_a_failure_is_counted_as_the_server_counts_it(failure: Failure, used: in
     gate.fail(ticket, failure, now)
     assert gate._requests.used - before == used
     assert gate.status(0.0).in_flight == 0
+
+
+@pytest.mark.parametrize(("kind", "status"), [("too_large", 413), ("context_window", 400)])
+def test_a_prompt_that_is_too_long_holds_up_no_other_row(kind: Kind, status: int) -> None:
+    """Its tokens, here five minutes of the limit, were refused and not read."""
+    gate = Gate(Limits(input_tokens_per_minute=2e6))
+    ticket, now = send(gate, 0.0)
+    gate.settle(ticket, LIGHT, {}, now)
+    ticket, now = send(gate, now + 60.0, Load(1e7, 10.0))
+    gate.fail(ticket, Failure(kind, "too long", status), now)
+    assert isinstance(gate.admit(LIGHT, now + 0.1), Ticket)
 
 
 # -- pauses -----------------------------------------------------------------------------------------------------------
