@@ -51,7 +51,8 @@ ARROWS: dict[str, str] = {
     "accessor": "background forecast frames options prompt report series signatures trust",
     "cli": "background forecast frames pricing report simulation store tables",
     "__init__": "accessor bridge config dask limits polars report series simulation store",
-    "tables": "attachments batch config engine frames options progress prompt report schema signatures store",
+    "tables": "attachments batch config engine frames options progress prompt report schema signatures store "
+    "worker_threads",
     "polars": "background engine forecast frames options progress prompt report schema signatures tables trust",
     "dask": "background engine forecast frames options progress prompt report schema signatures tables trust",
     "__main__": "cli",

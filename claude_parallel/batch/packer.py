@@ -84,7 +84,7 @@ class Packer:
         if self.is_out_of_budget and not self._is_idle:
             return None
         self.is_out_of_budget = False
-        if run.accounting.budget.cap is not None and self.intake.outlet is None and not self.is_planned:
+        if run.accounting.budget.cap is not None and self.intake.window is None and not self.is_planned:
             await self._plan()
         most = min(calls.max_requests, self._afford())
         envelope = Envelope(f"cp{run.rng.getrandbits(64):016x}", most, calls.max_bytes)

@@ -23,7 +23,19 @@ from .pending import Pending
 from .plan import Plan, without_bound
 
 
-class Outlet(Protocol):
+class Window(Protocol):
+    """How many rows of a stream may be under way at once."""
+
+    def is_full(self, start: int) -> bool:
+        """Say whether there is no room for the rows from `start` on."""
+        ...
+
+    async def has_room(self, start: int) -> bool:
+        """Wait until there is room for the rows from `start` on; False when no more are wanted."""
+        ...
+
+
+class Outlet(Window, Protocol):
     """Where the rows of a stream go when they are done, so that others have room."""
 
     @property
@@ -36,15 +48,15 @@ class Outlet(Protocol):
         ...
 
     def drain(self) -> None:
-        """Take out the rows at the head that have their outcomes."""
+        """Take out the rows at the head that have their outcomes; they are written beside the event loop."""
         ...
 
-    def is_full(self, start: int) -> bool:
-        """Say whether there is no room for the rows from `start` on."""
+    async def written(self) -> None:
+        """Wait until what was taken out is written; what is taken out from now on, :meth:`settle` writes."""
         ...
 
-    async def has_room(self, start: int) -> bool:
-        """Wait until there is room for the rows from `start` on; False when no more are wanted."""
+    def settle(self) -> None:
+        """Write what was taken out and is not written yet, blocking."""
         ...
 
 
@@ -92,8 +104,8 @@ class Intake:
         Asked before anything is sent, so that no other run sends the same.
     start : int
         The first row that was not taken yet.
-    outlet : Outlet or None
-        Where rows of a stream go when they are done; None where all of them stay.
+    window : Window or None
+        Bounds the rows of a stream that are under way; None where all rows are there.
     """
 
     plan: Plan
@@ -102,7 +114,7 @@ class Intake:
     accounting: Accounting
     claims: Claims
     start: int = 0
-    outlet: Outlet | None = None
+    window: Window | None = None
     _is_exhausted: bool = False
     _elsewhere: list[Pending] = field(default_factory=list)
     _awaits_room: bool = False
@@ -134,13 +146,13 @@ class Intake:
         if self.is_held_up or not self.has_rows:
             return await self._look_elsewhere() if self._elsewhere else None
         start = self.start
-        if self.outlet is not None:
-            self._awaits_room = self.outlet.is_full(start)
+        if self.window is not None:
+            self._awaits_room = self.window.is_full(start)
             if self._elsewhere and self._awaits_room:  # they may be what the window waits for
                 return await self._look_elsewhere()
             try:
                 async with asyncio.timeout(POLL_SECONDS):
-                    self._is_exhausted = not await self.outlet.has_room(start)
+                    self._is_exhausted = not await self.window.has_room(start)
             except TimeoutError:
                 return []  # what the window waits for may have been taken back meanwhile, or be held for this chunk
             self._awaits_room = False

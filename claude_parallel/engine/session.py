@@ -173,9 +173,13 @@ class Session:
         context = self._context(claims)
         if self.outlet is not None:
             self.results.on_ready = self.outlet.drain
-        intake = Intake(plan, self.results, self.journal, context.accounting, claims, outlet=self.outlet)
+        intake = Intake(plan, self.results, self.journal, context.accounting, claims, window=self.outlet)
         async with claims.kept_alive():
-            await self.carrier.carry(context, intake)
+            try:
+                await self.carrier.carry(context, intake)
+            finally:
+                if self.outlet is not None:
+                    await self.outlet.written()
         stop = self.state.stop
         is_refused = stop is not None and stop.kind != "budget"
         has_failed = plan.settings.on_error == "raise" and self.results.first_error is not None
@@ -242,18 +246,19 @@ class Session:
 
     def keep(self) -> None:
         """Keep the run's record, and close the journal; the answers are on disk already."""
-        results, stats = self.results, self.stats
         with closing(self.journal):
-            self.record(results.base, results.fingerprints, results.outcomes)
-            _LOG.info(
-                "run %s ended: %d of %d rows done, %d without a good answer, %s",
-                self.run_id,
-                stats.done,
-                stats.total,
-                stats.kinds.total(),
-                f"${stats.cost:.6f}",
-            )
-            self.journal.end_run(self.run_id, self._ended, self._totals())
+            try:
+                if self.outlet is not None:
+                    self.outlet.settle()
+            finally:
+                self._keep_record()
+
+    def _keep_record(self) -> None:
+        results, stats = self.results, self.stats
+        self.record(results.base, results.fingerprints, results.outcomes)
+        done = f"{stats.done} of {stats.total} rows done, {stats.kinds.total()} without a good answer"
+        _LOG.info("run %s ended: %s, $%.6f", self.run_id, done, stats.cost)
+        self.journal.end_run(self.run_id, self._ended, self._totals())
 
     def _complete(self) -> None:
         """Give every row that has none the outcome of a row that was not sent."""
@@ -290,13 +295,12 @@ class Session:
         }
 
     def _limits(self) -> dict[str, float]:
-        """Return the limits per minute that held for this run: the account's, and the user's where tighter."""
+        """Return the limits per minute that held: the account's, and the user's where tighter."""
         known = self.environment.gate.status(self.environment.clock()).limits
-        limits: dict[str, float] = {dimension: known[dimension] for dimension in known}
+        limits = {str(dimension): limit for dimension, limit in known.items()}
         given = self.plan.settings.limits
-        for dimension, limit in (given.by_dimension() if given else {}).items():
-            limits[dimension] = min(limit, limits.get(dimension, limit))
-        return limits
+        own = given.by_dimension() if given else {}
+        return limits | {str(at): min(limit, limits.get(at, limit)) for at, limit in own.items()}
 
     def _conclude(self) -> Results:
         """Return the results, or raise what the caller asked to be told by an exception."""

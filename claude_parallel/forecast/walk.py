@@ -14,7 +14,7 @@ from ..config import journal_path
 from ..engine.accounting import Accounting
 from ..engine.budget import Budget
 from ..engine.claims import Claims
-from ..engine.intake import Intake, Outcomes, Outlet
+from ..engine.intake import Intake, Outcomes, Window
 from ..engine.pending import Pending
 from ..engine.plan import Plan
 from ..engine.results import Results
@@ -32,7 +32,7 @@ def walk(
     *,
     tariff: FreeTariff,
     unsent: Callable[[Pending], None],
-    outlet: Outlet | None = None,
+    window: Window | None = None,
 ) -> None:
     """Go through all rows of a plan; what the journal answers is delivered, what it does not is told.
 
@@ -48,7 +48,7 @@ def walk(
         Gets the usage of the answers.
     unsent : callable
         Told each request that a run would send.
-    outlet : Outlet, optional
+    window : Window, optional
         As in :class:`Intake`.
 
     Raises
@@ -74,7 +74,7 @@ def walk(
 
     async def go() -> None:
         claims = Claims(None, time.time)
-        async for chunk in Intake(plan, outcomes, journal, accounting, claims, outlet=outlet).chunks():
+        async for chunk in Intake(plan, outcomes, journal, accounting, claims, window=window).chunks():
             for pending in chunk:
                 unsent(pending)
             if control.interrupts:

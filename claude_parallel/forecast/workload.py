@@ -104,7 +104,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
         picked.offer(pending)
         found.unsent(pending)
 
-    walk(plan, journal, found, tariff=tariff, unsent=unsent, outlet=found)
+    walk(plan, journal, found, tariff=tariff, unsent=unsent, window=found)
     unique, in_journal, loads = found.totals()
     return Workload(
         rows=found.positions // samples,
@@ -123,7 +123,7 @@ def survey(plan: Plan, journal: Journal) -> Workload:
 
 
 class _Census:
-    """Counts positions and distinct requests without keeping them: takes the place of a run's results and outlet.
+    """Counts positions and distinct requests without keeping them: takes the place of a run's results and window.
 
     A request is known by the first eight bytes of its SHA-256: among ten million, the chance that any two are taken for
     one is one in 400,000.
@@ -157,18 +157,6 @@ class _Census:
         """Count a request that would be sent."""
         self._unsent.append(_hash(pending.fingerprint))
         self._loads.append(pending.asked.load.input_tokens)
-
-    @property
-    def loaded(self) -> int:
-        """Rows so far."""
-        return self.positions // self.stats.samples
-
-    def unread(self) -> int:
-        """Nothing is left: every row is counted."""
-        return 0
-
-    def drain(self) -> None:
-        """Nothing is kept, so nothing is taken out."""
 
     def is_full(self, start: int) -> bool:
         """Return False: there is always room."""

@@ -90,6 +90,7 @@ class StreamRows:
         self._loaded = 0
         self._lock = threading.Lock()
         self._window: deque[Loaded] = deque()
+        self._handed_over = 0
         self._chunks = self._read()
         self._older: tuple[Loaded, Iterator[Loaded]] | None = None
         self.rows_at_once = reader.rows_at_once
@@ -127,8 +128,14 @@ class StreamRows:
         return self._reader.texts(loaded.chunk, start - loaded.start, stop - loaded.start)
 
     def oldest(self) -> Loaded | None:
-        """Return the chunk at the head of the window."""
-        return self._window[0] if self._window else None
+        """Return the first chunk in the window that is not handed over to be written."""
+        with self._lock:
+            return self._window[self._handed_over] if len(self._window) > self._handed_over else None
+
+    def hand_over(self) -> None:
+        """Take note that this chunk is about to be written; it stays in the window until it is."""
+        with self._lock:
+            self._handed_over += 1
 
     def waiting(self) -> list[Loaded]:
         """Return the chunks in the window."""
@@ -139,6 +146,7 @@ class StreamRows:
         """Forget the chunk at the head of the window, which is written."""
         with self._lock:
             self._window.popleft()
+            self._handed_over -= 1
 
     @property
     def is_full(self) -> bool:
@@ -163,7 +171,7 @@ class StreamRows:
         """Return the same rows, to be read once more from the first by somebody who writes none."""
         other = copy.copy(self)
         other._lock, other._window, other._chunks, other._older = threading.Lock(), deque(), other._read(), None
-        other._forgets = True
+        other._handed_over, other._forgets = 0, True
         return other
 
     def _find(self, row: int) -> Loaded:

@@ -6,7 +6,10 @@ import asyncio
 import errno
 import hashlib
 import json
-from collections.abc import Iterator
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,15 +22,18 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import claude_parallel as cp
+from claude_parallel.engine.session import Session
 from claude_parallel.errors import InputError, RowFailed, RunStopped
 from claude_parallel.simulation.clock import run_virtual
 from claude_parallel.simulation.profile import Profile, tier_limits
 from claude_parallel.store.claims import ClaimBook
 from claude_parallel.store.journal import Journal
 from claude_parallel.tables import stream
-from claude_parallel.tables.arrow_source import ArrowSource
+from claude_parallel.tables.arrow_source import ArrowSource, table_source
 from claude_parallel.tables.key_set import KeySet
 from claude_parallel.tables.manifest import Tally
+from claude_parallel.tables.result import TableResult
 from claude_parallel.tables.table_map import TableMap
 from tests.batch_worlds import batch_world
 from tests.tables.tables_world import Kept, map_file, map_table
@@ -439,3 +445,64 @@ def test_a_file_takes_no_longer_than_its_frame(tmp_path: Path) -> None:
     map_file(from_file, tmp_path / "in.csv", tmp_path / "out.csv", chunk_rows=100)
 
     assert from_file.clock.seconds <= 1.03 * in_memory.clock.seconds
+
+
+@dataclass
+class SmallKept(Kept):
+    """A target on a disk that is soon full, or waits for something."""
+
+    chunks: float = math.inf
+    wait: Callable[[], object] = lambda: None
+
+    def write(self, number: int, chunk: Any, new: Any, tally: Tally) -> None:
+        """Keep a chunk."""
+        self.wait()
+        if len(self.tables) >= self.chunks:
+            raise OSError(28, "no space left on device")
+        super().write(number, chunk, new, tally)
+
+
+@pytest.mark.parametrize("slow", ["record", "write"])
+def test_a_slow_disk_holds_up_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    """A chunk that is put on record or written for as long as there are calls: all of them are answered meanwhile."""
+    answered, were_answered = threading.Event(), []
+    record = Session.record
+
+    def wait() -> None:
+        were_answered.append(answered.wait(10.0))
+
+    def slow_record(*given: Any) -> None:
+        wait()
+        record(*given)
+
+    async def main(simulator: Any) -> TableResult:
+        async def watch() -> None:
+            while simulator.ledger.requests < 30:
+                await asyncio.sleep(0.005)
+            answered.set()
+
+        watching = asyncio.create_task(watch())
+        try:
+            settings = {"journal": tmp_path / "journal.sqlite", "progress": False, "max_concurrency": 2}
+            table = TableMap(table_source(table_of(30)), "Say {t}", "said", settings, chunk_rows=10)
+            return await table.arun(lambda _job: kept)
+        finally:
+            watching.cancel()
+
+    kept = SmallKept(wait=wait) if slow == "write" else SmallKept()
+    if slow == "record":
+        monkeypatch.setattr(Session, "record", slow_record)
+    with cp.simulator(None, latency_seconds=0) as simulator:
+        result = asyncio.run(main(simulator))
+
+    assert result.is_complete
+    assert [row["t"] for row in kept.rows] == table_of(30).column("t").to_pylist()
+    assert were_answered and all(were_answered)
+
+
+def test_after_a_chunk_that_cannot_be_written_comes_no_other() -> None:
+    """There would be a hole; what is answered is in the journal."""
+    kept = SmallKept(chunks=1)
+    with pytest.raises(InputError, match="no space left"):
+        map_table(world(Profile(latency_seconds=0.1)), table_of(50), chunk_rows=10, kept=kept)
+    assert (len(kept.tables), kept.ending) == (1, "abandoned")
