@@ -50,10 +50,16 @@ Fate = Literal["answered", "failed", "skipped", "cancelled"]
 """What a row came to: the four words of every count, in bar, panel, run, ``cp.runs()``, ``.claude.cost`` and report.
 
 ``skipped``: nothing was to be asked. ``cancelled``: the run did not come to it or did not let it finish, because it was
-stopped or its budget was used up. ``failed``: every other row with an error. Only failed rows are "errors".
+stopped, its budget was used up or its batch came to an end: running it again goes on. ``failed``: every other row with
+an error. Only failed rows are "errors".
 """
 
-_FATES: Mapping[str, Fate] = {"skipped": "skipped", "cancelled": "cancelled", "budget": "cancelled"}
+_FATES: Mapping[str, Fate] = {
+    "skipped": "skipped",
+    "cancelled": "cancelled",
+    "budget": "cancelled",
+    "expired": "cancelled",
+}
 """The kinds that are no failure; every other kind is one."""
 
 HINTS: dict[Kind, str] = {

@@ -53,7 +53,13 @@ def test_a_row_without_an_error_is_answered_and_only_failures_are_errors() -> No
     """Skipped and cancelled rows are counted by their own words, everywhere."""
     assert fate_of(None) == "answered"
     others = {kind: fate_of(kind) for kind in KINDS if fate_of(kind) != "failed"}
-    assert others == {"skipped": "skipped", "cancelled": "cancelled", "budget": "cancelled"}
+    assert others == {"skipped": "skipped", "cancelled": "cancelled", "budget": "cancelled", "expired": "cancelled"}
+
+
+def test_what_running_again_asks_is_no_failure() -> None:
+    """A file that holds a failed row is finished: run again, it is left alone, whatever the row says."""
+    said = {kind for kind, hint in HINTS.items() if "run the cell again" in hint and kind != "skipped"}
+    assert {kind for kind in KINDS if fate_of(kind) == "cancelled"} == said
 
 
 @given(st.dictionaries(st.sampled_from(KINDS), st.integers(0, 9)), st.integers(0, 9))

@@ -164,6 +164,22 @@ def test_a_command_that_its_budget_stopped_says_so_to_the_shell(tmp_path: Path) 
     assert done.exit_code == 0, done.output
 
 
+def test_rows_whose_batch_came_to_its_end_are_asked_by_the_same_command(tmp_path: Path) -> None:
+    """As their error says: run again."""
+    FRAME.to_csv(tmp_path / "in.csv", index=False)
+    asked = ["map", str(tmp_path / "in.csv"), "-p", "Say {t}", "-o", str(tmp_path / "out.csv")]
+    with cp.simulator(batch_seconds=0.1, latency_seconds=0, batch_faults={"expired": 1.0}) as world:
+        ended = CliRunner().invoke(app, [*asked, "--batch"])
+        port = int(world.url.rpartition(":")[2])
+    with cp.simulator(latency_seconds=0, batch_seconds=0.1, port=port):
+        done = CliRunner().invoke(app, [*asked, "--batch"])
+
+    assert ended.exit_code == 1, ended.output
+    assert "expired 7" in ended.output
+    assert done.exit_code == 0, done.output
+    assert "7 of 7 rows answered" in done.output
+
+
 def test_a_batch_within_a_budget(tmp_path: Path) -> None:
     """At half the price, and no more than that."""
     source = _write(tmp_path / "in.parquet")
