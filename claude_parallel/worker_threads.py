@@ -71,9 +71,8 @@ class _DaemonThreads(Executor):
         except IndexError:
             try:
                 worker = _Worker(self.idle)
-            except (
-                RuntimeError
-            ):  # Python 3.12 starts no thread once the process is ending, the system none beyond its limit
+            except RuntimeError:
+                # Python 3.12 starts no thread once the process is ending, the system none beyond its limit.
                 _tried(future, work)()
                 return future
         worker.work.put((future, work))
