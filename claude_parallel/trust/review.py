@@ -24,7 +24,7 @@ from ..report.recent_runs import RUN_ATTRIBUTE
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
 from .drawing import Take, answer_groups, draw_groups
-from .spreadsheet import read_labels, write_sample
+from .spreadsheet import key_text, read_labels, write_sample
 from .subjects import (
     SAMPLE_ATTRIBUTE,
     answer_column,
@@ -224,7 +224,13 @@ class Review:
         write_sample(
             target,
             (
-                (item.position, dict(item.texts), self._shown_answer(item), str(self._labels.get(item.position, "")))
+                (
+                    item.position,
+                    dict(item.texts),
+                    self._shown_answer(item),
+                    str(self._labels.get(item.position, "")),
+                    item.key,
+                )
                 for item in self.items
             ),
         )
@@ -238,17 +244,25 @@ class Review:
     def read_csv(self, path: str | Path) -> int:
         """Take the labels of a file that :meth:`to_csv` wrote, and return how many there are.
 
+        A label goes to the row that says what the labelled one said, also where the frame was sorted since.
+
         Raises
         ------
         InputError
             For a file without its columns, rows of another sample, or labels that are none of the choices.
         """
         by_row = {str(item.position): item for item in self.items}
-        given = read_labels(path)
-        unknown = next((row for row, _label in given if row not in by_row), None)
-        if unknown is not None:
-            raise InputError(f"row {unknown} of {path} is not in this sample; use the same frame, rows= and seed=")
-        checked = [(by_row[row], self._checked(label)) for row, label in given]
+        by_key = {key_text(item.key): item for item in self.items}
+        checked = []
+        for row, key, label in read_labels(path):
+            item = by_row.get(row)
+            if item is not None and key and key != key_text(item.key):
+                item = by_key.get(key)
+            if item is None:
+                raise InputError(
+                    f"row {row} of {path} is not in this sample; use the same frame, rows=, seed= and show="
+                )
+            checked.append((item, self._checked(label)))
         for item, label in checked:
             self._book.give(item.key, label, self._clock())
             self._labels[item.position] = label

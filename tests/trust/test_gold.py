@@ -232,7 +232,7 @@ def test_a_spreadsheet_of_any_country_comes_back(tmp_path: Path) -> None:
     path = panel.to_csv(tmp_path / "sample.csv")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")  # Excel needs it for the umlaut
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    assert [*table] == ["row", "text", "row (column)", "gold (column)", "answer", "gold"]
+    assert [*table] == ["row", "text", "row (column)", "gold (column)", "answer", "gold", "row_key"]
     truth = frame["truth"].iloc[table["row"].astype(int)].str.upper().tolist()
     for separator in (",", ";", "\t"):
         table.assign(gold=truth).to_csv(path, sep=separator, index=False)

@@ -184,6 +184,23 @@ def test_a_spreadsheet_does_what_the_panel_does(tmp_path: Path) -> None:
         panel.read_csv(path)
 
 
+def test_labels_of_a_spreadsheet_follow_what_the_row_says(tmp_path: Path) -> None:
+    """The frame may come in another order on the next day; a file without keys is one of an older version."""
+    frame = answered(10, 5)
+    path = review(frame, journal=False).to_csv(tmp_path / "sample.csv")
+    table = pd.read_csv(path)
+    table["gold"] = frame["label"].astype(str).to_numpy()[table["row"]]
+    table.to_csv(path, index=False)
+    turned = frame.iloc[::-1]
+    panel = review(turned, journal=False)
+    assert panel.read_csv(path) == 10
+    assert panel.labels.tolist() == turned["label"].tolist()
+    with pytest.raises(InputError, match="not in this sample; use the same frame"):
+        review(frame.assign(text="something else"), journal=False).read_csv(path)
+    table.drop(columns="row_key").to_csv(path, index=False)
+    assert review(frame, journal=False).read_csv(path) == 10
+
+
 def test_what_cannot_be_reviewed_is_refused() -> None:
     """One clear line."""
     with pytest.raises(InputError, match="rows"):
