@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
 import pytest
 
 import claude_parallel as cp
@@ -15,6 +16,9 @@ import claude_parallel as cp
 ROOT = Path(cp.__file__).parent.parent
 PAGES = ["README.md", "docs/index.md", "docs/tutorial/first-map.md", "docs/how-to/testing.md"]
 """Pages whose Python blocks are run, one after the other in one namespace, with the simulator where a key would be."""
+
+PAGES_ON_YOUR_DATA = ["docs/how-to/any-size.md", "docs/how-to/limits.md", "docs/choosing.md"]
+"""Pages whose Python blocks are run likewise, with the files and frames that they take for granted."""
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
@@ -32,6 +36,23 @@ def test_the_code_of_a_page_runs_as_it_stands(page: str, capsys: pytest.CaptureF
     finally:
         if "sim" in names:
             names["sim"].stop()
+
+
+@pytest.mark.parametrize("page", PAGES_ON_YOUR_DATA)
+def test_the_code_of_a_page_runs_on_your_data(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block after the other, as somebody does who tries the page out: no example is in the way of the next."""
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    reviews = pd.DataFrame({"review": ["Great sound!", "Broke after a week.", "Fine."]})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews").mkdir()
+    reviews.to_parquet("reviews/0.parquet")
+    reviews.to_csv("reviews.csv.gz", index=False)
+    columns = reviews.to_dict("list")
+    df = pl.DataFrame(columns) if "any-size" in page else reviews  # that page is about Polars
+    names = {"cp": cp, "Literal": Literal, "df": df, "arrow_table": pa.table(columns), "prompt": "Tone: {review}"}
+    with cp.simulator(latency_seconds=0):
+        for number, block in enumerate(BLOCK.findall((ROOT / page).read_text(encoding="utf-8")), 1):
+            exec(compile(block, f"{page}, block {number}", "exec"), names)
 
 
 def test_the_pytest_example_passes() -> None:
