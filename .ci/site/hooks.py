@@ -56,6 +56,11 @@ def on_page_markdown(markdown: str, page: Any, **_more: Any) -> str:
     return re.sub(r"\]\((?:\.\./)*benchmarks/README\.md", f"]({up}explanation/benchmarks.md", markdown)
 
 
+def on_page_content(html: str, **_more: Any) -> str:
+    """Show a name of a docstring as a name; its role (``:meth:``) is for Sphinx."""
+    return re.sub(r":(?:attr|class|data|func|meth|mod):(?=<code>)", "", html)
+
+
 def on_post_build(**_more: Any) -> None:
     """Leave nothing behind."""
     shutil.rmtree(COPIES, ignore_errors=True)
