@@ -107,6 +107,22 @@ def test_a_query_that_changes_is_told(query: Any) -> None:
         query.map_batches(turned, schema=query.collect_schema()).claude.compare("{t}", {"a": {}}, gold="truth")
 
 
+def test_a_query_that_fails_behind_the_sample_does_not_cost_the_sample(query: Any) -> None:
+    """Its rows are gone through once more for what all of them would cost, and the sample is paid by then."""
+    turns: list[int] = []
+
+    def failing(frame: Any) -> Any:
+        turns.append(1)
+        if len(turns) > 2:
+            raise OSError("the disk is gone")
+        return frame
+
+    with cp.simulator(), pytest.warns(UserWarning, match="what all rows would cost is not known.*the disk is gone"):
+        few = query.map_batches(failing, schema=query.collect_schema()).claude.preview("Say {t}", rows=3, journal=False)
+    assert few["response"].null_count() == 0
+    assert few.claude.run.totals.get("whole") is None
+
+
 @pytest.mark.parametrize("verb", ["preview", "apreview", "compare", "acompare", "retry", "review", "audit", "models"])
 def test_a_lazy_frame_shows_what_a_frame_shows(verb: str) -> None:
     """The same options."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Protocol
 
 import pandas as pd
@@ -26,6 +26,7 @@ from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
 from ..store.journal import Journal
+from ..text import format_usd
 from .assumptions import conditions_of, hits_of, host_of, latency_of, look
 from .hits import batch_hits
 from .latency import ASSUMED, given_latency, measured_latency
@@ -236,7 +237,7 @@ def estimate(
         raise InputError(f"rows must be a whole number of at least 0, not {rows!r}")
     input_tokens, output_tokens = positive("input_tokens", input_tokens), positive("output_tokens", output_tokens)
     seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
-    if not 0 <= cached_tokens <= input_tokens:
+    if not isinstance(cached_tokens, Real) or not 0 <= cached_tokens <= input_tokens:
         raise InputError(f"cached_tokens must lie between 0 and input_tokens ({input_tokens:g}), not {cached_tokens!r}")
     options = {"model": model, "limits": limits, "max_concurrency": max_concurrency, "prompt_cache": prompt_cache}
     settings = resolve_settings(options)
@@ -298,7 +299,7 @@ def _conclude(
     if usd["live"] is None:
         notes.append(f"No price is known for {model!r}.")
     elif settings.budget is not None and usd["live"][1] > settings.budget:
-        notes.append(f"The budget of ${settings.budget:,.2f} would stop a live run before its end.")
+        notes.append(f"The budget of {format_usd(settings.budget)} would stop a live run before its end.")
     return Estimate(model, workload, tokens, tuple(strategies), rehearsals, conditions.limits, tuple(notes))
 
 

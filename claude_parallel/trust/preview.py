@@ -17,6 +17,7 @@ from ..forecast.estimate import Estimate, PreparedMap, estimate_frame
 from ..frames.frame_map import FrameMap
 from ..statistics.intervals import FloatArray, linearised, mean_interval
 from ..store.journal import Journal
+from ..warning import warn_and_go_on
 from .drawing import draw_rows
 from .used import rows_reached, rows_usd, rows_used
 
@@ -59,9 +60,16 @@ class Preview:
         return result
 
     def _project(self) -> None:
+        """Tell the run what all rows would cost; the sample is paid, so whatever keeps it from that is a warning."""
         session = self._prepared.last_session
-        if session is not None and rows_reached(session, self._prepared.columns.samples).any():
+        if session is None or not rows_reached(session, self._prepared.columns.samples).any():
+            return
+        try:
             whole = estimate_frame(self._whole)
+        except Exception as error:  # a query or a cluster may fail behind the sample
+            why = f"{type(error).__name__}: {error}".partition("\n")[0]
+            warn_and_go_on(f"what all rows would cost is not known, since going through them ended with {why}")
+        else:
             _keep(session, project(self._prepared, self._rows, whole, self._weights))
 
 

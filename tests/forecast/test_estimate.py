@@ -173,6 +173,7 @@ def test_a_model_without_a_price_has_no_dollars() -> None:
         {"input_tokens": 0},
         {"output_tokens": float("nan")},
         {"cached_tokens": 3_000},
+        {"cached_tokens": None},
         {"latency_seconds": -1},
         {"limits": "tier-9"},
     ],
@@ -199,6 +200,12 @@ def test_figures_of_numpy_are_figures() -> None:
 
 
 # -- frames ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_of_less_than_a_cent_is_named() -> None:
+    """To the digits that it has."""
+    found = estimated(world(Profile(output_tokens=40)), frame_of(30), "Say {t}", budget=0.0001, journal=False)
+    assert "The budget of $0.00010 would stop a live run before its end." in found.notes
 
 
 def test_rows_are_counted_as_the_run_would_count_them(tmp_path: Path) -> None:
