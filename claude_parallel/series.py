@@ -375,8 +375,8 @@ def map_items(
     Returns
     -------
     DataFrame
-        Text, error and cost, one row per item, in order. A table gives a table of its own kind: its columns, then the
-        new ones.
+        Text, error and cost, one row per item, in order. A table gives a table of its own kind (a lazy frame a
+        DataFrame): its columns, then the new ones.
 
     Raises
     ------
