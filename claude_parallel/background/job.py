@@ -111,7 +111,8 @@ class Job:
 
     Should the process end, live answers are in the journal and batches go on at the API: running the same cell again
     takes both up. A process that ends by itself (the end of a script, a kernel that is shut down) sends nothing more
-    and waits up to 30 seconds for the calls in flight. Results of a batch can be read for 29 days.
+    and waits for the calls in flight: up to 30 seconds, a kernel for the few that Jupyter gives it. Results of a batch
+    can be read for 29 days.
 
     Parameters
     ----------

@@ -66,11 +66,8 @@ def is_used_up(budget: Budget, waiting: Waiting, most: int) -> bool:
 
 def worth_no_batch(budget: Budget, waiting: Waiting) -> str:
     """Say why what is left of a budget goes into no further batch."""
-    room, worst = max(ZERO, budget.room), waiting.mean_worst * waiting.ceiling
-    return (
-        f"{format_usd(room)} of the budget is left, too little for another batch, of which each row could cost "
-        f"{format_usd(worst)}"
-    )
+    worst = format_usd(waiting.mean_worst * waiting.ceiling)
+    return f"{budget.left}, too little for another batch, of which each row could cost {worst}"
 
 
 def count_batches(budget: Budget, waiting: Waiting, share: Decimal) -> int:

@@ -121,8 +121,7 @@ class Accounting:
 
     def too_dear(self, pending: Pending) -> str:
         """Say why the budget has no room for a call."""
-        left = max(ZERO, self.budget.room)
-        return f"the next call could cost {format_usd(pending.worst)}, and {format_usd(left)} of the budget is left"
+        return f"the next call could cost {format_usd(pending.worst)}, and {self.budget.left}"
 
     def _bounded(self, request: Request) -> Request:
         """Return a request whose bound counts the shared prefix as what it is, once that is known.

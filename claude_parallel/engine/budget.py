@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..records import ZERO
+from ..text import format_usd
 
 _RISK = 1e-3
 """How often more calls than were reserved in full may be dear: once in a thousand batches, and then the cap is passed
@@ -71,6 +72,14 @@ class Budget:
         """US dollars that are neither spent nor set aside."""
         money = self.purse or self
         return Decimal("Infinity") if self.cap is None else self.cap - money.spent - money.perhaps - money.reserved
+
+    @property
+    def left(self) -> str:
+        """What is left in words, and what a reader would look for in vain: money for answers that were lost."""
+        left, lost = f"{format_usd(max(ZERO, self.room))} of the budget is left", (self.purse or self).perhaps
+        if not lost:
+            return left
+        return f"{left} (and {format_usd(lost)} kept for calls whose answer was lost, which may have been billed)"
 
     @property
     def has_calls_under_way(self) -> bool:

@@ -88,6 +88,16 @@ def test_a_failed_call_is_free_unless_it_may_have_been_billed() -> None:
     assert not budget.reserve(Decimal("0.01"))
 
 
+def test_what_is_kept_for_lost_answers_is_told() -> None:
+    """What was spent and what is left would not add up to the cap otherwise, also where others share the money."""
+    money = Budget(cap=DOLLAR)
+    assert money.left == "$1.00 of the budget is left"
+    assert money.beside().reserve(Decimal("0.75"))
+    money.beside().release(Decimal("0.75"), perhaps_billed=True)
+    told = "$0.25 of the budget is left (and $0.75 kept for calls whose answer was lost, which may have been billed)"
+    assert money.left == money.beside().left == told
+
+
 def test_runs_on_the_same_money_learn_for_themselves() -> None:
     """What one spends the other has not; what one's answers are like says nothing about the other's."""
     money = Budget(cap=DOLLAR)
