@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..engine.seeding import FEWEST_HITS
 from ..store.journal import Journal
 from ..text import percent
+from .latency import DATED
 from .token_counts import Interval
 
 _MOST_HITS = 0.98
@@ -35,7 +36,7 @@ _MEASURED = """
             coalesce(attempts.cache_read_tokens, 0) AS read,
             coalesce(attempts.cache_write_5m_tokens, 0) + coalesce(attempts.cache_write_1h_tokens, 0) AS written
         FROM attempts JOIN runs ON runs.id = attempts.run
-        WHERE attempts.kind IS NULL AND runs.host = ? AND (attempts.model = ? OR attempts.model LIKE ?)
+        WHERE attempts.kind IS NULL AND runs.host = ? AND (attempts.model = ? OR attempts.model GLOB ?)
             AND json_extract(runs.settings, '$.batch') IS NOT NULL
         ORDER BY attempts.rowid DESC LIMIT ?
     ) WHERE read + written > 0
@@ -54,7 +55,7 @@ def batch_hits(journal: Journal, host: str, model: str) -> Interval:
     model : str
         As asked for; its dated names count, too.
     """
-    rows = list(journal.query(_MEASURED, (host, model, f"{model}-%", _MOST_ANSWERS)))
+    rows = list(journal.query(_MEASURED, (host, model, f"{model}{DATED}", _MOST_ANSWERS)))
     answers, read, cached = rows[0] if rows else (0, 0, 0)
     if answers < _LEAST_ANSWERS:
         return PROMISED_HITS

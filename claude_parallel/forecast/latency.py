@@ -25,10 +25,14 @@ What is wider in the journal comes from outages, which a forecast must not expec
 _LEAST_SPREAD = 0.1
 """Output lengths that vary by less than this share of their mean cannot tell the slope."""
 
+DATED = f"-{'[0-9]' * 8}*"
+"""What follows a model's name in its dated ones, such as claude-haiku-4-5-20251001, as SQLite matches it; other models
+have names that begin alike, as claude-sonnet-5-5 does with claude-sonnet-5."""
+
 _MEASURED = """
     SELECT attempts.ended - attempts.started, attempts.output_tokens
     FROM attempts JOIN runs ON runs.id = attempts.run
-    WHERE attempts.kind IS NULL AND runs.host = ? AND (attempts.model = ? OR attempts.model LIKE ?)
+    WHERE attempts.kind IS NULL AND runs.host = ? AND (attempts.model = ? OR attempts.model GLOB ?)
         AND attempts.output_tokens IS NOT NULL AND json_extract(runs.settings, '$.batch') IS NULL
     ORDER BY attempts.rowid DESC LIMIT ?
 """
@@ -86,7 +90,7 @@ def measured_latency(journal: Journal, host: str, model: str) -> Latency | None:
     model : str
         As asked for; its dated names count, too.
     """
-    found = journal.query(_MEASURED, (host, model, f"{model}-%", _MOST_CALLS))
+    found = journal.query(_MEASURED, (host, model, f"{model}{DATED}", _MOST_CALLS))
     calls = np.asarray([row for row in found if row[0] > 0], dtype=np.float64).reshape(-1, 2)
     if len(calls) < LEAST_CALLS:
         return None

@@ -54,4 +54,5 @@ def test_without_a_batch_of_this_model_and_host_the_promise_counts(tmp_path: Pat
     assert batch_hits(with_batch, HOST, "claude-haiku-5-5") != PROMISED_HITS
     assert batch_hits(with_batch, "https://elsewhere.example", "claude-haiku-5-5") == PROMISED_HITS
     assert batch_hits(with_batch, HOST, "claude-sonnet-5-5") == PROMISED_HITS
+    assert batch_hits(with_batch, HOST, "claude-haiku-5") == PROMISED_HITS  # another model, whose name begins alike
     with_batch.close()

@@ -138,4 +138,7 @@ def test_latencies_are_measured_on_earlier_runs_of_this_host_and_model(tmp_path:
     assert found.seconds_per_output_token == pytest.approx(0.01, rel=0.01)
     assert measured_latency(journal, "https://api.anthropic.com", "claude-haiku-5-5") is None
     assert measured_latency(journal, HOST, "claude-sonnet-5-5") is None
+    assert measured_latency(journal, HOST, "claude-haiku-5") is None  # another model, whose name begins alike
+    journal.execute("UPDATE attempts SET model = 'claude-haiku-4-5-20251001'")
+    assert measured_latency(journal, HOST, "claude-haiku-4-5") == found
     journal.close()
