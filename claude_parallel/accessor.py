@@ -154,7 +154,7 @@ class ClaudeFrame:
             objects bound to that loop (needs the extra ``[nested]``).
         wire : {"auto", "sdk"}, optional
             "auto" (built-in default) = the SDK writes the request once, and aiohttp sends it with every row's body, at
-            a third of the CPU; "sdk" = each call goes through the SDK.
+            two fifths of the CPU; "sdk" = each call goes through the SDK.
         client : optional
             An ``anthropic`` client to take credentials, base URL and headers from, or a callable that makes one.
 
