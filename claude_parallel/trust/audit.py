@@ -194,15 +194,11 @@ def audit_frame(frame: pd.DataFrame, gold: Any, column: str | None = None, weigh
     found = find_gold(frame, gold, weights)
     if all(answer is None for answer in answers):
         raise InputError("no row has an answer, so there is nothing to audit")
-    fitted, unknown = fit_labels(found.values, _labels_of(frame[label], answers))
     kept = [place for place, position in enumerate(found.positions) if answers[position] is not None]
     if not kept:
         raise InputError("no gold row was answered, so there is nothing to compare")
-    given = Gold(
-        found.positions[kept],
-        [fitted[place] for place in kept],
-        None if found.weights is None else found.weights[kept],
-    )
+    fitted, unknown = fit_labels([found.values[place] for place in kept], _labels_of(frame[label], answers))
+    given = Gold(found.positions[kept], fitted, None if found.weights is None else found.weights[kept])
     ours = [answers[position] for position in given.positions]
     answered = [value for value in answers if value is not None]
     _check_classes(answered)

@@ -29,7 +29,7 @@ def plot_shares(audit: Audit) -> Any:
         axis.errorbar(100 * found.estimate, place, xerr=[[low], [high]], fmt="o", color=colors.main, capsize=4)
         axis.plot(100 * share.plain, place, marker="|", markersize=16, markeredgewidth=2.5, color=colors.second)
     axis.set_yticks(range(len(known)), [str(label) for label, _share in known])
-    axis.set_ylim(len(known) - 0.5, -0.5)
+    axis.set_ylim(max(1, len(known)) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.set_xlabel("share of all rows, per cent (dot: corrected, 95 % interval; tick: counted)")
     return finish_figure(plt, figure, f"Audit of {audit.column}", is_from_zero=False)

@@ -51,7 +51,7 @@ def read_labels(path: str | Path) -> list[tuple[str, str, str]]:
         For a file that is no UTF-8, or has not the columns that :func:`write_sample` wrote.
     """
     try:
-        text = Path(path).read_text(encoding=_ENCODING)
+        text = Path(path).expanduser().read_text(encoding=_ENCODING)  # as pandas does where it writes
     except UnicodeDecodeError as error:
         raise InputError(f'{path} is not UTF-8: save it as "CSV UTF-8" in the spreadsheet') from error
     for separator in _SEPARATORS:

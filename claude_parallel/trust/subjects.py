@@ -300,8 +300,11 @@ def _places(frame: pd.DataFrame, series: pd.Series[Any]) -> npt.NDArray[np.int64
 
 def _given_weights(weights: Any, series: pd.Series[Any], known: list[int]) -> npt.NDArray[np.float64]:
     values = weights.reindex(series.index) if isinstance(weights, pd.Series) and series.index.is_unique else weights
-    array = np.asarray(values, dtype=np.float64)
-    array = array[known] if len(array) == len(series) else array
+    try:
+        array = np.asarray(values, dtype=np.float64)
+        array = array[known] if len(array) == len(series) else array
+    except (TypeError, ValueError):  # the name of a column, a single number
+        array = np.empty(0)
     if array.shape != (len(known),) or not np.isfinite(array).all() or (array <= 0).any():
         raise InputError(f"weights must be one number above 0 for each of the {len(known)} gold rows")
     return array

@@ -216,6 +216,36 @@ def test_a_group_without_labels_is_told() -> None:
         assert any("'agree'" in line for line in compare(frame, gold=panel, rows=20).warnings)
 
 
+def test_gold_of_rows_without_an_answer_counts_nowhere() -> None:
+    """Nor is it said to count as wrong."""
+    frame = pd.DataFrame({"label": ["a", "b", None, "a"], "truth": ["a", "b", "of no row", "b"]})
+    audit = frame.claude.audit("truth", column="label")
+    assert (audit.gold_rows, audit.warnings) == (3, ())
+
+
+@pytest.mark.parametrize("weights", ["w", 1.0, ["x", "y", "z", "z"]])
+def test_weights_that_are_none_are_refused_in_a_line(weights: Any) -> None:
+    """As a name of a column is."""
+    frame = pd.DataFrame({"label": ["a", "b", "b", "a"], "truth": ["a", "b", "a", "b"], "w": 1.0})
+    with pytest.raises(InputError, match="weights must be one number above 0 for each of the 4 gold rows"):
+        frame.claude.audit("truth", column="label", weights=weights)
+
+
+def test_an_audit_that_knows_no_class_has_a_figure() -> None:
+    """An empty one, without a warning of matplotlib."""
+    pytest.importorskip("matplotlib")
+    frame = pd.DataFrame({"label": ["a"] * 60 + ["b"] * 40, "truth": ["a"] + [None] * 98 + ["b"]})
+    assert frame.claude.audit("truth", column="label").plot() is not None
+
+
+def test_a_spreadsheet_in_the_home_folder_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pandas has written it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    panel = answered().claude.review(rows=4, column="label", show="text", journal=False)
+    panel.to_csv("~/sample.csv")
+    assert panel.read_csv("~/sample.csv") == 0
+
+
 def test_labels_that_have_lost_their_groups_are_suspected() -> None:
     """Half of them disagree, as few of all rows do: no random sample, and the audit says so."""
     frame = answered()
