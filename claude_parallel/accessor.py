@@ -254,7 +254,7 @@ class ClaudeFrame:
         panel: bool = True,
         **options: Unpack[MapOptions],
     ) -> Job:
-        """Begin a map in the background and return at once; with ``batch=True``, when it is submitted.
+        """Begin a map in the background and return at once; with ``batch=True``, once all that can go now is submitted.
 
         An interrupt while batches are submitted sends no more of them; the same cell finds those that are under way.
 

@@ -131,7 +131,7 @@ class ClaudeDask(SampleVerbs):
         panel: bool = True,
         **options: Unpack[MapOptions],
     ) -> Job:
-        """Begin a map in the background of this process and return at once; with ``batch=True``, when all is submitted.
+        """Begin a map in the background and return at once; with ``batch=True``, once all that can go now is submitted.
 
         Partitions are computed, and rows travel here, while other cells run. Should this process end, answers are in
         the journal and batches go on at the API: running the same cell again takes both up.

@@ -132,7 +132,7 @@ class ClaudePolarsLazyFrame(ClaudePolarsTable):
         panel: bool = True,
         **options: Unpack[MapOptions],
     ) -> Job:
-        """Begin a map in the background and return at once; with ``batch=True``, when all of its rows are submitted.
+        """Begin a map in the background and return at once; with ``batch=True``, once all that can go now is submitted.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A stream through Message Batches: every row is submitted before a result is collected, and few lie in memory.
+"""A stream through Message Batches: rows are submitted as far as the account lets them, and few lie in memory.
 
 Rows cannot wait in a window for a day. So they are read twice: once to fill envelopes across chunks, with what becomes
 of each on record in the journal; and once more, when all batches have ended, to write them in order.
