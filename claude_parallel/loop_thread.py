@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from .worker_threads import LoopThreads
+
 T = TypeVar("T")
 
 _CANCEL_SECONDS = 5.0
@@ -21,6 +23,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(LoopThreads(thread_name_prefix="claude_parallel"))
         self.runs = 0
         self.is_over = False
         self._thread = threading.Thread(target=self._run, name="claude_parallel", daemon=True)

@@ -10,7 +10,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
@@ -80,6 +80,20 @@ class _DaemonThreads(Executor):
 
 
 _threads = _DaemonThreads()
+
+
+class LoopThreads(ThreadPoolExecutor):
+    """The default executor of an event loop, which looks up hosts: as usual, and after the end of the main thread, too.
+
+    A script may end while one of its threads still maps; the standard library's executors take no work from then on.
+    """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run `fn` on one of a few threads, or on a daemon thread where those are closed."""
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError:
+            return _threads.submit(fn, *args, **kwargs)
 
 
 async def off_loop(work: Callable[[*Args], T], *args: *Args) -> T:

@@ -184,3 +184,11 @@ def test_a_name_that_is_still_looked_up_holds_up_no_end() -> None:
     for thread in threads:
         thread.join(20.0)
         assert not thread.is_alive()
+
+
+def test_a_run_in_a_thread_goes_on_after_the_end_of_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executors of the standard library take no work from then on, and hosts were looked up on one of them."""
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)
+    with pytest.raises(RuntimeError, match="after interpreter shutdown"):
+        ThreadPoolExecutor().submit(int)
+    assert run_blocking(lambda: asyncio.to_thread(int, "7"), Control(), lambda: None) == 7

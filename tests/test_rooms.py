@@ -23,7 +23,7 @@ WORDS = {"errors", "records", "retry", "text", "warning"}
 ARROWS: dict[str, str] = {
     "api": "",
     "attachments": "",
-    "loop_thread": "",
+    "loop_thread": "worker_threads",
     "worker_threads": "",
     "garbage_collector": "",
     "bridge": "loop_thread",
