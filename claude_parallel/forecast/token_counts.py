@@ -6,7 +6,6 @@ Knows guesses with their bounds and sources. ``workload`` knows what is to be se
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from .. import bridge
 from ..bridge import Control
 from ..engine.environment import Environment
-from ..prompt.request import BYTES_PER_TOKEN
+from ..prompt.request import BYTES_PER_TOKEN, is_before_4_7
 from ..records import Body, Failure, Usage
 from ..text import percent
 from .workload import Workload
@@ -115,7 +114,7 @@ def count_input(workload: Workload, environment: Environment | None) -> InputCou
 
 def offline_bytes_per_token(model: str) -> float:
     """Return how many bytes of text one token has, where the API cannot be asked."""
-    return _OLDER_BYTES_PER_TOKEN if _OLDER_TOKENIZER.match(model) else BYTES_PER_TOKEN
+    return _OLDER_BYTES_PER_TOKEN if is_before_4_7(model) else BYTES_PER_TOKEN
 
 
 def expect_output(
@@ -194,7 +193,6 @@ def _bounded(guess: tuple[float, float, float], max_tokens: int, source: str) ->
     return Interval(low, likely, high, source)
 
 
-_OLDER_TOKENIZER = re.compile(r"(?:.*\.)?claude-(?:3|(?:haiku|sonnet|opus)-4(?:-[0-6])?(?![0-9]|-[7-9]))")
 _OLDER_BYTES_PER_TOKEN = 4.2
 """Models before Claude 4.7 make fewer tokens of the same text: 4 letters to one in English, a third fewer from 4.7 on
 (source: token counting page, August 2026); other letters have more bytes."""

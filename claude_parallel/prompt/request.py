@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
 from typing import Any, Protocol
 
+from ..attachments.sniffing import HIGH_RESOLUTION, STANDARD_RESOLUTION
 from ..attachments.token_estimates import block_pages, estimate_tokens
 from ..errors import InputError
 from ..records import Body, Load, Request
 from .template import Content
+
+_BEFORE_4_7 = re.compile(r"(?:.*\.)?claude-(?:3|(?:haiku|sonnet|opus)-4(?:-[0-6])?(?![0-9]|-[7-9]))")
 
 BYTES_PER_TOKEN = 3.5
 """First guess for text; the gate corrects it by the answers. Source: about 3.5 English characters a token with the
@@ -152,7 +156,7 @@ def build(
     size = sum(_text_bytes(message.get("content")) for message in messages)
     text_bytes = shared.text_bytes + size
     files = [block for message in messages for block in _files(message.get("content"))]
-    media = sum(map(estimate_tokens, files))
+    media = sum(estimate_tokens(block, image_resolution(str(shared.fields["model"]))) for block in files)
     overhead = _MESSAGE_OVERHEAD_TOKENS * (len(messages) + len(shared.examples) + 1)
     return Request(
         body={**shared.fields, "messages": [*shared.examples, *messages]},
@@ -166,6 +170,16 @@ def build(
         max_input_tokens=text_bytes + overhead + _SCHEMA_OVERHEAD_TOKENS + 2 * media,
         unbounded=next(filter(None, map(unbounded_file, files)), None),
     )
+
+
+def is_before_4_7(model: str) -> bool:
+    """Say whether a model is older than Claude 4.7, which brought another tokenizer and larger images."""
+    return _BEFORE_4_7.match(model) is not None
+
+
+def image_resolution(model: str) -> tuple[int, int]:
+    """Return the longest edge and the most tokens of an image that this model sees; see ``attachments.sniffing``."""
+    return STANDARD_RESOLUTION if is_before_4_7(model) else HIGH_RESOLUTION
 
 
 def body_fields(

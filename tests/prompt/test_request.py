@@ -310,3 +310,23 @@ def test_any_block_can_be_weighed(block: Any) -> None:
     """What is wrong with it, the API says: for this row, and not with an exception."""
     shared = share(HOST, {"model": "m", "max_tokens": 1}, [], "")
     assert build(shared, [block]).load.input_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("claude-sonnet-4-6", 1_568),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", 1_568),
+        ("claude-opus-4-20250514", 1_568),
+        ("claude-opus-4-7", 4_784),
+        ("claude-haiku-5-5", 4_784),
+        ("claude-of-tomorrow", 4_784),
+    ],
+)
+def test_an_image_weighs_what_its_model_sees(model: str, tokens: int) -> None:
+    """Models before 4.7 see smaller ones, which cost a third."""
+    shared = share(HOST, {"model": model, "max_tokens": 10}, [], "")
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/large.png"}}
+    text = {"type": "text", "text": "What?"}
+    weight = build(shared, [image, text]).load.input_tokens - build(shared, [text]).load.input_tokens
+    assert weight == pytest.approx(tokens, abs=20)  # the block's own words come on top
