@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import genai_prices
 import pytest
-from genai_prices.data_snapshot import get_snapshot
+from genai_prices.data_snapshot import get_snapshot, set_custom_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.pricing import PriceList
+from claude_parallel import pricing
+from claude_parallel.pricing import PriceList, RateCard
 from claude_parallel.records import Usage
 
 PRICES = PriceList()
@@ -148,3 +151,35 @@ def test_what_is_not_known_has_no_price_and_what_is_not_billed_costs_nothing(
 ) -> None:
     """None is not 0: it becomes NaN in the column."""
     assert PRICES.cost("claude-haiku-5-5", usage) == cost
+
+
+def test_a_price_is_read_once_a_day_and_anew_from_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of one row ask again and again; a kernel may live longer than a price."""
+    reads: list[str] = []
+    days = [datetime(2026, 11, 26, tzinfo=UTC)]
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return days[-1]
+
+    def read(model: str, **context: bool) -> RateCard | None:
+        reads.append(model)
+        return read_card(model, **context)
+
+    read_card = pricing._read_card
+    monkeypatch.setattr(pricing, "datetime", Today)
+    monkeypatch.setattr(pricing, "_read_card", read)
+    monkeypatch.setattr(pricing, "_cards_today", (None, None, {}))
+    cards = [PriceList().card("claude-haiku-5-5") for _ in range(3)]
+    assert reads == ["claude-haiku-5-5"]
+    assert cards[0] is cards[2] is not None
+    days.append(datetime(2026, 11, 27, tzinfo=UTC))
+    PriceList().card("claude-haiku-5-5")
+    assert len(reads) == 2
+    set_custom_snapshot(replace(get_snapshot()))
+    try:
+        PriceList().card("claude-haiku-5-5")
+    finally:
+        set_custom_snapshot(None)
+    assert len(reads) == 3
