@@ -522,6 +522,37 @@ def test_a_refused_key_is_looked_up_anew_once(server: RawServer) -> None:
     assert [type(result) for result in (first, refused, still_refused, last)] == [Reply, Failure, Failure, Reply]
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_token_that_was_refused_is_fetched_anew_once(server: RawServer, is_answered: bool) -> None:
+    """It was revoked, or the clocks differ: all calls in flight go again with one new token; a wrong one ends it."""
+    given: list[str] = []
+
+    def provide(*, force_refresh: bool = False) -> anthropic.AccessToken:
+        given.append(f"token-{len(given)}")
+        return anthropic.AccessToken(given[-1], int(time.time()) + 3_600)
+
+    client = anthropic.AsyncAnthropic(credentials=provide, base_url=server.url)
+    account = open_account(client, api_key=None, base_url=None)
+    refusal = message(b"{}", status=b"401 Unauthorized")
+
+    async def main() -> list[Result]:
+        transport = MessagesTransport(account, max_connections=4, timeout_seconds=5.0)
+        await transport.send(BODY)
+        server.answer = [refusal]
+        calls = [asyncio.create_task(transport.send(BODY)) for _ in range(3)]
+        while len(server.requests) < 4:
+            await asyncio.sleep(0)
+        if is_answered:
+            server.answer = [message(ANSWER)]
+        results = await asyncio.gather(*calls)
+        await transport.aclose()
+        return results
+
+    results = asyncio.run(main())
+    assert [type(result) for result in results] == [Reply if is_answered else Failure] * 3
+    assert given == ["token-0", "token-1"]
+
+
 # -- time ------------------------------------------------------------------------------------------------------------
 
 
