@@ -68,6 +68,7 @@ SDK_DOORS = {
     "api/messages.py",
     "api/platforms.py",
     "api/template.py",
+    "api/tokens.py",
     "api/wire.py",
     "batch/api.py",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import without_keys
@@ -20,6 +21,7 @@ from .json_text import encode_body
 from .responses import read_count, read_response
 from .streaming import MessageStream, is_stream
 from .template import Template, record
+from .tokens import TokenRenewal
 from .wire import OnChunk, Wire, WireResponse, connection_failed, gather, read_wire_error
 
 if TYPE_CHECKING:
@@ -150,32 +152,11 @@ class SdkSender:
         self._max_connections = max_connections
         self._response_class = httpx2.Response
         self._open: tuple[Any, httpx2.AsyncClient] | None = None
-        self._renewals = 0
+        self._renewal = TokenRenewal()
 
     async def post(self, path: str, body: Body, on_chunk: OnChunk | None = None) -> WireResponse:
         """Send a body; with a token that was refused, once more with a new one: it may have ended before its time."""
-        import anthropic
-
-        renewals = self._renewals
-        try:
-            return await self._post(path, body, on_chunk)
-        except anthropic.AuthenticationError:
-            if not self._forget_token(renewals):
-                raise
-        return await self._post(path, body, on_chunk)
-
-    def _forget_token(self, renewals: int) -> bool:
-        """Have the next call fetch a token, once for all calls that were refused with the last; False without any.
-
-        The SDK does the same, but only where its own retries are on.
-        """
-        cache = getattr(self._client(), "_token_cache", None)
-        if cache is None:
-            return False
-        if self._renewals == renewals:
-            self._renewals += 1
-            cache.invalidate()
-        return True
+        return await self._renewal.send(self._client(), partial(self._post, path, body, on_chunk))
 
     async def _post(self, path: str, body: Body, on_chunk: OnChunk | None) -> WireResponse:
         """POST without building the SDK's response models: the raw JSON is what the journal keeps."""

@@ -17,6 +17,7 @@ from ..api.connections import CONNECT_SECONDS, sdk_http_client
 from ..api.json_text import UnreadableJson, parse_json
 from ..api.messages import read_exception
 from ..api.responses import foreign, without_json
+from ..api.tokens import TokenRenewal
 from ..records import Failure
 from .envelope import Envelope
 from .responses import BatchPage, BatchResult, BatchState, read_batch, read_page, read_result
@@ -89,6 +90,7 @@ class SdkBatchApi:
         self._options = {"timeout": self._timeout, "follow_redirects": False}
         self._http = sdk_http_client(_CONNECTIONS, self._timeout)
         self._client = account.make_client(self._http)
+        self._renewal = TokenRenewal()
         self._response_class = httpx2.Response
         self._origin = urlsplit(account.host)[:2]
         self._is_signed = account.platform == "aws"
@@ -164,10 +166,12 @@ class SdkBatchApi:
     async def _open_results(self, batch: BatchState) -> httpx2.Response:
         """Return the response with the results, its body still unread."""
         options = {**self._options, "headers": {"Accept": "application/binary"}}
-        response = await self._client.get(
-            self._results_url(batch), cast_to=self._response_class, options=options, stream=True
-        )
-        return cast("httpx2.Response", response)
+
+        def send() -> Any:
+            url = self._results_url(batch)
+            return self._client.get(url, cast_to=self._response_class, options=options, stream=True)
+
+        return cast("httpx2.Response", await self._renewal.send(self._client, send))
 
     def _results_url(self, batch: BatchState) -> str:
         """Return where the results lie. The key never goes to another host than the one it was given for."""
@@ -188,7 +192,7 @@ class SdkBatchApi:
     ) -> T | Failure:
         try:
             async with asyncio.timeout(seconds):
-                response = cast("httpx2.Response", await send())
+                response = cast("httpx2.Response", await self._renewal.send(self._client, send))
         except Exception as error:
             return _failure(error)
         try:

@@ -528,23 +528,19 @@ def test_a_token_that_was_refused_is_fetched_anew_once(server: RawServer, is_ans
     given: list[str] = []
 
     def provide(*, force_refresh: bool = False) -> anthropic.AccessToken:
+        if is_answered and given:
+            server.answer = [message(ANSWER)]
         given.append(f"token-{len(given)}")
         return anthropic.AccessToken(given[-1], int(time.time()) + 3_600)
 
     client = anthropic.AsyncAnthropic(credentials=provide, base_url=server.url)
     account = open_account(client, api_key=None, base_url=None)
-    refusal = message(b"{}", status=b"401 Unauthorized")
 
     async def main() -> list[Result]:
         transport = MessagesTransport(account, max_connections=4, timeout_seconds=5.0)
         await transport.send(BODY)
-        server.answer = [refusal]
-        calls = [asyncio.create_task(transport.send(BODY)) for _ in range(3)]
-        while len(server.requests) < 4:
-            await asyncio.sleep(0)
-        if is_answered:
-            server.answer = [message(ANSWER)]
-        results = await asyncio.gather(*calls)
+        server.answer = [message(b"{}", status=b"401 Unauthorized")]
+        results = await asyncio.gather(*(transport.send(BODY) for _ in range(3)))
         await transport.aclose()
         return results
 

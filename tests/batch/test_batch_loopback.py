@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 
 from claude_parallel.api.account import open_account
@@ -28,6 +29,7 @@ from claude_parallel.records import Failure, Reply
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.simulation.server import SimulatorServer
 
+from ..api.raw_server import message, raw_server
 from ..batch_worlds import frame_of
 
 ROOT = Path(__file__).parents[2]
@@ -284,3 +286,32 @@ def test_a_killed_process_leaves_its_batch_to_the_next(reached: str, rows: int, 
     assert child.returncode == -signal.SIGKILL
     assert out["response_error"].isna().all()
     assert [batch.requests for batch in page.batches] == [rows]
+
+
+@pytest.mark.parametrize("verb", ["create", "retrieve", "results"])
+def test_a_token_that_was_refused_is_fetched_anew_once(verb: str) -> None:
+    """A batch outlives tokens: where one is revoked, or the clocks differ, the call goes again with a new one."""
+    given: list[str] = []
+
+    def provide(*, force_refresh: bool = False) -> anthropic.AccessToken:
+        given.append(f"token-{len(given)}")
+        return anthropic.AccessToken(given[-1], int(time.time()) + 3_600)
+
+    async def main(url: str) -> Any:
+        client = anthropic.AsyncAnthropic(credentials=provide, base_url=url)
+        door = SdkBatchApi(open_account(client, api_key=None, base_url=None), 5.0)
+        try:
+            if verb == "results":
+                state = BatchState("msgbatch_1", "ended", {"succeeded": 1}, created=0.0)
+                return [item async for item in door.results(state)][-1]
+            return await (door.create(envelope(1)) if verb == "create" else door.retrieve("msgbatch_1"))
+        finally:
+            await door.aclose()
+
+    with raw_server() as server:
+        server.keeps, server.answer = True, [message(b"{}", status=b"401 Unauthorized")]
+        failure = asyncio.run(main(server.url))
+        sent = [line.split()[-1] for head in server.heads for line in head if line.lower().startswith("authorization")]
+    assert isinstance(failure, Failure)
+    assert failure.kind == "auth"
+    assert sent == given == ["token-0", "token-1"]
