@@ -161,9 +161,15 @@ def runs_at_once(rounds: int = 3) -> tuple[float, float]:
 
 
 class Echo:
-    """A transport that answers everything after about a second of virtual time, with next to no work."""
+    """A transport that answers everything after about a second of virtual time, with next to no work.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    requests_per_minute : float
+        The limit that its answers tell.
+    """
+
+    def __init__(self, requests_per_minute: float = 100_000.0) -> None:
         self._rng = random.Random(1)
         self._message = {
             "model": "claude-haiku-5-5",
@@ -172,7 +178,7 @@ class Echo:
             "usage": {"input_tokens": 20, "output_tokens": 5},
         }
         self._readings: RateLimitStatuses = {
-            "requests": RateLimitStatus(100_000, 90_000),
+            "requests": RateLimitStatus(requests_per_minute, 0.9 * requests_per_minute),
             "input": RateLimitStatus(1e8, 9e7),
             "output": RateLimitStatus(1e8, 9e7),
         }
