@@ -21,6 +21,7 @@ from ..records import Body, Load, Request
 from .template import Content
 
 _BEFORE_4_7 = re.compile(r"(?:.*\.)?claude-(?:3|(?:haiku|sonnet|opus)-4(?:-[0-6])?(?![0-9]|-[7-9]))")
+"""Claude 3, and 4 up to 4.6, also with a date behind and a platform's prefix before (``us.anthropic.claude-...``)."""
 
 BYTES_PER_TOKEN = 3.5
 """First guess for text; the gate corrects it by the answers. Source: about 3.5 English characters a token with the

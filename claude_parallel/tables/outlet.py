@@ -157,11 +157,12 @@ class Outlet:
 
     async def _write_beside(self) -> None:
         try:
-            while await off_loop(self._write_next):
+            # Asked here and not in the thread: what is taken out until its news arrives is not to wait for others.
+            while self._due and self._failure is None:
+                await off_loop(self._write_next)
                 self._room.set()
         finally:
             self._writing = None
-            self._room.set()
 
     def _write_next(self) -> bool:
         """Put the next complete chunk on record and write it; False where there is none."""

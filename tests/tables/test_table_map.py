@@ -500,6 +500,29 @@ def test_a_slow_disk_holds_up_no_answer(tmp_path: Path, monkeypatch: pytest.Monk
     assert were_answered and all(were_answered)
 
 
+def test_what_is_complete_while_the_writer_ends_is_written_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its news comes late, all rows of the window are answered by then, and nothing else would start it again."""
+
+    async def late(work: Callable[[], bool]) -> bool:
+        found = work()
+        await asyncio.sleep(0.0 if found else 60.0)
+        return found
+
+    monkeypatch.setattr("claude_parallel.tables.outlet.off_loop", late)
+    monkeypatch.setattr(stream, "WINDOW_ROWS", 30)
+    here, kept = world(Profile(latency_seconds=1.0)), Kept()
+    table = TableMap(
+        table_source(table_of(200)),
+        "Say {t}",
+        "said",
+        {"journal": False, "progress": False, "max_concurrency": 2},
+        environment=here.environment(),
+        chunk_rows=10,
+    )
+    run_virtual(lambda: asyncio.wait_for(table.arun(lambda _job: kept), 3_600.0), start=here.clock.seconds)
+    assert [row["t"] for row in kept.rows] == table_of(200).column("t").to_pylist()
+
+
 def test_after_a_chunk_that_cannot_be_written_comes_no_other() -> None:
     """There would be a hole; what is answered is in the journal."""
     kept = SmallKept(chunks=1)
