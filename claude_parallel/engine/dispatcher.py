@@ -67,7 +67,7 @@ class Dispatcher:
         self._queue = RequestQueue(source, self._wake.set)
         self._workers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
-        self._stopped_at: float | None = None
+        self._grace_until: float | None = None
         self._patience = Patience(context.policy.outage_patience)
         self._interception = Interception()
         self._bug: BaseException | None = None
@@ -132,10 +132,10 @@ class Dispatcher:
 
     def _must_cancel(self, now: float) -> bool:
         control = self._run.control
-        if control.is_stopping and self._stopped_at is None:
-            self._stopped_at = now
+        if control.is_stopping and self._grace_until is None:
+            self._grace_until = now + GRACE_SECONDS
             self._run.stats.is_stopping = True
-        is_late = self._stopped_at is not None and now - self._stopped_at >= GRACE_SECONDS
+        is_late = self._grace_until is not None and now >= self._grace_until
         return control.is_cancelling or is_late
 
     def _next(self, now: float) -> Pending | None:
@@ -175,8 +175,8 @@ class Dispatcher:
             unsubscribe = gate.subscribe(waker(loop, self._wake.set))
         if by_gate:
             seconds = min(seconds, _SHARED_POLL_SECONDS)  # our share of the account may have grown meanwhile
-        if self._stopped_at is not None:
-            seconds = min(seconds, GRACE_SECONDS)
+        if self._grace_until is not None:
+            seconds = min(seconds, self._grace_until - started)
         timer = loop.call_later(seconds, self._wake.set) if seconds != math.inf else None
         with self._holds.during(reason, has_more=not self._queue.is_empty):
             try:
@@ -192,7 +192,7 @@ class Dispatcher:
     def _is_interrupted(self) -> bool:
         """Say whether a flag was set that the dispatcher has not acted on yet; its wake-up may already be spent."""
         control = self._run.control
-        return control.is_cancelling or (control.is_stopping and self._stopped_at is None)
+        return control.is_cancelling or (control.is_stopping and self._grace_until is None)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

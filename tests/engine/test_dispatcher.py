@@ -7,6 +7,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
+
+from claude_parallel.engine.dispatcher import GRACE_SECONDS
+from claude_parallel.errors import FateCounts
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Body, Failure, Reply
 from claude_parallel.simulation.brain import Brain
@@ -44,6 +48,36 @@ def test_a_thousand_calls_are_begun_in_short_stretches() -> None:
     assert out["response_error"].isna().all()
     assert here.clock.seconds < 16.0
     assert max(transport.stretches) <= 100
+
+
+class HangingTransport(MemoryTransport):
+    """Answers the first call after 39 seconds, and the second never."""
+
+    def __init__(self, brain: Brain) -> None:
+        super().__init__(brain, 600.0)
+        self.seconds = iter((39.0, 10_000.0))
+
+    async def send(self, body: Body) -> Reply | Failure:
+        """Send one Messages request."""
+        await asyncio.sleep(next(self.seconds))
+        return await super().send(body)
+
+
+def test_after_an_interrupt_no_call_has_longer_to_land_than_the_grace() -> None:
+    """Each call that landed gave the others as long once more."""
+    here = world(Profile(latency_seconds=0.1))
+    transport = HangingTransport(here.brain)
+    environment = replace(here.environment(), open_transport=lambda *_: transport)
+    settings = {"journal": False, "progress": False}
+    session = FrameMap(frame_of(2), "Say {t}", "response", settings, environment=environment).session()
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(10.0, session.control.request_stop)
+        await session.arun()
+
+    run_virtual(main)
+    assert session.stats.fates == FateCounts(answered=1, cancelled=1)
+    assert here.clock.seconds == pytest.approx(10.0 + GRACE_SECONDS, abs=0.5)
 
 
 _FIRST_OF_A_PROCESS = """
