@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from claude_parallel import loop_thread
 from claude_parallel.bridge import Control, run_blocking, waker
 from claude_parallel.garbage_collector import fewer_collections
+from claude_parallel.loop_thread import end_idle
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,11 @@ def paint() -> None:
     """Show nothing."""
 
 
+async def my_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that a run is on."""
+    return asyncio.get_running_loop()
+
+
 def test_runs_at_the_same_time_share_a_loop_and_the_last_one_closes_it() -> None:
     """Whatever the order of their starts and ends; a run after them gets a new one."""
     both = threading.Barrier(2)
@@ -74,14 +81,53 @@ def test_runs_at_the_same_time_share_a_loop_and_the_last_one_closes_it() -> None
 
     with ThreadPoolExecutor(2) as pool:
         seen = list(pool.map(lambda number: run_blocking(lambda: work(number), Control(), paint), range(2)))
-    both = threading.Barrier(1)
-    later, _ = run_blocking(lambda: work(2), Control(), paint)
+    end_idle()
+    later = run_blocking(my_loop, Control(), paint)
+    end_idle()
 
     assert [number for _, number in seen] == [0, 1]
     assert seen[0][0] is seen[1][0]
     assert seen[0][0].is_closed()
     assert later is not seen[0][0]
     assert later.is_closed()
+
+
+def test_a_run_right_after_another_finds_its_loop() -> None:
+    """A loop over small frames pays for one thread, and not for one a frame."""
+    first = run_blocking(my_loop, Control(), paint)
+    assert run_blocking(my_loop, Control(), paint) is first
+    assert not first.is_closed()
+    end_idle()
+    assert first.is_closed()
+
+
+def test_a_loop_without_runs_closes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, and its thread with it; but not under a run that has come meanwhile."""
+    end_idle()
+    monkeypatch.setattr(loop_thread, "IDLE_SECONDS", 0.0)
+    first = run_blocking(my_loop, Control(), paint)
+    for thread in threading.enumerate():
+        if thread.name == "claude_parallel":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert first.is_closed()
+
+    async def longer_than_that() -> str:
+        await asyncio.sleep(0.05)
+        return "done"
+
+    for _ in range(3):  # the time that the run before has given the loop is over within the next one
+        assert run_blocking(longer_than_that, Control(), paint) == "done"
+
+
+def test_nobody_ends_a_loop_with_a_run_on_it() -> None:
+    """Not even at the end of the process."""
+
+    async def work() -> str:
+        await asyncio.to_thread(end_idle)
+        return "done"
+
+    assert run_blocking(work, Control(), paint) == "done"
 
 
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, ValueError])

@@ -38,6 +38,7 @@ class Claims:
         self._lost: set[bytes] = set()
         self._given_up: list[bytes] = []
         self._has_claims = asyncio.Event()
+        self._has_asked = False
         self._turn = asyncio.Lock()  # a claim makes the lease live: nobody may see that before what was lost is known
 
     def __repr__(self) -> str:
@@ -54,7 +55,7 @@ class Claims:
             return set(keys)
         async with self._turn:
             await self._keep(book)
-            now = self._wall_clock()
+            now, self._has_asked = self._wall_clock(), True
             granted = await finish_off_loop(book.take, keys, now)
             self._held |= granted
             self._lost -= granted
@@ -98,7 +99,8 @@ class Claims:
             try:
                 await asyncio.wait({task})  # what is being written now comes before the end
             finally:
-                await finish_off_loop(self._book.release_all)
+                if self._has_asked:
+                    await finish_off_loop(self._book.release_all)
 
     async def _renew(self, book: ClaimBook) -> None:
         while True:

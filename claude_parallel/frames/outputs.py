@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import pandas as pd
 
 from ..engine.results import Results
@@ -24,8 +25,6 @@ from .votes import elect
 
 _IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 T = TypeVar("T", bound="pd.DataFrame | pd.Series[Any]")
-
-TEXT_DTYPE = "str" if _IS_PANDAS_3 else "string"
 
 
 def output_arrays(
@@ -78,7 +77,7 @@ def _answer_arrays(answer: AnswerColumns, outcomes: Sequence[Outcome], schema: S
     costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
     arrays: dict[str, Any] = {
         answer.error: text_array([outcome.error for outcome in outcomes]),
-        answer.cost: pd.array(costs, dtype="float64"),
+        answer.cost: np.array(costs, dtype=np.float64),
     }
     if answer.text is not None:
         arrays[answer.text] = text_array([outcome.text for outcome in outcomes])
@@ -119,9 +118,17 @@ def text_array(values: list[str | None]) -> Any:
     Half a character (a lone surrogate), which neither Arrow nor a file can hold, is written as its escape; the answer
     as it came is in ``run.messages()``.
     """
-    # The dtype's name depends on the version; Arrow refuses half a character, text kept by Python does not.
+    # Arrow refuses half a character, text kept by Python does not.
     texts = [value if value is None or value.isascii() else encodable(value) for value in values]
-    return pd.array(texts, dtype=TEXT_DTYPE)  # type: ignore[call-overload]
+    return pd.array(texts, dtype=text_dtype())
+
+
+def text_dtype() -> pd.StringDtype:
+    """Return the dtype of text that this pandas would infer: ``str`` from version 3 on, ``string`` before.
+
+    The object, since pandas asks each dtype in turn whether a name is its own.
+    """
+    return pd.StringDtype(na_value=math.nan) if _IS_PANDAS_3 else pd.StringDtype()
 
 
 def own_copy(data: T) -> T:

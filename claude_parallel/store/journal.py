@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from ..api.json_text import parse_object
 from ..records import Attempt, RateLimitStatuses, Reply, Usage
 from . import statements
-from .open_file import OpenFile, share
+from .open_file import OpenFile
 from .row_records import RunRow, row_records
+from .sharing import share
 from .statements import INSERT_FOLLOW_UP, INSERT_WAIT, Statement
 
 __all__ = ["Journal", "RunRow", "Statement"]
@@ -74,7 +75,7 @@ class Journal:
         return self._file.path
 
     def close(self) -> None:
-        """Write what is left and close the file, if no other run uses it; a journal in memory stays readable."""
+        """Write what is left and let the file be closed, if no other run uses it; one in memory stays readable."""
         self._file.leave(self)
 
     # -- answers -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
-"""A journal file while it is open: one connection, and one queue of what is to be written, for all runs of a process.
+"""A journal file while it is open: one connection, and one queue of what is to be written.
 
-Runs that use the same file at the same time share it, so that what they have to write goes into one transaction; eight
-connections would take turns, each with a transaction of its own.
+Who shares it, and how long it stays open, is the business of ``sharing``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from ..warning import warn_and_go_on
 from ..worker_threads import off_loop
@@ -52,6 +51,8 @@ class OpenFile:
     ----------
     pending : deque of Statement
         What the next transaction writes; filled by the loops of runs, emptied by whoever writes.
+    on_unused : callable
+        Called with this file when its last user has left: closes it, where nobody says otherwise.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
@@ -61,6 +62,7 @@ class OpenFile:
         self._users: WeakSet[object] = WeakSet()
         self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
         self._warned: set[str] = set()
+        self.on_unused: Callable[[OpenFile], None] = OpenFile.close_alone
         self._place = place_of(path)
         self._lock = threading.RLock()
         forks.watch(self)
@@ -81,14 +83,27 @@ class OpenFile:
         return self
 
     def leave(self, user: object) -> None:
-        """Write what is left; close the connection after the last user, but keep one in memory readable."""
+        """Write what is left; after the last user comes `on_unused`, but one in memory stays readable."""
         self.flush()
         with choosing():
             self._users.discard(user)
-            is_last = not self._users  # from here on nobody can join any more
-        if is_last and self.path is not None:
-            with self.alone():
-                self.close()
+        if not self.is_used and self.path is not None:
+            self.on_unused(self)
+
+    @property
+    def is_used(self) -> bool:
+        """True while somebody uses this file."""
+        return bool(self._users)
+
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file itself, so that a copy of the one file has it all."""
+        with self.alone(), contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close_alone(self) -> None:
+        """Close the connection when no other thread is inside it."""
+        with self.alone():
+            self.close()
 
     def close(self) -> None:
         """Close the connection, whoever uses it."""
@@ -100,8 +115,8 @@ class OpenFile:
         self._finalizer.atexit = False  # other threads may still be inside it then
 
     def is_at(self, path: Path) -> bool:
-        """Say whether this is still the file at `path`, and open: it may have been closed, moved or deleted."""
-        return bool(self._users) and self._place is not None and place_of(path) == self._place
+        """Say whether this is still the file at `path`: that may have been moved or deleted."""
+        return self._place is not None and place_of(path) == self._place
 
     def let_go(self) -> None:
         """Leave the file to the parent process, in a forked child: its own maps open it anew."""
@@ -278,7 +293,6 @@ class _Group:
                 self._committed = None
 
 
-_in_use: WeakValueDictionary[Path, OpenFile] = WeakValueDictionary()
 _choice = threading.RLock()
 
 
@@ -287,29 +301,3 @@ def choosing() -> Iterator[None]:
     """Let one thread at a time choose, join or leave a file, and none fork meanwhile."""
     with forks.using_sqlite(), _choice:
         yield
-
-
-def share(path: Path | None, make: Callable[[OpenFile], T], *, is_explicit: bool = False) -> T:
-    """Return what `make` gives for the open file that other runs of this process use at `path`, or one opened now.
-
-    `make` joins the file, which is closed when the last one leaves. A file is opened before anybody chooses: one that
-    another process has locked holds up who opens it, and no run that begins or ends elsewhere.
-    """
-    if path is None:
-        return make(OpenFile.open(None))
-    with choosing():
-        if (found := _used_at(path)) is not None:
-            return make(found)
-    opened = OpenFile.open(path, is_explicit=is_explicit)
-    with choosing():
-        if (found := _used_at(path)) is not None:  # somebody was quicker
-            opened.close()
-            return make(found)
-        if opened.path == path:  # not one beside it, nor one in memory
-            _in_use[path.absolute()] = opened
-        return make(opened)
-
-
-def _used_at(path: Path) -> OpenFile | None:
-    found = _in_use.get(path.absolute())
-    return found if found is not None and found.is_at(path) else None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from claude_parallel.store.journal import Journal
+from claude_parallel.store.sharing import close_idle
 
 from .test_journal import HOST, count, reply
 
@@ -70,6 +71,7 @@ def test_the_last_run_closes_the_file(path: Path) -> None:
     second.begin_run("r2", 1.0, HOST, {})
     assert second.query("SELECT count(*) FROM runs") == [(2,)]
     second.close()
+    close_idle()
     assert is_closed(second)
     third = Journal.open_for_run(path)
     assert third.query("SELECT count(*) FROM runs") == [(2,)]
@@ -105,6 +107,7 @@ def test_a_run_that_is_dropped_without_an_end_keeps_no_other_from_the_file(path:
     gc.collect()
     staying.close()
     assert staying._file is file
+    close_idle()
     assert is_closed(staying)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.frames.outputs import TEXT_DTYPE, text_array
+from claude_parallel.frames.outputs import text_array, text_dtype
 from claude_parallel.frames.retry import _replaced
 from claude_parallel.simulation.profile import Profile
 from claude_parallel.text import encodable
@@ -37,7 +37,7 @@ def test_every_answer_stands_in_the_frame_as_it_came(texts: list[str]) -> None:
     """One odd character costs neither its own answer nor those of the others."""
     out = mapped(texts)
     assert out["response"].tolist() == [encodable(text) for text in texts]
-    assert out["response"].dtype == TEXT_DTYPE
+    assert out["response"].dtype == text_dtype()
     assert out["response_error"].isna().all()
 
 

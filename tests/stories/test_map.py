@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 
 import claude_parallel as cp
 from claude_parallel.frames.frame_map import FrameMap
-from claude_parallel.frames.outputs import TEXT_DTYPE
+from claude_parallel.frames.outputs import text_dtype
 from claude_parallel.records import Failure
 from claude_parallel.simulation.profile import Limits, Profile
 
@@ -74,8 +74,8 @@ def test_the_frame_comes_back_with_three_columns_more(frame: pd.DataFrame) -> No
     assert list(out.columns) == [*frame.columns, "response", "response_error", "response_cost"]
     assert [str(text) for text in out["response"]] == [f"re: Say {cell}" for cell in frame["t"]]
     assert out["response_error"].isna().all()
-    assert out["response"].dtype == TEXT_DTYPE
-    assert out["response_error"].dtype == TEXT_DTYPE
+    assert out["response"].dtype == text_dtype()
+    assert out["response_error"].dtype == text_dtype()
     assert out["response_cost"].dtype == "float64"
     assert frame.attrs == {}
 
@@ -108,7 +108,7 @@ def test_an_empty_frame_returns_at_once_with_the_right_columns() -> None:
     frame = pd.DataFrame({"t": pd.Series([], dtype="str")})
     out = frame.claude.map("Say {t}")
     assert list(out.columns) == ["t", "response", "response_error", "response_cost"]
-    assert out["response"].dtype == TEXT_DTYPE
+    assert out["response"].dtype == text_dtype()
     assert out["response_cost"].dtype == "float64"
     assert len(out) == 0
 
