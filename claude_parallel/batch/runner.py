@@ -131,6 +131,7 @@ class BatchRunner:
     async def _loop(self) -> None:
         control, seeder = self._run.control, self._calls.seeder
         while not control.is_stopping:
+            self._wake.clear()  # before anything is looked at: what changes meanwhile is seen at the next look
             self._in_flight.send_again(seeder.missed())
             if await self._submitter.submit_next():
                 continue
@@ -315,11 +316,9 @@ class BatchRunner:
             words.append(packed.words)
         started = run.clock()
         run.stats.waiting_for = "; ".join(filter(None, words))
-        self._wake.clear()
-        if not run.control.is_stopping and not (call is not None and call.done()):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(_SHORTEST_SLEEP_SECONDS, min(dues) - started) if dues else None):
-                    await self._wake.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(_SHORTEST_SLEEP_SECONDS, min(dues) - started) if dues else None):
+                await self._wake.wait()
         run.waited(self._wait_reason(), started)
 
     def _wait_reason(self) -> WaitReason:
