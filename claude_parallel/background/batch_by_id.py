@@ -297,7 +297,7 @@ def _close(journal: Journal, envelopes: set[str], answers: int) -> None:
     book = EnvelopeBook(journal)
     for envelope_id in envelopes:
         record = book.get(envelope_id)
-        if record is not None and record.state in ("prepared", "submitted", "unclear"):
+        if record is not None and record.is_open:
             book.close_collected(envelope_id, answers)
 
 

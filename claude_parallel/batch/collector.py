@@ -76,12 +76,11 @@ class Collector:
 
     async def _keep(self, batch: InFlightBatch, replies: dict[bytes, Reply]) -> None:
         """Keep answers on disk, then deliver them."""
-        replies = {key: reply for key, reply in replies.items() if key not in batch.results_read}
+        replies = {key: reply for key, reply in replies.items() if key not in batch.answered}
         for asked in filter(None, map(batch.items.get, replies)):
             asked.attempts += 1
         billed = await finish_off_loop(self._write, batch, replies)
-        batch.answers += len(replies)
-        batch.results_read.update(replies)
+        batch.answered.update(replies)
         for key, reply in replies.items():
             item = batch.items.pop(key, None)
             if item is not None:
@@ -120,10 +119,12 @@ class Collector:
         succeeded = batch.state.counts["succeeded"] if batch.state is not None else 0
         silence = Failure(kind="server", message="the batch's results say nothing about this row")
         for item in batch.items.values():
-            if succeeded <= batch.answers:
+            if succeeded <= len(batch.answered):
                 self._judge(batch, item, silence)
                 continue
-            message = f"{batch.name} counts {succeeded:,} answers and gives {batch.answers:,}; this row's is missing"
+            message = (
+                f"{batch.name} counts {succeeded:,} answers and gives {len(batch.answered):,}; this row's is missing"
+            )
             self.run.accounting.release(item, perhaps_billed=True)
             self.run.accounting.give_up(
                 item, "server", message, hint="it may have been paid; run the cell again to ask, and pay, it anew"

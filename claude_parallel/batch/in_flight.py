@@ -31,10 +31,8 @@ class InFlightBatch:
         When to look again, on the run's clock.
     failures : tuple of str
         Kinds of failure since the last good answer.
-    results_read : set of bytes
-        Fingerprints whose result was read already (a broken stream begins from the start).
-    answers : int
-        How many of these were answers.
+    answered : set of bytes
+        Fingerprints whose answer was read already (a broken stream begins from the start).
     readings : int
         How often the results were read to their end.
     damaged : dict of bytes to Reply
@@ -54,8 +52,7 @@ class InFlightBatch:
     state: BatchState | None = None
     due: float = 0.0
     failures: tuple[Kind, ...] = ()
-    results_read: set[bytes] = field(default_factory=set)
-    answers: int = 0
+    answered: set[bytes] = field(default_factory=set)
     readings: int = 0
     damaged: dict[bytes, Reply] = field(default_factory=dict)
     again: list[Pending] = field(default_factory=list)

@@ -60,7 +60,7 @@ async def reconcile(run: RunContext, calls: BatchCalls, batch: InFlightBatch) ->
     """Return what became of an envelope without a batch id."""
     known = await off_loop(calls.book.get, batch.record.id) or batch.record  # a disk that takes no more has no record
     record = batch.record = replace(known, lease=max(known.lease, batch.record.lease))
-    if record.state in ("collected", "failed", "cancelled"):
+    if not record.is_open:
         return Missing()  # another process has settled it; answers that it collected are in the journal
     if record.batch_id is not None:
         return await _found(calls, record.batch_id)

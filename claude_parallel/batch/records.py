@@ -25,7 +25,10 @@ EnvelopeState = Literal["prepared", "submitted", "unclear", "collected", "failed
 """``prepared``: about to be sent; ``submitted``: the batch's id is known; ``unclear``: sent, but no answer was seen;
 ``collected``: all answers are in the journal; ``failed``: nothing was created; ``cancelled``: given up by the user."""
 
-_OPEN = "('prepared', 'submitted', 'unclear')"
+_OPEN_STATES: tuple[EnvelopeState, ...] = ("prepared", "submitted", "unclear")
+"""Those of an envelope whose requests are not to be sent again."""
+
+_OPEN = f"({', '.join(map(repr, _OPEN_STATES))})"
 _COLUMNS = "id, run, host, owner, created, requests, lease, batch_id, state"
 
 
@@ -60,6 +63,11 @@ class EnvelopeRecord:
     lease: float
     batch_id: str | None = None
     state: EnvelopeState = "prepared"
+
+    @property
+    def is_open(self) -> bool:
+        """True while its requests are not to be sent again, since a batch answers them or may come to."""
+        return self.state in _OPEN_STATES
 
 
 class EnvelopeBook:

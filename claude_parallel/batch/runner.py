@@ -222,7 +222,7 @@ class BatchRunner:
             batch.due = self._run.clock() + _ELSEWHERE_POLL_SECONDS
             return False
         record = await off_loop(self._calls.book.get, batch.record.id)
-        if record is not None and record.state in ("collected", "failed", "cancelled"):
+        if record is not None and not record.is_open:
             self._claims.release(batch.results_key)
             self._in_flight.let_go(batch)
             self._packer.send_again(batch)
@@ -236,7 +236,7 @@ class BatchRunner:
             batch.due = self._run.clock() + READ_AGAIN_SECONDS
             return
         await self._collector.miss(batch)
-        await finish_off_loop(self._calls.book.close_collected, batch.record.id, batch.answers)
+        await finish_off_loop(self._calls.book.close_collected, batch.record.id, len(batch.answered))
         self._claims.release(batch.results_key)  # who waits for them need not wait for the end of this run
         self._in_flight.let_go(batch)
 

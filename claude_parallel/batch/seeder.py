@@ -133,14 +133,11 @@ class Seeder:
         """Send a request live, once; False where no answer came, and its row is still this run's to ask."""
         accounting, missed = self.context.accounting, []
 
-        def deliver(position: int, outcome: Outcome) -> None:
+        def deliver(_position: int, outcome: Outcome) -> None:
             if outcome.source == "none":
                 missed.append(outcome)
-                return
-            accounting.settled(seed.pending.claim)
-            accounting.deliver(position, outcome)
-            if accounting.stops_at_error and outcome.kind is not None:
-                accounting.control.stop_sending()
+            else:
+                accounting.finish(seed.pending, outcome)
 
         tariff = accounting.tariff
         assert isinstance(tariff, ListedTariff)

@@ -215,9 +215,16 @@ class Accounting:
         """Deliver a row's final error, with what its paid answers said; `hint` replaces what the kind advises."""
         self.release(pending, perhaps_billed=perhaps_billed)
         error = row_error(kind, message, hint)
-        self._deliver(
+        self.finish(
             pending, Outcome(pending.text, None, kind, error, pending.cost, "none", pending.attempts, request_id)
         )
+
+    def finish(self, pending: Pending, outcome: Outcome) -> None:
+        """Deliver what became of a row, and give its claim up."""
+        self.settled(pending.claim)
+        self.deliver(pending.position, outcome)
+        if self.stops_at_error and outcome.kind is not None and outcome.source != "journal":
+            self.control.stop_sending()
 
     # -- one answer --------------------------------------------------------------------------------------------------
 
@@ -262,11 +269,5 @@ class Accounting:
             key = fate.request.fingerprint
             self.journal.keep_follow_up(self.run_id, pending.claim, pending.follow_ups + 2, key)
             return fate
-        self._deliver(pending, fate)
+        self.finish(pending, fate)
         return None
-
-    def _deliver(self, pending: Pending, outcome: Outcome) -> None:
-        self.settled(pending.claim)
-        self.deliver(pending.position, outcome)
-        if self.stops_at_error and outcome.kind is not None and outcome.source != "journal":
-            self.control.stop_sending()
