@@ -269,6 +269,7 @@ class Packer:
             return False
         try:
             params = encode_body(self.run.with_breakpoint(item.asked) if self.is_cached else item.asked.body)
+            item.is_marked = self.is_cached
         except ValueError as error:
             accounting.give_up(item, "invalid", f"the request cannot be encoded: {error}")
             return True
@@ -285,10 +286,9 @@ class Packer:
 
     def _takes_back(self, item: Pending) -> bool:
         """Give a request back to the intake, if another run has claimed it by now."""
-        if not self.intake.takes_back(item):
-            return False
-        self.is_exhausted = False
-        return True
+        is_taken = self.intake.takes_back(item)
+        self.is_exhausted = self.is_exhausted and not is_taken
+        return is_taken
 
     def _record(self, envelope: Envelope) -> EnvelopeRecord:
         run, now = self.run, self.run.wall_clock()

@@ -240,9 +240,9 @@ class Accounting:
         self.stats.cost += cost or ZERO
         self.stats.unpriced += cost is None
         saved = self.tariff.cache_savings(model, usage)
-        if saved is not None:
+        cached_tokens = usage.cache_write_tokens + usage.cache_read_tokens
+        if saved is not None and (pending.is_marked or cached_tokens):
             self.stats.note_cache(usage, saved)
-            cached_tokens = usage.cache_write_tokens + usage.cache_read_tokens
             self.budget.prefix_tokens = max(cached_tokens, self.budget.prefix_tokens or 0) or None
 
     def _judge(self, pending: Pending, reply: Reply, reading: Reading, source: Source) -> Outcome | FollowUp:

@@ -67,6 +67,8 @@ class Pending:
         US dollars that the budget holds for the call under way.
     asked_first : bytes or None
         Key of what the row asked first, where it has asked something else since.
+    is_marked : bool
+        False where it goes in a batch too small to cache the prefix: that its answer read nothing says nothing.
     """
 
     position: int
@@ -83,6 +85,7 @@ class Pending:
     worst: Decimal = ZERO
     reserved: Decimal = ZERO
     asked_first: bytes | None = None
+    is_marked: bool = True
 
     @classmethod
     def of(cls, position: int, request: Request) -> Pending:

@@ -57,9 +57,9 @@ class RunStats:
     unpriced: int = 0
     """Answers without a known price."""
     cache_hits: int = 0
-    """Answers of marked requests that read the prompt cache."""
+    """Answers that read the prompt cache, in a run that caches the prefix of its requests."""
     cache_misses: int = 0
-    """Answers of marked requests that did not; the writer is one of these."""
+    """Answers of such a run that did not: the writer is one of these, rows of a batch too small to cache are not."""
     cache_saved: Decimal = ZERO
     """US dollars that prompt caching saved against plain input; negative while the write is not yet paid back."""
     in_flight: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -292,3 +293,14 @@ def test_the_estimate_shows_the_choice_of_the_run(rows: int) -> None:
     assert ("one row goes live first" in when) == (live_calls(world) == 1) == (rows == 300)
     assert ("one row goes live first" in figures.notes[-1]) == (rows == 300)
     assert "goes live first" not in plain.to_frame().loc["batch + caching", "when"]
+
+
+@pytest.mark.parametrize("rows", [4, LEAST_CACHED - 1])
+def test_a_batch_too_small_to_cache_says_nothing_about_the_cache(rows: int) -> None:
+    """It was said to have read nothing, since its prefix may be too short, though nothing in it was marked."""
+    world = batch_world(profile())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        world.map(frame_of(rows), **OPTIONS)
+    assert world.session is not None
+    assert (world.session.plan.ttl, world.session.stats.cache_misses) == ("5m", 0)
