@@ -111,9 +111,7 @@ class Accounting:
     def reserve(self, pending: Pending, share: Decimal = Decimal(1)) -> bool:
         """Set the worst case of a call aside, or a share of it; False when the budget has no room for it."""
         self.weigh(pending)
-        bounded = self._bounded(pending.asked)
-        worst = pending.worst if bounded is pending.request else self.tariff.worst_cost(bounded)
-        reserved = min(worst, pending.worst * share)
+        reserved = min(self._worst(pending), pending.worst * share)
         if not self.budget.reserve(reserved):
             return False
         pending.reserved = reserved
@@ -121,7 +119,12 @@ class Accounting:
 
     def too_dear(self, pending: Pending) -> str:
         """Say why the budget has no room for a call."""
-        return f"the next call could cost {format_usd(pending.worst)}, and {self.budget.left}"
+        return f"the next call could cost {format_usd(self._worst(pending))}, and {self.budget.left}"
+
+    def _worst(self, pending: Pending) -> Decimal:
+        """Return what a call can cost at most, by all that is known now."""
+        bounded = self._bounded(pending.asked)
+        return pending.worst if bounded is pending.request else self.tariff.worst_cost(bounded)
 
     def _bounded(self, request: Request) -> Request:
         """Return a request whose bound counts the shared prefix as what it is, once that is known.
@@ -135,8 +138,7 @@ class Accounting:
 
     def overrated(self, pending: Pending) -> Decimal:
         """Return by how many US dollars its worst case is too high, now that the shared prefix has been counted."""
-        request = pending.asked
-        return self.tariff.worst_cost(request) - self.tariff.worst_cost(self._bounded(request))
+        return self.tariff.worst_cost(pending.asked) - self.tariff.worst_cost(self._bounded(pending.asked))
 
     def release(self, pending: Pending, *, perhaps_billed: bool = False) -> None:
         """Give a reservation back, unless the call may have been billed all the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -156,8 +157,10 @@ def test_a_budget_is_used_to_the_end_with_a_cached_prefix(cap: float) -> None:
     with pytest.warns(UserWarning, match="stopped early"):
         out = here.map(frame_of(600), "Say {t}", system=SYSTEM, max_tokens=100, budget=cap)
     spent = float(out["response_cost"].sum())
+    could_cost, left = (float(usd) for usd in re.findall(r"\$([\d.]+)", out["response_error"].dropna().iloc[-1]))
 
     assert 0.96 * cap < spent <= cap
+    assert left < could_cost < 0.0011, "what is said of the next call is what it was refused for"
 
 
 @pytest.mark.parametrize("kind", ["web_search_20250305", "web_fetch_20250910", "code_execution_20250825"])
