@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..config import resolve_settings
 from ..errors import InputError, fate_of
 from ..prompt.template import PromptFunction
 from ..report.error_kinds import kinds_of
 from ..report.recent_runs import RUN_ATTRIBUTE
-from ..report.run import find_run, run_of
+from ..report.run import run_of
 from .calls import (
     ANSWERS_ATTRIBUTE,
     INDEX_ATTRIBUTE,
@@ -31,6 +32,7 @@ from .calls import (
 )
 from .columns import OTHER_COLUMNS, Columns, asked_name, plan_columns
 from .frame_map import FrameMap
+from .made import answers_to_ask_again
 from .outputs import attach, column_label
 from .totals import details_of, places_of
 
@@ -53,15 +55,14 @@ def retry_frame(
     chosen = np.logical_or.reduce(masks)
     if not chosen.any():
         return frame.copy()
-    rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in made.run_ids)
     asked, places = _asked(frame, call, chosen)
     again = FrameMap(
         asked,
         call.prompt,
         made.columns.out,
         call.options,
-        bypass_cache=frozenset().union(*rejected),
-        not_asked=_good(masks) if call.options.get("journal") is False else frozenset(),
+        bypass_cache=answers_to_ask_again(made.run_ids, journal, badly=where is None),
+        not_asked=_good(masks) if resolve_settings(call.options).journal is False else frozenset(),
         as_frame=True,
         completes=made.columns.names if call_of(run.id) is None else (),
     )
@@ -118,7 +119,8 @@ def retry_series(
     """Return answers of which the failed (or rejected) ones were asked again; see ``ClaudeSeries.retry``."""
     if not len(series):  # no run made it
         return series.copy()
-    run = run_of(series)  # for its complaint
+    journal = overrides.get("journal") or True
+    run = run_of(series, journal)  # for its complaint
     ids = answer_runs(series)
     known = call_of(ids[0])
     call = known or _call_as_told(run.settings, values, prompt, overrides)
@@ -128,19 +130,17 @@ def retry_series(
     if given is None:
         raise InputError("the values that were asked are gone from memory: give them to retry(values)")
     _check_whole(given, call, series)
-    details = details_of(series, given.index)
+    details = details_of(series, given.index, journal)
     (mask,) = _masks(details, call.columns, where)
     if not mask.any():
         return series.copy()
     places = np.asarray(places_of(series, given.index, len(given)))[mask]
-    journal = overrides.get("journal") or True
-    rejected = (find_run(run_id, journal).fingerprints_answered(badly=where is None) for run_id in ids)
     again = FrameMap(
         given.iloc[places],
         call.prompt if prompt is None else prompt,
         call.columns.out,
         {**call.options, **overrides},
-        bypass_cache=frozenset().union(*rejected),
+        bypass_cache=answers_to_ask_again(ids, journal, badly=where is None),
     )
     if not again.columns.is_one_answer:
         raise InputError(OTHER_COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,18 +48,27 @@ def cost_table(frame: pd.DataFrame, answers: Sequence[AnswerColumns] | None = No
     return ShownFrame(table)
 
 
-def details_of(series: pd.Series[Any], mapped: pd.Index[Any] | None = None) -> pd.DataFrame:
+def details_of(
+    series: pd.Series[Any], mapped: pd.Index[Any] | None = None, journal: bool | str | Path = True
+) -> pd.DataFrame:
     """Return answers with their errors and costs; see ``ClaudeSeries.details``.
 
-    `mapped` is the index of the values that were asked, where the caller knows it.
+    Parameters
+    ----------
+    series : Series
+        What map gave.
+    mapped : Index, optional
+        That of the values that were asked, where the caller knows it.
+    journal : bool or path, default True
+        Where to look for the runs of another process.
     """
     if not len(series):  # no run made it
         asked = next((call.columns for call in calls_of(series)), plan_columns(str(series.name or "response")))
         return _beside(series, asked.answers[0], [], np.zeros(0))
-    run = run_of(series)  # for its complaint
+    run = run_of(series, journal)  # for its complaint
     first, *retries = answer_runs(series)
     call = call_of(first)
-    record = run.requests() if first == run.id else find_run(first).requests()
+    record = run.requests() if first == run.id else find_run(first, journal).requests()
     errors, costs = record["error"].to_numpy(dtype=object, copy=True), record["cost_usd"].to_numpy(copy=True)
     for retry in retries:
         again = call_of(retry)
@@ -66,7 +76,7 @@ def details_of(series: pd.Series[Any], mapped: pd.Index[Any] | None = None) -> p
             raise InputError(
                 "these answers were retried in another process, and what they cost there is not known here"
             )
-        later, places = find_run(retry).requests(), list(again.places)
+        later, places = find_run(retry, journal).requests(), list(again.places)
         errors[places] = later["error"].to_numpy(dtype=object)
         costs[places] += later["cost_usd"].to_numpy()
     columns = call.columns if call is not None else plan_columns(run.settings.get("out", "response"))
