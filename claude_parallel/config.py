@@ -19,7 +19,7 @@ from .api.platforms import WITHOUT_BATCHES
 from .errors import InputError
 from .options import Settings, check_names, resolve
 from .signatures import shows_options
-from .variables import read_environment
+from .variables import PREFIX, read_environment
 
 FILE_NAME = "journal.sqlite3"
 """The journal's file, in :func:`home`."""
@@ -156,8 +156,11 @@ def journal_path(setting: bool | str | Path, client: Any = None) -> Path | None:
 
 
 def looked_into(setting: bool | str | Path) -> bool | str | Path:
-    """Return the ``journal=`` that a look means, not a run: True is whatever was configured."""
-    return _configured_value("journal") or True if setting is True else setting
+    """Return the ``journal=`` that a look means, not a run: True is what was configured, or what a variable names."""
+    if setting is not True:
+        return setting
+    variable = {name: text for name, text in os.environ.items() if name == f"{PREFIX}JOURNAL"}  # others are no matter
+    return _configured_value("journal") or read_environment(variable).get("journal") or True
 
 
 def journal_files(setting: bool | str | Path) -> list[Path]:

@@ -136,11 +136,12 @@ def _begin(since: Since) -> float:
     if isinstance(since, date):
         moment = since if isinstance(since, datetime) else datetime(since.year, since.month, since.day)
         return moment.timestamp()
-    if isinstance(since, str) and not since.strip()[-1:].isalpha():
+    if isinstance(since, str):
         try:
             return datetime.fromisoformat(since.strip()).timestamp()
         except ValueError:
-            raise InputError(f"since={since!r} is not a time; write such as '7d', or '2026-11-20'") from None
+            if not since.strip()[-1:].isalpha():
+                raise InputError(f"since={since!r} is not a time; write such as '7d', or '2026-11-20'") from None
     return time.time() - age_seconds(since, "since")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import claude_parallel as cp
 from claude_parallel.cli.main import app
 from claude_parallel.config import home, journal_path
 from claude_parallel.records import Attempt, Reply
+from claude_parallel.report import recent_runs
 from claude_parallel.store.journal import Journal
 
 FRAME = pd.DataFrame({"t": ["one", "two", None, "one"]})
@@ -80,6 +81,24 @@ def test_the_journal_that_was_configured_is_the_one_that_is_looked_into(own_home
     assert cp.runs().index.tolist() == cp.runs(own_home / "journal.sqlite3").index.tolist() == ["r-elsewhere"]
 
 
+def test_the_journal_that_a_variable_names_is_looked_into_as_well(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs keep their answers there, in whatever process; what was configured goes before it."""
+    own, other = own_home / "project.sqlite3", own_home / "other.sqlite3"
+    monkeypatch.setenv("CLAUDE_PARALLEL_JOURNAL", str(own))
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", progress=False)
+    recent_runs._places.clear()
+    assert cp.runs().index.tolist() == [out.claude.run.id]
+    assert (cp.journal.path, cp.journal.answers) == (own, 2)
+    cp.configure(journal=other)
+    assert cp.journal.path == other
+    cp.configure()
+    monkeypatch.setenv("CLAUDE_PARALLEL_JOURNAL", "off")
+    assert cp.journal.path == own_home / "journal.sqlite3"
+
+
 def test_a_configured_journal_that_is_none_is_left_as_it_is(own_home: Path) -> None:
     """The user has named it: it is no damaged file of ours."""
     notes = own_home / "notes.txt"
@@ -142,11 +161,12 @@ def test_times_compare_with_a_plain_timestamp(own_home: Path) -> None:
         (2 * 86_400, ["r-new"]),
         (datetime.now() - timedelta(days=2), ["r-new"]),
         ((datetime.now() - timedelta(days=2)).isoformat(), ["r-new"]),
+        (f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}", ["r-new"]),
         ((datetime.now() - timedelta(days=9)).date(), ["r-new", "r-old"]),
         ("4w", ["r-new", "r-old"]),
         (None, ["r-new", "r-old"]),
     ],
-    ids=("days", "timedelta", "seconds", "datetime", "text", "date", "weeks", "all"),
+    ids=("days", "timedelta", "seconds", "datetime", "text", "utc", "date", "weeks", "all"),
 )
 def test_runs_since(own_home: Path, since: object, found: list[str]) -> None:
     """An age or a moment."""
