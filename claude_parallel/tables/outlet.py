@@ -125,6 +125,7 @@ class Outlet:
 
     async def has_room(self, start: int) -> bool:
         """Wait until the window has room for the rows from `start` on; False when the run was refused as a whole."""
+        self._raise_failure()  # it may have come while nobody waited here
         while not self._is_refused and self.is_full(start):
             self._room.clear()
             await self._room.wait()
