@@ -11,12 +11,13 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from .errors import InputError
-from .limits.tiers import Limits, positive, resolve_limits
+from .given_numbers import positive, whole_number
+from .limits.tiers import Limits, resolve_limits
 from .retry import RetryPolicy
 from .synonyms import instead_of_model, instead_of_option, instead_of_tool
 
@@ -179,15 +180,6 @@ def _check_together(merged: Mapping[str, Any]) -> None:
         raise InputError("quotes=True needs fields to quote for: add schema=, or use classify() or extract()")
 
 
-def _integer(least: int) -> Callable[[str, Any], int]:
-    def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:  # NumPy's are Integral, too
-            raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        return int(value)
-
-    return check
-
-
 def _dollars(name: str, value: Any) -> Decimal | None:
     """Return an amount of US dollars; None for infinity, which lifts a default, since None itself sets nothing."""
     if isinstance(value, Real | Decimal) and value == math.inf:
@@ -263,7 +255,7 @@ def _prompt_cache(name: str, value: Any) -> str | None:
 
 
 def _retries(name: str, value: Any) -> RetryPolicy:
-    return value if isinstance(value, RetryPolicy) else RetryPolicy(max_retries=_integer(0)(name, value))
+    return value if isinstance(value, RetryPolicy) else RetryPolicy(max_retries=whole_number(name, value, 0))
 
 
 def _journal(name: str, value: Any) -> bool | str | Path:
@@ -285,13 +277,13 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "images": _texts,
     "documents": _texts,
     "model": _model,
-    "max_tokens": _integer(1),
+    "max_tokens": whole_number,
     "thinking": _thinking,
     "effort": _text,
     "tools": _mappings,
     "stop_sequences": _texts,
     "request": _mapping,
-    "max_concurrency": lambda name, value: value if value == "auto" else _integer(1)(name, value),
+    "max_concurrency": lambda name, value: value if value == "auto" else whole_number(name, value),
     "limits": lambda _name, value: resolve_limits(value),
     "budget": _dollars,
     "retries": _retries,
@@ -299,11 +291,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "journal": _journal,
     "prompt_cache": _prompt_cache,
     "batch": _one_of(True, False, "then-live"),
-    "sample": _integer(1),
+    "sample": whole_number,
     "vote": _one_of(True, False),
     "quotes": _one_of(True, False),
-    "repair": _integer(0),
-    "max_pixels": _integer(1),
+    "repair": lambda name, value: whole_number(name, value, 0),
+    "max_pixels": whole_number,
     "on_error": _one_of("column", "raise"),
     "progress": _one_of(True, False),
     "bridge": _one_of("thread", "nested"),

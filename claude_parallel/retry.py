@@ -11,8 +11,10 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from .errors import InputError, Kind
+from .given_numbers import whole_number
 from .records import Failure
 
 _FATAL: frozenset[Kind] = frozenset({"auth", "billing", "spend_limit", "not_found"})
@@ -63,13 +65,12 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         for name in ("max_retries", "max_rate_limit_retries", "max_broken_retries"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"{name} must be a whole number of at least 0, not {value!r}")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 0))
         for name in ("base_seconds", "cap_seconds", "patience_seconds", "outage_patience"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            if isinstance(value, bool) or not (isinstance(value, Real) and 0 <= float(value) < math.inf):
                 raise InputError(f"{name} must be seconds, at least 0, not {value!r}")
+            object.__setattr__(self, name, float(value))
 
 
 @dataclass(frozen=True, slots=True)

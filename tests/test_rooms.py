@@ -17,7 +17,7 @@ import claude_parallel as cp
 PACKAGE = Path(cp.__file__).parent
 ROOT = PACKAGE.parent
 
-WORDS = {"errors", "records", "retry", "text", "warning"}
+WORDS = {"errors", "given_numbers", "records", "retry", "text", "warning"}
 """Everyone may use the words."""
 
 ARROWS: dict[str, str] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Protocol
 
 import pandas as pd
@@ -19,8 +19,8 @@ from ..engine.environment import Environment
 from ..engine.plan import Plan
 from ..engine.seeding import LEAST_CACHED, least_seeded
 from ..errors import InputError
+from ..given_numbers import positive, whole_number
 from ..limits.gate import Limits
-from ..limits.tiers import positive
 from ..options import Settings
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
@@ -233,8 +233,7 @@ def estimate(
     >>> figures.to_frame().loc[["live", "batch"], "usd_likely"].tolist()
     [13.5, 6.75]
     """
-    if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 0:
-        raise InputError(f"rows must be a whole number of at least 0, not {rows!r}")
+    rows = whole_number("rows", rows, 0)
     input_tokens, output_tokens = positive("input_tokens", input_tokens), positive("output_tokens", output_tokens)
     seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
     if not isinstance(cached_tokens, Real) or not 0 <= cached_tokens <= input_tokens:
@@ -242,7 +241,7 @@ def estimate(
     options = {"model": model, "limits": limits, "max_concurrency": max_concurrency, "prompt_cache": prompt_cache}
     settings = resolve_settings(options)
     environment = look(settings)
-    workload = plain_workload(int(rows), input_tokens, float(cached_tokens), {"model": settings.model})
+    workload = plain_workload(rows, input_tokens, float(cached_tokens), {"model": settings.model})
     latency = latency_of(settings, environment) if seconds is None else given_latency(seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")
     counted = exact_input(workload)

@@ -9,24 +9,10 @@ import math
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
-from typing import Any
 
 from ..errors import InputError, nearest
+from ..given_numbers import positive
 from ..records import DIMENSIONS, Dimension
-
-
-def positive(name: str, value: Any) -> float:
-    """Return a number above 0 as Python has it: with a short float of NumPy, a time may not move on.
-
-    Raises
-    ------
-    InputError
-        For what is no such number; `name` is what the user calls it.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
-        raise InputError(f"{name} must be a number above 0, not {value!r}")
-    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from ..frames.calls import MapCall, remember_call
 from ..frames.columns import check_name, cost_name, error_name
 from ..frames.planning import check_file_columns, examples_of, open_journal, plan_map, planned_columns, refuse_quotes
 from ..frames.rows import check_first_row, check_output_names
+from ..given_numbers import whole_number
 from ..prompt.template import PromptFunction, compile_prompt
 from ..records import ZERO
 from ..report.recent_runs import remember
@@ -97,7 +98,8 @@ class TableMap:
     ) -> None:
         kind = kind or TableKind()
         check_name(out)
-        _check_counts(chunk_rows=chunk_rows, limit=limit)
+        chunk_rows = whole_number("chunk_rows", chunk_rows)
+        limit = None if limit is None else whole_number("limit", limit)
         names = list(source.names)
         self.source = source
         self.out = out
@@ -334,9 +336,3 @@ def _folder_of_this_process() -> Path:
 def _forget_answers(path: Path) -> None:
     with closing(Journal.open_existing(path, is_explicit=True)) as journal:
         journal.execute("DELETE FROM answers")
-
-
-def _check_counts(**counts: Any) -> None:
-    for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")

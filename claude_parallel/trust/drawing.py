@@ -13,9 +13,10 @@ import pandas as pd
 
 from ..errors import InputError
 from ..frames.rows import column_names, python_values
+from ..given_numbers import whole_number
 from ..statistics.intervals import FloatArray
 from ..statistics.samples import simple_sample, stratified_sample, stratum_weights
-from .subjects import Gold, answer_column, checked_rows, checked_seed, labelled_column
+from .subjects import Gold, answer_column, labelled_column
 
 Take = Callable[[list[int]], Any]
 """Positions -> these rows, in this order: of a frame that is here, or that lies elsewhere."""
@@ -56,7 +57,7 @@ def draw_rows(frame: Any, rows: int, by: str | None, seed: int, gold: Gold | Non
     InputError
         For a number of rows or a seed that makes no sense, or `by` on a series.
     """
-    rows, seed = checked_rows(rows), checked_seed(seed)
+    rows, seed = whole_number("rows", rows), whole_number("seed", seed, 0)
     places = list(range(len(frame))) if gold is None else sorted(map(int, gold.positions))
     weight_of = {} if gold is None or gold.weights is None else dict(zip(gold.positions, gold.weights, strict=True))
     if by is None:

@@ -19,6 +19,7 @@ from ..config import journal_path, looked_into
 from ..errors import InputError, nearest
 from ..frames.calls import call_of, maps_of
 from ..frames.rows import column_names, python_values
+from ..given_numbers import whole_number
 from ..prompt.template import compile_prompt
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..store.journal import Journal
@@ -28,8 +29,6 @@ from .spreadsheet import key_text, read_labels, write_sample
 from .subjects import (
     SAMPLE_ATTRIBUTE,
     answer_column,
-    checked_rows,
-    checked_seed,
     classes_of,
     labelled_column,
     labels_meant,
@@ -293,7 +292,7 @@ def review_frame(
 
     `take` gives the rows that were drawn, where `frame` has no more than the columns to draw by.
     """
-    rows, seed = checked_rows(rows), checked_seed(seed)
+    rows, seed = whole_number("rows", rows), whole_number("seed", seed, 0)
     label = answer_column(frame, column)
     answers = classes_of(frame[label])
     answered = [position for position, value in enumerate(answers) if value is not None]

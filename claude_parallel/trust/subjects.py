@@ -11,7 +11,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -159,32 +158,6 @@ def _weighed(found: Gold, design: Mapping[str, Any], names: Sequence[str]) -> Go
         for group, size in unseen.items()
     ]
     return Gold(found.positions, found.values, stratum_weights(groups, sizes), tuple(doubts))
-
-
-def checked_rows(rows: Any) -> int:
-    """Return how many rows are wanted.
-
-    Raises
-    ------
-    InputError
-        For what is no whole number of at least 1.
-    """
-    if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
-        raise InputError(f"rows must be a whole number of at least 1, not {rows!r}")
-    return int(rows)
-
-
-def checked_seed(seed: Any) -> int:
-    """Return the seed of a draw.
-
-    Raises
-    ------
-    InputError
-        For what is no whole number of at least 0.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise InputError(f"seed must be a whole number of at least 0, not {seed!r}")
-    return int(seed)
 
 
 # -- what gold means -----------------------------------------------------------------------------------------------
