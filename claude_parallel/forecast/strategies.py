@@ -89,6 +89,16 @@ class Strategy:
     recommended: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Requests that go one way; `hit_shares` of them read the cache: low, likely, high."""
+
+    card: RateCard | None
+    inputs: FloatArray
+    ttl: TimeToLive | None
+    hit_shares: tuple[float, float, float]
+
+
 def can_cache(tokens: Tokens, guessed_prefix: float, model: str) -> bool:
     """Say whether the shared prefix is long enough to be cached, both by the engine's guess and as counted."""
     return len(tokens.inputs) > 1 and min(tokens.prefix, guessed_prefix) >= minimum_tokens(model)
@@ -123,59 +133,18 @@ def price_strategy(
     is_seeded : bool
         True where the first request of a batch goes live, to fill the cache for the others.
     """
-    if is_seeded and name == "batch + caching":
-        return _price_seeded(tokens, fields, prices, ttl, hits)
-    is_batch = name.startswith("batch")
-    card = prices.card(fields["model"], is_batch=is_batch, is_fast=not is_batch and fields.get("speed") == "fast")
-    if card is None:
-        return None
+    parts = list(_parts(name, tokens.inputs, fields, prices, ttl, hits, is_seeded=is_seeded))
     error, output = tokens.input_error, tokens.output
-    low, likely, high = (
-        sum(
-            (
-                _band_cost(band, inputs, tokens, outputs, share, fields, ttl if name.endswith("caching") else None)
-                for band, inputs in _bands(card, tokens.inputs * scale)
-            ),
-            Decimal(0),
-        )
-        for scale, outputs, share in (
-            (1 - error, output.low, _hit_share(is_batch, len(tokens.inputs), hits.high)),
-            (1.0, output.likely, _hit_share(is_batch, len(tokens.inputs), hits.likely)),
-            (1 + error, output.high, _hit_share(is_batch, len(tokens.inputs), hits.low)),
-        )
-    )
-    return low * prices.factor, likely * prices.factor, high * prices.factor
-
-
-def _price_seeded(
-    tokens: Tokens, fields: Mapping[str, Any], prices: PriceList, ttl: TimeToLive | None, hits: Interval
-) -> tuple[Decimal, Decimal, Decimal] | None:
-    """Return what the first request costs live, where it writes for an hour, and all others in a batch."""
-    live, batch = prices.card(fields["model"]), prices.card(fields["model"], is_batch=True)
-    if live is None or batch is None:
-        return None
-    error, output = tokens.input_error, tokens.output
-    low, likely, high = (
-        sum(
-            (
-                *(
-                    _band_cost(band, inputs, tokens, outputs, 0.0, fields, SEED_TTL)
-                    for band, inputs in _bands(live, tokens.inputs[:1] * scale)
-                ),
-                *(
-                    _band_cost(band, inputs, tokens, outputs, share, fields, ttl)
-                    for band, inputs in _bands(batch, tokens.inputs[1:] * scale)
-                ),
-            ),
-            Decimal(0),
-        )
-        for scale, outputs, share in (
-            (1 - error, output.low, hits.high),
-            (1.0, output.likely, hits.likely),
-            (1 + error, output.high, hits.low),
-        )
-    )
-    return low * prices.factor, likely * prices.factor, high * prices.factor
+    totals = []
+    for scale, outputs, bound in ((1 - error, output.low, 2), (1.0, output.likely, 1), (1 + error, output.high, 0)):
+        total = Decimal(0)
+        for part in parts:
+            if part.card is None:
+                return None
+            for band, inputs in _bands(part.card, part.inputs * scale):
+                total += _band_cost(band, inputs, tokens, outputs, part.hit_shares[bound], fields, part.ttl)
+        totals.append(total * prices.factor)
+    return totals[0], totals[1], totals[2]
 
 
 def batch_seconds(calls: int) -> float:
@@ -251,10 +220,30 @@ def _cheaper(plain: Name, cached: Name, usd: Mapping[Name, tuple[Decimal, Decima
     return cached if one is not None and other is not None and other[1] < one[1] else plain
 
 
-def _hit_share(is_batch: bool, calls: int, batch_share: float) -> float:
-    """Return the share of requests that read the cache: live all but the first, in batches what luck gives."""
-    best = max(0, calls - 1) / max(1, calls)
-    return min(batch_share, best) if is_batch else best
+def _parts(
+    name: Name,
+    inputs: FloatArray,
+    fields: Mapping[str, Any],
+    prices: PriceList,
+    ttl: TimeToLive | None,
+    hits: Interval,
+    *,
+    is_seeded: bool,
+) -> Iterator[_Part]:
+    """Yield the requests at one price: live all but the first read the cache, in batches as many as luck gives."""
+    best = max(0, len(inputs) - 1) / max(1, len(inputs))
+    by_luck = (hits.low, hits.likely, hits.high)
+    live = prices.card(fields["model"], is_fast=fields.get("speed") == "fast")
+    batch = prices.card(fields["model"], is_batch=True)
+    ttl = ttl if name.endswith("caching") else None
+    if not name.startswith("batch"):
+        yield _Part(live, inputs, ttl, (best, best, best))
+    elif is_seeded and ttl:
+        yield _Part(live, inputs[:1], SEED_TTL, (0.0, 0.0, 0.0))
+        yield _Part(batch, inputs[1:], ttl, by_luck)
+    else:
+        low, likely, high = (min(share, best) for share in by_luck)
+        yield _Part(batch, inputs, ttl, (low, likely, high))
 
 
 def _bands(card: RateCard, inputs: FloatArray) -> Iterator[tuple[RateCard, FloatArray]]:
