@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from ..api.connections import most_connections
 from ..api.messages import MessagesTransport
+from ..api.platforms import WITHOUT_BATCHES
 from ..config import sign_in
 from ..limits.gate import Gate, model_group
 from ..limits.window import CEILING
@@ -61,6 +62,8 @@ class Environment:
         Calls that can be under way at once, whatever the limits allow.
     price_factor : Decimal
         What list prices are multiplied by on the account's platform.
+    has_batches : bool
+        False where the platform has no message batches.
     prices_model_asked : bool
         True where the model asked for is priced, and not the one that an answer names.
     neighbours : Neighbours or None
@@ -77,6 +80,7 @@ class Environment:
     rng: random.Random = field(default_factory=random.Random)
     most_in_flight: int = CEILING
     price_factor: Decimal = Decimal(1)
+    has_batches: bool = True
     prices_model_asked: bool = False
     neighbours: Neighbours | None = None
     limits_key: str | None = None
@@ -109,6 +113,7 @@ def live_environment(settings: Settings) -> Environment:
         gate,
         most_in_flight=system_limit(),
         price_factor=account.price_factor,
+        has_batches=account.platform not in WITHOUT_BATCHES,
         prices_model_asked=account.platform == "bedrock",
         neighbours=neighbours,
         limits_key=key,

@@ -248,9 +248,14 @@ def check_batch(settings: Settings) -> None:
     InputError
         When ``request=`` holds such a field.
     """
-    refused = [name for name in _NOT_IN_BATCHES if name in (settings.request or {})]
-    if settings.batch and refused:
-        raise InputError(f"batches take no {refused[0]!r}; leave it out of request=, or leave out batch=")
+    refused = not_in_batches(settings)
+    if settings.batch and refused is not None:
+        raise InputError(f"batches take no {refused!r}; leave it out of request=, or leave out batch=")
+
+
+def not_in_batches(settings: Settings) -> str | None:
+    """Return a field of ``request=`` that no batch takes; None where there is none."""
+    return next((name for name in _NOT_IN_BATCHES if name in (settings.request or {})), None)
 
 
 def without_bound(what: str) -> str:

@@ -6,10 +6,9 @@ Knows where to look and what to assume instead. What follows from it for a workl
 from __future__ import annotations
 
 import math
-from contextlib import closing
 
-from ..config import journal_path
 from ..engine.environment import Environment, live_environment, max_in_flight
+from ..engine.plan import not_in_batches
 from ..errors import CredentialsError
 from ..limits.gate import TIERS, Limits
 from ..options import Settings
@@ -63,16 +62,18 @@ def conditions_of(settings: Settings, environment: Environment | None, latency: 
     )
 
 
-def latency_of(settings: Settings, environment: Environment | None) -> Latency:
-    """Return the latency of earlier runs in the journal, else the assumed one; no journal is made for it."""
-    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
-        return measured_latency(journal, environment.host if environment else PUBLIC_HOST, settings.model) or ASSUMED
+def experience_of(journal: Journal, settings: Settings, environment: Environment | None) -> tuple[Latency, Interval]:
+    """Return the latency of earlier runs in the journal and the cache hits of earlier batches, else what is assumed."""
+    host = host_of(environment)
+    return measured_latency(journal, host, settings.model) or ASSUMED, batch_hits(journal, host, settings.model)
 
 
-def hits_of(settings: Settings, environment: Environment | None) -> Interval:
-    """Return the cache hits of earlier batches in the journal, else those promised; no journal is made for it."""
-    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
-        return batch_hits(journal, host_of(environment), settings.model)
+def why_no_batches(settings: Settings, environment: Environment | None) -> str | None:
+    """Return why a map with these settings cannot go as batches; None where it can."""
+    if environment is not None and not environment.has_batches:
+        return "does not apply: there are no message batches on this platform"
+    refused = not_in_batches(settings)
+    return None if refused is None else f"does not apply: batches take no {refused!r}"
 
 
 def _learnt(environment: Environment | None) -> Limits | None:

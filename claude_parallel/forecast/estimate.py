@@ -6,6 +6,7 @@ made; the free counting endpoint is asked about a few rows at most.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,9 +28,8 @@ from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
 from ..store.journal import Journal
 from ..text import format_usd
-from .assumptions import conditions_of, hits_of, host_of, latency_of, look
-from .hits import batch_hits
-from .latency import ASSUMED, given_latency, measured_latency
+from .assumptions import conditions_of, experience_of, host_of, look, why_no_batches
+from .latency import given_latency
 from .notes import caching_note, estimate_notes, quotes_note, why_not_cached
 from .scenario import Conditions, Script
 from .simulate import Rehearsal, rehearse
@@ -92,7 +92,8 @@ class Estimate:
         DataFrame
             Indexed by strategy: rows, unique (distinct requests), in_journal (of these), skipped, input_tokens,
             output_tokens_low, output_tokens_likely, output_tokens_high (of all requests to be sent), usd_low,
-            usd_likely, usd_high (NaN without a known price), seconds, when, recommended.
+            usd_likely, usd_high (NaN without a known price), seconds, when, recommended. Dollars and seconds are NaN
+            for batches where there are none.
         """
         work, outputs = self.workload, self.tokens.total_output()
         records = []
@@ -172,11 +173,9 @@ def estimate_frame(
     seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
-    host = host_of(environment)
     with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
-        workload = survey(frame_map.plan(host), journal)
-        measured = measured_latency(journal, host, settings.model) or ASSUMED
-        hits = batch_hits(journal, host, settings.model)
+        workload = survey(frame_map.plan(host_of(environment)), journal)
+        measured, hits = experience_of(journal, settings, environment)
     latency = measured if seconds is None else given_latency(seconds)
     counted = count_input(workload, environment)
     schema_format = frame_map.schema.format if frame_map.schema else None
@@ -242,10 +241,12 @@ def estimate(
     settings = resolve_settings(options)
     environment = look(settings)
     workload = plain_workload(rows, input_tokens, float(cached_tokens), {"model": settings.model})
-    latency = latency_of(settings, environment) if seconds is None else given_latency(seconds)
+    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
+        measured, hits = experience_of(journal, settings, environment)
+    latency = measured if seconds is None else given_latency(seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")
     counted = exact_input(workload)
-    conditions, hits = conditions_of(settings, environment, latency), hits_of(settings, environment)
+    conditions = conditions_of(settings, environment, latency)
     return _conclude(workload, counted, output, settings, conditions, environment, hits)
 
 
@@ -265,20 +266,16 @@ def _conclude(
     is_cacheable = can_cache(tokens, workload.prefix_load, model)
     ttl = conditions.ttl if is_cacheable else None
     is_seeded = ttl is not None and _is_seeded(workload, settings, prices, ttl)
+    no_batches = why_no_batches(settings, environment)
+    batch_ttl = None if workload.calls < LEAST_CACHED else ttl
     usd = {
-        name: price_strategy(
-            name,
-            tokens,
-            workload.fields,
-            prices,
-            None if name.startswith("batch") and workload.calls < LEAST_CACHED else ttl,
-            hits=hits,
-            is_seeded=is_seeded,
-        )
-        for name in NAMES
+        name: price_strategy(name, tokens, workload.fields, prices, lifetime, hits=hits, is_seeded=is_seeded)
+        if no_batches is None or name.startswith("live")
+        else None
+        for name, lifetime in zip(NAMES, (ttl, ttl, batch_ttl, batch_ttl), strict=True)
     }
     rehearsals = _rehearse(workload, tokens, conditions, is_cacheable=is_cacheable)
-    in_batches = batch_seconds(workload.calls)
+    in_batches = batch_seconds(workload.calls) if no_batches is None else math.nan
     seconds: dict[Name, float] = {
         name: rehearsals[name].seconds if name in rehearsals else in_batches for name in NAMES
     }
@@ -287,10 +284,11 @@ def _conclude(
         seconds,
         calls=workload.calls,
         caching=None if is_cacheable else why_not_cached(tokens.prefix, model),
+        no_batches=no_batches,
         read_price=read_price(prices.card(model)),
         is_seeded=is_seeded,
     )
-    notes = estimate_notes(workload, counted, output, settings, conditions, rehearsals["live"])
+    notes = estimate_notes(workload, counted, output, settings, conditions, rehearsals["live"], no_batches)
     if is_simulating(settings.client):
         notes.append("Simulated: counts, limits and times are those of the simulator, not of an account.")
     if is_cacheable:

@@ -37,8 +37,9 @@ def estimate_notes(
     settings: Settings,
     conditions: Conditions,
     live: Rehearsal,
+    no_batches: str | None,
 ) -> list[str]:
-    """Return what input, output and time rest on."""
+    """Return what input, output and time rest on; `no_batches` says why batches do not apply, None where they do."""
     mean = float(workload.loads.mean()) * counted.ratio if workload.calls else 0.0
     notes = [
         f"Input: {mean:,.0f} tokens a request, {counted.source}.",
@@ -46,8 +47,9 @@ def estimate_notes(
         f"Time: {conditions.latency.text}; rehearsed with the real engine under {_limits_text(conditions.limits)} "
         f"({_KNOWLEDGE[conditions.knowledge]}){_played(live)}; limited by {live.bound_by}. Nothing else is "
         "assumed to use the limits.",
-        "Batches: assumed to take an hour, as most do; the API allows itself 24.",
     ]
+    if no_batches is None:
+        notes.append("Batches: assumed to take an hour, as most do; the API allows itself 24.")
     if settings.thinking not in (False, "disabled") and output.source.startswith("assumed"):
         notes.append("Thinking counts as output; a model that thinks before it answers needs more than this.")
     return notes

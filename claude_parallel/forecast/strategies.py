@@ -73,9 +73,9 @@ class Strategy:
     name : str
         ``live``, ``live + caching``, ``batch`` or ``batch + caching``.
     usd : tuple of Decimal or None
-        US dollars: low, likely, high; None where no price is known.
+        US dollars: low, likely, high; None where no price is known, and for batches where there are none.
     seconds : float
-        Expected wall time.
+        Expected wall time; NaN for batches where there are none.
     when : str
         When it is the one to use.
     recommended : bool
@@ -158,6 +158,7 @@ def advise(
     *,
     calls: int,
     caching: str | None,
+    no_batches: str | None,
     read_price: float,
     is_seeded: bool = False,
 ) -> list[Strategy]:
@@ -171,21 +172,21 @@ def advise(
         Requests to be sent.
     caching : str or None
         Why caching does not apply; None where it does.
+    no_batches : str or None
+        Why batches do not apply; None where they do.
     read_price : float
         What a cached token costs, as a share of the price of an input token.
     is_seeded : bool
         True where one row goes live before a batch, to fill the cache for the others.
     """
     best = _recommended(usd, seconds, calls, is_cacheable=caching is None)
-    shared = (
-        f"where all rows share a long prompt: its cached part costs {read_price:g}x" if caching is None else caching
-    )
+    shared = caching or f"where all rows share a long prompt: its cached part costs {read_price:g}x"
     seeded = "; one row goes live first and fills the cache" if is_seeded else ""
     when: dict[Name, str] = {
         "live": "where latency matters: answers come at once",
         "live + caching": shared,
-        "batch": "where it can wait: half the price, mostly within an hour, at most 24 hours",
-        "batch + caching": f"{shared} of half the price, best effort{seeded}" if caching is None else caching,
+        "batch": no_batches or "where it can wait: half the price, mostly within an hour, at most 24 hours",
+        "batch + caching": no_batches or caching or f"{shared} of half the price, best effort{seeded}",
     }
     return [Strategy(name, usd[name], seconds[name], when[name], name == best) for name in NAMES]
 

@@ -5,6 +5,7 @@ Knows columns and formats; the figures come from ``estimate``.
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from typing import TYPE_CHECKING
@@ -83,11 +84,11 @@ def _headline(figures: Estimate) -> str:
 
 
 def _cells(strategy: Strategy) -> tuple[str, str, str, str, str]:
-    time = elapsed(strategy.seconds) if strategy.seconds else "-"
-    if strategy.name.startswith("batch") and strategy.seconds:
+    time = elapsed(strategy.seconds) if strategy.seconds > 0 else "-"
+    if strategy.name.startswith("batch") and strategy.seconds > 0:
         time = f"about {round(strategy.seconds / BATCH_SECONDS)} h"
     if strategy.usd is None:
-        return strategy.name, "unknown", "", time, strategy.when
+        return strategy.name, "-" if math.isnan(strategy.seconds) else "unknown", "", time, strategy.when
     low, likely, high = strategy.usd
     bounds = "" if low == high else f"{format_usd(low)} to {format_usd(high)}"
     return strategy.name, format_usd(likely), bounds, time, strategy.when
