@@ -23,7 +23,7 @@ from ..limits.leases import (
     Grant,
     demanded,
 )
-from ..progress.waits import WaitReason
+from ..progress.waits import LIMITS
 from ..records import DIMENSIONS, Dimension
 from ..store.leases import LeaseBook
 from ..worker_threads import off_loop
@@ -34,9 +34,6 @@ FIRST_SECONDS = 0.1
 
 _FRESH_SECONDS = 0.8 * JOIN_SECONDS
 """Several runs of a process share its lease: what one has just asked, the others need not."""
-
-_BY_LIMITS = (WaitReason.REQUESTS, WaitReason.INPUT_TOKENS, WaitReason.OUTPUT_TOKENS, WaitReason.PACE)
-"""What a larger share would shorten."""
 
 _ALONE = Grant(1.0, 1.0)
 """The whole of the rate and of the bucket: what a process has that knows of no other."""
@@ -98,7 +95,7 @@ class Neighbours:
         while True:
             await asyncio.sleep(seconds)
             now, before = context.clock(), waited
-            waited = sum(context.state.waited.get(reason, 0.0) for reason in _BY_LIMITS)
+            waited = sum(context.state.waited.get(reason, 0.0) for reason in LIMITS.values())
             demand = None
             if now - self._renewed_at >= _FRESH_SECONDS:
                 is_held = waited > before or not self.told or (is_searching and _has_more(context))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ..limits.gate import Limits
 from ..limits.window import CEILING
+from ..progress.waits import LIMITS
 from ..prompt.cache_breakpoints import TimeToLive
-from ..records import Dimension
 from ..retry import RetryPolicy
 from ..simulation.profile import Limits as AccountLimits
 from .latency import Latency
@@ -23,11 +23,6 @@ from .latency import Latency
 FloatArray = npt.NDArray[np.float64]
 
 ANSWERS = "the answers' own time"
-_LIMITS: dict[Dimension, str] = {
-    "requests": "requests per minute",
-    "input": "input tokens per minute",
-    "output": "output tokens per minute",
-}
 _PLENTY = 1e12
 """Tokens a minute that no run can use."""
 
@@ -102,7 +97,7 @@ def burst_of(script: Script, limits: Limits) -> tuple[float, str]:
     if not calls:
         return 0.0, ANSWERS
     tightest = min(calls, key=lambda dimension: calls[dimension])
-    return calls[tightest], _LIMITS[tightest]
+    return calls[tightest], str(LIMITS[tightest])
 
 
 def account_limits(limits: Limits) -> AccountLimits:

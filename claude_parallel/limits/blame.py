@@ -8,15 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..progress.waits import WaitReason
 from ..records import DIMENSIONS, Dimension, Failure, RateLimitStatus, RateLimitStatuses
-
-REASONS: dict[Dimension, WaitReason] = {
-    "requests": WaitReason.REQUESTS,
-    "input": WaitReason.INPUT_TOKENS,
-    "output": WaitReason.OUTPUT_TOKENS,
-}
-
 
 _NAMED = re.compile(r"limit of ([\d,]+) (request|input token|output token)s per minute")
 """How the API's own message names the limit; gateways that drop the headers hand it on."""

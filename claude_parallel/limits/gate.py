@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable, Hashable
 
 from ..errors import Kind
-from ..progress.waits import OUTAGES, WaitReason
+from ..progress.waits import LIMITS, OUTAGES, WaitReason
 from ..records import Failure, Load, RateLimitStatuses
-from .blame import REASONS, told_limits
+from .blame import told_limits
 from .blind import BlindStart
 from .bucket import Bucket
 from .circuit import Circuit
@@ -82,7 +82,7 @@ class Gate:
         self.restrict(limits, -math.inf)
 
     def __repr__(self) -> str:
-        limits = ", ".join(f"{bucket.limit:,.0f} {REASONS[bucket.dimension]}" for bucket in self._known())
+        limits = ", ".join(f"{bucket.limit:,.0f} {LIMITS[bucket.dimension]}" for bucket in self._known())
         return f"<Gate: {self._in_flight} of {self._most} in flight, {limits or 'no limits known'}>"
 
     def restrict(self, limits: Limits | None, now: float, *, owner: Hashable = None, is_part: bool = False) -> None:
@@ -263,7 +263,7 @@ class Gate:
             if bucket is not idle:
                 seconds = bucket.wait(amount, now)
                 if seconds > longest:
-                    longest, reason = seconds, REASONS[bucket.dimension]
+                    longest, reason = seconds, LIMITS[bucket.dimension]
         return Wait(longest, reason) if longest else None
 
     def _take(self, amounts: Amounts, now: float) -> Ticket:

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..progress.waits import WaitReason
+from ..progress.waits import LIMITS, WaitReason
 from ..records import DIMENSIONS, Dimension, Failure
-from .blame import REASONS, Refusal, blamed_limit, told_limits
+from .blame import Refusal, blamed_limit, told_limits
 from .bucket import Bucket
 from .chance import SHORT_SECONDS, Chance, Verdict, contradicts
 from .output import RESERVED, WRITTEN, OutputAccount
@@ -56,7 +56,7 @@ class Refusals:
         is_ramp = failure.error_code == RAMP_CODE
         reason = WaitReason.GROWTH if is_ramp else WaitReason.RATE_LIMIT
         if dimension is not None and not is_ramp:
-            reason = REASONS[dimension]
+            reason = LIMITS[dimension]
         is_new_episode = ticket.sent_at > self.known_at
         retry_after = UNNAMED_SECONDS if is_ramp and failure.retry_after is None else failure.retry_after
         seconds = self.pause.begin(now, retry_after, reason, is_new_episode=is_new_episode)

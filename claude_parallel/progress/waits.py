@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ..errors import Kind
+from ..records import Dimension
 from ..text import clock_time, countdown
 
 
@@ -36,6 +37,7 @@ class WaitReason(StrEnum):
     OUTPUT_TOKENS = ("output tokens per minute", "the account's limit; shorter answers help")
     RATE_LIMIT = ("the account's rate limit", "a refusal (429) that did not say which limit")
     GROWTH = ("the account's growth limit", "the API wants traffic to grow more slowly")
+    # journals of earlier versions hold it; no run waits for it any more
     PACE = ("an even pace", "calls are spread evenly below the limits, so that no burst is refused")
     FIRST_ANSWERS = (
         "the first answers",
@@ -85,6 +87,13 @@ class WaitReason(StrEnum):
     )
     BATCH_RESULTS = ("the results of a batch", "it has ended, and its answers are being read into the journal")
 
+
+LIMITS: dict[Dimension, WaitReason] = {
+    "requests": WaitReason.REQUESTS,
+    "input": WaitReason.INPUT_TOKENS,
+    "output": WaitReason.OUTPUT_TOKENS,
+}
+"""What is waited for, by the limit that is used up."""
 
 OUTAGES: dict[Kind, WaitReason] = {
     "overloaded": WaitReason.OVERLOADED,

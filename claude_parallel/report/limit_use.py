@@ -13,19 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..progress.waits import WaitReason
+from ..progress.waits import LIMITS, WaitReason
 from .record import FloatArray, RunData
 from .timeline import Timeline
 from .totals import waits_by_reason
 
 _HELD_SHARE = 0.1
 """A limit that held a run back for less than a tenth of its time was not what set the pace."""
-
-_REASONS: Mapping[str, WaitReason] = {
-    "requests": WaitReason.REQUESTS,
-    "input": WaitReason.INPUT_TOKENS,
-    "output": WaitReason.OUTPUT_TOKENS,
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +107,7 @@ def _held(
     """Return the limits that held the run back; an even pace is that of the limit of which most is used."""
     seconds = {part.reason: part.seconds for part in waits_by_reason(data)}
     least = _HELD_SHARE * line.span_seconds
-    held = {name for name, reason in _REASONS.items() if name in limits and seconds.get(reason, 0.0) > least}
+    held: set[str] = {name for name, reason in LIMITS.items() if name in limits and seconds.get(reason, 0.0) > least}
     if limits and seconds.get(WaitReason.PACE, 0.0) > least:
         held.add(max(limits, key=lambda name: float(series[name].sum()) / limits[name]))
     return frozenset(held)
