@@ -193,7 +193,7 @@ def read_limits(headers: Mapping[str, str]) -> RateLimitStatuses:
 
 
 def _is_own_limit(total: RateLimitStatus, found: Mapping[Dimension, RateLimitStatus]) -> bool:
-    """Say whether a ``tokens`` rate_limit is a limit of its own, tighter than the one on input tokens."""
+    """Say whether the ``tokens`` headers tell a limit of their own, tighter than the one on input tokens."""
     others = [found[d].limit for d in ("input", "output") if d in found]
     if total.limit in others:
         return False

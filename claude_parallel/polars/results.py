@@ -36,7 +36,7 @@ def answer_frame(prepared: MemoryMap, new: Any, call: MapCall) -> pl.DataFrame:
     return sign(result, Made(call, prepared.run_ids))
 
 
-def answers_of(details: pl.DataFrame, *, is_new: bool = True) -> pl.Series | pl.DataFrame:
+def answers_of(details: pl.DataFrame) -> pl.Series | pl.DataFrame:
     """Return what a map made of a series: a series where one column holds all that was answered, else a frame.
 
     Where something went wrong the value of a series is missing, and one warning counts them.
@@ -45,10 +45,9 @@ def answers_of(details: pl.DataFrame, *, is_new: bool = True) -> pl.Series | pl.
     if not made.call.columns.is_one_answer:
         return details
     answer, out = made.answers[0], made.call.columns.out
-    if is_new:
-        kinds = details[answer.error].drop_nulls().str.split(":").list.first().value_counts()
-        counts = {str(kind): int(count) for kind, count in kinds.iter_rows()}
-        warn_of_missing(count_fates(counts, details.height), made.run_id or None)
+    kinds = details[answer.error].drop_nulls().str.split(":").list.first().value_counts()
+    counts = {str(kind): int(count) for kind, count in kinds.iter_rows()}
+    warn_of_missing(count_fates(counts, details.height), made.run_id or None)
     series = details.select(pl.when(pl.col(answer.error).is_null()).then(pl.col(out)).alias(out)).to_series()
     return sign(series, replace(made, details=details))
 

@@ -85,7 +85,6 @@ class Review:
         choices: Sequence[Any] = (),
         sizes: dict[Hashable, int] | None = None,
         is_blind: bool = False,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.items = tuple(items)
         self.choices = tuple(choices)
@@ -93,7 +92,6 @@ class Review:
         self._index = index
         self._book = book
         self._sizes = sizes or {}
-        self._clock = clock
         self._watchers: list[Callable[[], None]] = []
         known = book.read([item.key for item in self.items], self._is_label)
         self._labels = {item.position: known[item.key] for item in self.items if item.key in known}
@@ -136,7 +134,7 @@ class Review:
         if item is None:
             raise InputError("every row of the sample has been shown")
         label = self._checked(label)
-        self._book.give(item.key, label, self._clock())
+        self._book.give(item.key, label, time.time())
         self._labels[item.position] = label
         self.place = self._next_open(self.place + 1)
         self._tell()
@@ -263,7 +261,7 @@ class Review:
                 )
             checked.append((item, self._checked(label)))
         for item, label in checked:
-            self._book.give(item.key, label, self._clock())
+            self._book.give(item.key, label, time.time())
             self._labels[item.position] = label
         self.place = self._next_open(0)
         self._tell()
