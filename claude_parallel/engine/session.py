@@ -322,7 +322,7 @@ class Session:
             yield _stopped_early(stop, stats)
         if self.plan.ttl is not None and stats.cache_misses > 3 and not stats.cache_hits:
             yield (
-                "prompt caching was asked for, but no answer was read from the cache: the shared prefix may be below "
+                "prompt caching is on, but no answer was read from the cache: the shared prefix may be below "
                 f"the {minimum_tokens(model):,} tokens that {model} caches, or differ from row to row, or a call takes "
                 "longer than an entry lives"
             )

@@ -218,7 +218,7 @@ def test_a_run_gets_by_where_streams_break(way: Way, name: str, tmp_path: Path) 
         api.saying_to = say  # type: ignore[method-assign]
         cp.configure(base_url=api.url, api_key="any", progress=False, wire=way)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "no price is known|prompt caching was asked for")
+            warnings.filterwarnings("ignore", "no price is known|prompt caching is on")
             out = pd.DataFrame({"t": list("abcd")}).claude.map(
                 "{t}", system="A rule that everybody shares. " * 400, journal=tmp_path / "j.sqlite3"
             )

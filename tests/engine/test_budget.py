@@ -56,7 +56,7 @@ def quiet() -> Iterator[None]:
     """Let runs say that they stopped early."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the run stopped early")
-        warnings.filterwarnings("ignore", "prompt caching was asked for")
+        warnings.filterwarnings("ignore", "prompt caching is on")
         yield
 
 
