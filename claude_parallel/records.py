@@ -162,8 +162,8 @@ class Failure:
         Seconds that the server asks to wait.
     should_retry : bool or None
         The server's ``x-should-retry`` header.
-    error_code : str or None
-        ``error.details.error_code`` of the body.
+    error_type, error_code : str or None
+        ``error.type`` and ``error.details.error_code`` of the body; no type where something on the way has answered.
     request_id : str or None
         The ``request-id`` header.
     rate_limits : mapping of str to RateLimitStatus
@@ -179,6 +179,7 @@ class Failure:
     status: int | None = None
     retry_after: float | None = None
     should_retry: bool | None = None
+    error_type: str | None = None
     error_code: str | None = None
     request_id: str | None = None
     rate_limits: RateLimitStatuses | None = None

@@ -227,6 +227,7 @@ def _read_error(status: int, headers: Mapping[str, str], data: Mapping[str, Any]
         status=status,
         retry_after=_retry_after(headers),
         should_retry=should_retry,
+        error_type=_text(error.get("type")),
         error_code=code,
         request_id=headers.get("request-id") or _text(data.get("request_id")),
         rate_limits=read_limits(headers),

@@ -22,7 +22,7 @@ from ..batch.api import BatchApi
 from ..batch.carrier import BatchEnvironment, batch_environment
 from ..batch.collector import GROUP_RESULTS, is_same_answer
 from ..batch.envelope import read_custom_id
-from ..batch.policy import judge_call, poll_after
+from ..batch.policy import is_unknown, judge_call, poll_after
 from ..batch.records import EnvelopeBook, EnvelopeRecord
 from ..batch.responses import RESULTS_SECONDS, BatchPage, BatchResult, BatchState
 from ..config import is_simulating, journal_path, resolve_settings
@@ -167,7 +167,7 @@ class AdoptedBatch:
 
     def _found(self, state: BatchState | Failure) -> BatchState:
         """Return a batch that the API knows; one that was deleted holds its rows no longer."""
-        if not isinstance(state, Failure) or state.kind != "not_found":
+        if not isinstance(state, Failure) or not is_unknown(state):
             return _good(state, self.id)
         with self._access.journal() as journal:
             book = EnvelopeBook(journal)

@@ -11,6 +11,7 @@ from ..progress.waits import WaitReason
 from ..records import Failure, Reply
 from ..text import short_id
 from .envelope import Envelope
+from .policy import is_unknown
 from .records import EnvelopeRecord
 from .responses import BatchState
 
@@ -45,6 +46,8 @@ class InFlightBatch:
         What came instead of the answer to `create`, where that leaves open whether there is a batch.
     is_cancelling : bool
         True once the API was asked to cancel it.
+    unknown : int
+        How often the API has said that it knows no such batch.
     """
 
     record: EnvelopeRecord
@@ -59,6 +62,7 @@ class InFlightBatch:
     strangers: set[str] = field(default_factory=set)
     create_failure: Failure | None = None
     is_cancelling: bool = False
+    unknown: int = 0
 
     @property
     def name(self) -> str:
@@ -69,6 +73,32 @@ class InFlightBatch:
     def results_key(self) -> bytes:
         """Key under which one run at a time claims the reading of its results."""
         return f"envelope {self.record.id}".encode()
+
+    def why_not_found(self, failure: Failure, owner: str) -> tuple[str, str] | None:
+        """Return what happened and what to do where a batch that was not found may still be there.
+
+        Parameters
+        ----------
+        failure : Failure
+            What came back.
+        owner : str
+            Whose key asks.
+
+        Returns
+        -------
+        (str, str) or None
+            None where nobody but the API itself, which should know, says that there is no such batch.
+        """
+        if self.record.batch_id is None:
+            return failure.message, "then run the cell again"
+        if not is_unknown(failure):
+            return failure.message, f"{self.name} goes on at the API; run the cell again to collect it"
+        if self.record.owner != owner:
+            return (
+                f"{self.name} was submitted with another API key, and this key cannot see it",
+                "run the cell with that key",
+            )
+        return None
 
 
 @dataclass(slots=True)

@@ -28,6 +28,10 @@ READINGS = 3
 READ_AGAIN_SECONDS = 60.0
 """How long to wait between two readings, for an API that has not written all of its lines yet."""
 
+LOOKS = 3
+"""How often the API has to say that it knows no such batch before that is believed, `READ_AGAIN_SECONDS` apart: a batch
+may not be known everywhere a moment after its creation, and its rows in another one cost as much again."""
+
 PATIENCE = RetryPolicy(max_retries=100_000, max_rate_limit_retries=100_000, max_broken_retries=100_000)
 """For calls that cost nothing and only ask after a batch: an outage of the network must not end a day's waiting."""
 
@@ -57,6 +61,14 @@ def may_exist(failure: Failure) -> bool:
     if failure.status is None:
         return failure.perhaps_billed or failure.kind == "unknown"
     return failure.status < 400 or failure.status >= 500 or failure.status in (408, 409, 499)
+
+
+def is_unknown(failure: Failure) -> bool:
+    """Say whether the API itself knows no such batch.
+
+    A page with status 404, or a redirect, comes from what stands before the API, and says nothing about the batch.
+    """
+    return failure.status == 404 and failure.error_type == "not_found_error"
 
 
 def may_be_ours(batch: BatchState, record: EnvelopeRecord, known: Iterable[str]) -> bool:

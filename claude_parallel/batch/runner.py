@@ -33,7 +33,7 @@ from .calls import BatchCalls
 from .collector import Collector
 from .in_flight import InFlight, InFlightBatch, describe
 from .packer import Packer
-from .policy import READ_AGAIN_SECONDS, READINGS, judge_call, judge_result, poll_after
+from .policy import LOOKS, READ_AGAIN_SECONDS, READINGS, judge_call, judge_result, poll_after
 from .reconcile import Found, Missing, Unknown, reconcile
 from .responses import BatchState
 from .submitter import Submitter, became
@@ -265,19 +265,19 @@ class BatchRunner:
             batch.due = run.clock() + max(1.0, verdict.wait_seconds)
             return
         if failure.kind == "not_found":
-            await self._deleted(batch, failure)
+            await self._not_found(batch, failure)
             return
         if isinstance(verdict, Stop):
             run.state.halt(failure.kind, failure.message, failure.hint)
         self._give_up(batch, failure.kind, failure.message, failure.hint, failure.request_id)
 
-    async def _deleted(self, batch: InFlightBatch, failure: Failure) -> None:
-        """The API knows no such batch: close its envelope, unless it belongs to another key, which may still see it."""
-        if batch.record.batch_id is None:
-            self._give_up(batch, "not_found", failure.message, hint="then run the cell again")
-        elif batch.record.owner != self._calls.api.owner:
-            message = f"{batch.name} was submitted with another API key, and this key cannot see it"
-            self._give_up(batch, "not_found", message, hint="run the cell with that key")
+    async def _not_found(self, batch: InFlightBatch, failure: Failure) -> None:
+        """Close the envelope of a batch that was deleted, and of no other: its rows would be paid a second time."""
+        batch.unknown += 1
+        if (words := batch.why_not_found(failure, self._calls.api.owner)) is not None:
+            self._give_up(batch, "not_found", *words)
+        elif batch.unknown < LOOKS:
+            batch.due = self._run.clock() + READ_AGAIN_SECONDS
         else:
             await finish_off_loop(self._calls.book.close, batch.record.id, "failed")
             message = f"{batch.name} was deleted at the API before its results were read"

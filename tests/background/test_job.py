@@ -213,20 +213,21 @@ def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) ->
 
 
 class Passing:
-    """A door to batches through which one look at a batch fails, by its number."""
+    """A door to batches through which one look at a batch fails, by its number; as an overloaded API does, say."""
 
-    def __init__(self, door: BatchApi, looks: Iterator[int], fails_at: int) -> None:
+    def __init__(self, door: BatchApi, looks: Iterator[int], fails_at: int, failure: Failure | None = None) -> None:
         self._door = door
         self._looks = looks
         self._fails_at = fails_at
+        self._failure = failure or Failure("overloaded", "one moment", 529)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._door, name)
 
     async def retrieve(self, batch_id: str) -> BatchState | Failure:
-        """Look at a batch, or fail as an overloaded API does."""
+        """Look at a batch, or fail."""
         if next(self._looks) == self._fails_at:
-            return Failure("overloaded", "one moment", 529)
+            return self._failure
         return await self._door.retrieve(batch_id)
 
 
@@ -242,6 +243,20 @@ def test_one_look_that_fails_in_passing_does_not_end_a_wait(server: SimulatorSer
         return
     assert batch.wait().has_ended
     assert next(looks) == 3
+
+
+@pytest.mark.parametrize("status", [302, 404])
+def test_a_page_that_is_not_found_does_not_give_a_batch_up(server: SimulatorServer, status: int) -> None:
+    """Where the batch may still be there, its rows are not free to be paid again."""
+    batch_id, real, looks = left_batch(3), batch_environment(resolve_settings({})), itertools.count()
+    page = Failure("not_found", "a page", status)
+    world = replace(real, open_api=lambda seconds: Passing(real.open_api(seconds), looks, 0, page))
+    with pytest.raises(ClaudeParallelError, match="not_found: a page"):
+        adopt(batch_id, {}, environment=world).status()
+
+    out = by_batch(frame_of(3)).result()
+    assert out["response_error"].isna().all()
+    assert server.ledger.batch_rows == 3
 
 
 class Interrupting:

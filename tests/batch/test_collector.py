@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from claude_parallel.api.responses import read_response
 from claude_parallel.batch.api import BatchApi
 from claude_parallel.batch.envelope import Envelope
 from claude_parallel.batch.policy import READINGS
@@ -257,6 +258,73 @@ def test_two_runs_that_share_a_batch_charge_it_once(kind: type[Edited], tmp_path
     assert all(out["response_error"].isna().all() for out in outs)
     assert sum(int((out["response_cost"] > 0).sum()) for out in outs) == 50
     assert len(world.brain.ledger.paid) == 50
+
+
+@dataclass
+class NotFound(Edited):
+    """An API that cannot be reached, or knows no such batch, the first few times that it is asked after one."""
+
+    answer: tuple[int, dict[str, str], bytes] = (404, {}, b"")
+    times: int = 1
+    at_results: bool = False
+
+    def failure(self) -> Failure | None:
+        """Return what comes back instead of an answer."""
+        self.times -= 1
+        found = read_response(*self.answer) if self.times >= 0 else None
+        assert not isinstance(found, Reply)
+        return found
+
+    async def retrieve(self, batch_id: str) -> BatchState | Failure:
+        """Fail, or retrieve."""
+        failure = None if self.at_results else self.failure()
+        return await self.api.retrieve(batch_id) if failure is None else failure
+
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
+        """Fail, or yield the lines."""
+        failure = self.failure() if self.at_results else None
+        if failure is not None:
+            yield failure
+            return
+        async for item in super().results(batch):
+            yield item
+
+
+PAGE = (404, {}, b"<html>no such page</html>")
+REDIRECT = (302, {"location": "https://portal.example/sign-in"}, b"")
+UNKNOWN = (404, {}, b'{"type": "error", "error": {"type": "not_found_error", "message": "no such batch"}}')
+
+
+@pytest.mark.parametrize("at_results", [False, True])
+@pytest.mark.parametrize("answer", [PAGE, REDIRECT])
+def test_what_stands_before_the_api_cannot_tell_that_a_batch_is_gone(
+    answer: tuple[int, dict[str, str], bytes], at_results: bool, tmp_path: Path
+) -> None:
+    """The rows say that their batch goes on, and the next run collects it: it was paid again."""
+    world = batch_world()
+    world.wrap = lambda api: NotFound(api, answer=answer, at_results=at_results)
+    out = world.map(frame_of(5), journal=tmp_path / "j.sqlite3")
+    world.wrap = lambda api: api
+    again = world.map(frame_of(5), journal=tmp_path / "j.sqlite3")
+
+    assert (
+        out["response_error"].str.fullmatch(r"not_found: .*; batch \w+ goes on at the API; run the cell again .*").all()
+    )
+    assert again["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+
+
+@pytest.mark.parametrize("at_results", [False, True])
+def test_a_batch_that_the_api_does_not_know_yet_is_asked_for_again(at_results: bool, tmp_path: Path) -> None:
+    """Right after its creation; only what stays unknown was deleted, and then its rows are free."""
+    world = batch_world()
+    world.wrap = lambda api: NotFound(api, answer=UNKNOWN, times=2, at_results=at_results)
+    out = world.map(frame_of(5), journal=tmp_path / "j.sqlite3")
+    assert out["response_error"].isna().all()
+
+    world.wrap = lambda api: NotFound(api, answer=UNKNOWN, times=3, at_results=at_results)
+    out = world.map(frame_of(5, start=5), journal=tmp_path / "j.sqlite3")
+    assert out["response_error"].str.contains("was deleted at the API").all()
 
 
 class OneLate(Edited):
