@@ -146,6 +146,11 @@ class Reply(NamedTuple):
     rate_limits: RateLimitStatuses
 
 
+def is_success(status: int) -> bool:
+    """Say whether an HTTP status is a success; proxies that touch an answer make 203 of the API's 200 (RFC 9110)."""
+    return 200 <= status < 300
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """No Message came back.
@@ -185,6 +190,11 @@ class Failure:
     rate_limits: RateLimitStatuses | None = None
     perhaps_billed: bool = False
     hint: str | None = None
+
+    @property
+    def is_broken_answer(self) -> bool:
+        """Whether a success came back that holds no Message: it came through, and may have been paid."""
+        return self.status is not None and is_success(self.status)
 
 
 class Attempt(NamedTuple):

@@ -126,7 +126,7 @@ def judge_failure(failure: Failure, earlier: Sequence[Kind], policy: RetryPolicy
         return GiveUp()
     same_class = [kind for kind in earlier if (kind == "rate_limit") == (failure.kind == "rate_limit")]
     allowed = policy.max_rate_limit_retries if failure.kind == "rate_limit" else policy.max_retries
-    if failure.status == 200:
+    if failure.is_broken_answer:
         allowed = min(allowed, policy.max_broken_retries)
     if policy.max_retries == 0 or len(same_class) >= allowed:
         return GiveUp()

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import without_keys
-from ..records import Body, Failure, Reply
+from ..records import Body, Failure, Reply, is_success
 from .account import Account
 from .connections import CONNECT_SECONDS, sdk_http_client
 from .deadlines import Deadlines
@@ -99,7 +99,7 @@ class MessagesTransport:
             return await self.send(body)
         stream = MessageStream(on_begin)
         result = await self._post("/v1/messages", {**body, "stream": True}, stream.feed)
-        if not isinstance(result, Failure) and is_stream(result.headers) and result.status_code == 200:
+        if not isinstance(result, Failure) and is_stream(result.headers) and is_success(result.status_code):
             answer = stream.result(result.headers)
             self._streams = isinstance(answer, Reply)
             return answer
@@ -117,7 +117,7 @@ class MessagesTransport:
         result = await self._post("/v1/messages/count_tokens", counted)
         if isinstance(result, Failure):
             return result
-        if result.status_code != 200:
+        if not is_success(result.status_code):
             failure = read_response(*result)
             assert isinstance(failure, Failure)
             return failure

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import Kind, without_keys
-from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply
+from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply, is_success
 from .json_text import UnreadableJson, parse_json, parse_object
 from .reading import is_message, unreadable
 
@@ -74,18 +74,18 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     Returns
     -------
     Reply or Failure
-        A Message of an unforeseen form is a reply: it was paid. A 200 without any Message is a failure that may have
-        been billed: an error of the ``server`` where it was cut off, of the ``connection`` where something on the way
-        has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in).
+        A Message of an unforeseen form is a reply: it was paid. A success without any Message is a failure that may
+        have been billed: an error of the ``server`` where it was cut off, of the ``connection`` where something on the
+        way has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in).
     """
-    if status == 200:
-        return _read_success(headers, body)
+    if is_success(status):
+        return _read_success(status, headers, body)
     data = body if isinstance(body, Mapping) else parse_object(body)
     return _read_error(status, headers, data or {})
 
 
-def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
-    """Return the Message in a 200, whatever its form; a failure for what is no Message at all."""
+def _read_success(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
+    """Return the Message in a success, whatever its form; a failure for what is no Message at all."""
     try:
         data = body if isinstance(body, Mapping) else parse_json(body)
     except UnreadableJson as error:  # nobody's but the API's: paid, so it is kept
@@ -95,37 +95,37 @@ def _read_success(headers: Mapping[str, str], body: bytes | str | Mapping[str, A
     if is_message(data):
         return Reply(message=data, request_id=headers.get("request-id"), rate_limits=read_limits(headers))
     if isinstance(data, Mapping) and data.get("type") == "error":
-        failure = replace(read_batch_error(data), status=200, perhaps_billed=True)
+        failure = replace(read_batch_error(data), status=status, perhaps_billed=True)
     elif data is None:
-        failure = without_json(headers, body)
+        failure = without_json(headers, body, status)
     else:
-        failure = _foreign(headers, "JSON that is not a Message")
+        failure = _foreign(headers, "JSON that is not a Message", status)
     return replace(failure, request_id=headers.get("request-id"))
 
 
-def without_json(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Failure:
-    """Return what a 200 without JSON comes to: the answer was cut off, or it is not the API's."""
+def without_json(headers: Mapping[str, str], body: bytes | str | Mapping[str, Any], status: int = 200) -> Failure:
+    """Return what a success without JSON comes to: the answer was cut off, or it is not the API's."""
     if isinstance(body, bytes | str) and body.strip()[:1] in (b"", b"{", "", "{"):
-        message = "the answer was cut off on its way (HTTP status 200)"
-        return Failure(kind="server", message=message, status=200, perhaps_billed=True, hint=_LOST_HINT)
-    return _foreign(headers, "a page")
+        message = f"the answer was cut off on its way (HTTP status {status})"
+        return Failure(kind="server", message=message, status=status, perhaps_billed=True, hint=_LOST_HINT)
+    return _foreign(headers, "a page", status)
 
 
-def _foreign(headers: Mapping[str, str], what: str) -> Failure:
+def _foreign(headers: Mapping[str, str], what: str, status: int = 200) -> Failure:
     named = headers.get("content-type", "").partition(";")[0].strip()
     kind = f", {named}" if _MEDIA_TYPE.fullmatch(named) else ""
-    message = f"{what} came instead of an answer (HTTP status 200{kind}): something on the way answers for the API"
-    return Failure(kind="connection", message=message, status=200, perhaps_billed=True, hint=_FOREIGN_HINT)
+    message = f"{what} came instead of an answer (HTTP status {status}{kind}): something on the way answers for the API"
+    return Failure(kind="connection", message=message, status=status, perhaps_billed=True, hint=_FOREIGN_HINT)
 
 
 def foreign(headers: Mapping[str, str], body: bytes) -> Failure:
-    """Return the failure of a 200 of which nothing is the API's."""
+    """Return the failure of a success of which nothing is the API's."""
     return _foreign(headers, "JSON that is not the API's" if body.strip()[:1] in (b"{", b"[") else "a page")
 
 
 def is_foreign(failure: Failure) -> bool:
     """Say whether something on the way has answered in the API's place."""
-    return failure.kind == "connection" and failure.status == 200
+    return failure.kind == "connection" and failure.is_broken_answer
 
 
 def _mended(body: bytes | str | Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..records import Failure
+from ..records import Failure, is_success
 from .connections import CONNECT_SECONDS, KEEPALIVE_SECONDS, ssl_context
 from .responses import PROXY_SIGN_IN, without_json
 from .template import Template
@@ -86,7 +86,7 @@ class Wire:
                 else:
                     raw = await gather(response.content.iter_any(), on_chunk)
             except aiohttp.ClientPayloadError:
-                if response.status == 200:
+                if is_success(response.status):
                     raise
                 return WireResponse(response.status, headers, b"")  # what was refused is clear without its words
         if is_packed or not headers.get("request-id", "").isascii():

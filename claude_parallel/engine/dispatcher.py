@@ -307,7 +307,7 @@ class Dispatcher:
         if isinstance(verdict, Stop) and verdict.wait_seconds is not None:
             failure = self._with_return(failure, verdict.wait_seconds)
         gate.fail(ticket, failure, now)
-        is_outage = failure.status != 200 and gate.is_outage(ticket.sent_at)
+        is_outage = not failure.is_broken_answer and gate.is_outage(ticket.sent_at)
         # What fails in an outage is not the row's fault, so none of its tries; but the API may bill what it answers too
         # late, and too short a timeout= looks like an outage: nobody is to pay for a row again and again.
         is_counted = not is_outage or (failure.kind == "timeout" and failure.perhaps_billed)

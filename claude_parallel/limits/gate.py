@@ -310,7 +310,7 @@ class Gate:
         if failure.kind == "rate_limit":
             self._circuit.dropped(ticket.number, now)
             self._refusals.learn(ticket, failure, now)
-        elif failure.kind in OUTAGES and failure.status != 200:  # a broken 200: it came through, and may be paid
+        elif failure.kind in OUTAGES and not failure.is_broken_answer:  # that one came through
             self._circuit.failed(ticket, failure, now, in_flight=self._in_flight + 1)
             if not self._circuit.is_open:
                 self._window.bad(ticket.sent_at, now, self._in_flight)

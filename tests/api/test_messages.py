@@ -152,6 +152,24 @@ def test_an_answer_is_the_message_as_it_was_sent(api: Script) -> None:
     assert result.rate_limits["requests"].limit == 50.0
 
 
+@pytest.mark.parametrize("status", [201, 202, 203])
+def test_a_message_is_an_answer_with_every_success(api: Script, status: int) -> None:
+    """A proxy that touches an answer makes a 203 of the 200 (RFC 9110): the row failed, and was paid each time."""
+    api.status = status
+    result = send(account_of(api))
+    assert isinstance(result, Reply)
+    assert result.message == MESSAGE
+
+    api.body = b"<html>sign in</html>"
+    found = failure_of(api)
+    assert (found.kind, found.status, found.perhaps_billed, found.is_broken_answer) == (
+        "connection",
+        status,
+        True,
+        True,
+    )
+
+
 def test_the_body_travels_as_it_is(api: Script) -> None:
     """Fields that the SDK does not know travel too: tomorrow's options work today."""
     body = {**BODY, "tomorrow": {"deep": [1, None, "ü"]}, "temperature": 0.5}

@@ -73,7 +73,7 @@ TABLE = [
     (529, None, "x", "overloaded"),
     (599, None, "x", "server"),
     (304, None, "x", "unknown"),
-    (204, None, "x", "unknown"),
+    (199, None, "x", "unknown"),
 ]
 
 
