@@ -93,12 +93,16 @@ class MessagesTransport:
         """Send one Messages request, streamed, to know when its answer begins; the answer is the same.
 
         Where streams are refused, the same request goes plainly: a refusal costs nothing. Where one breaks, this run
-        streams no more: something on the way may not let streams through, and an end that is waited for is no loss.
+        streams no more: something on the way may not let streams through, and an end that is waited for is no loss. An
+        answer that was whole by then is an answer.
         """
         if not self._streams:
             return await self.send(body)
         stream = MessageStream(on_begin)
         result = await self._post("/v1/messages", {**body, "stream": True}, stream.feed)
+        if isinstance(result, Failure) and stream.is_whole:
+            self._streams = False
+            return stream.result({})
         if not isinstance(result, Failure) and is_stream(result.headers) and is_success(result.status_code):
             answer = stream.result(result.headers)
             self._streams = isinstance(answer, Reply)

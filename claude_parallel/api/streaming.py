@@ -51,6 +51,12 @@ class MessageStream:
     _error: Mapping[str, Any] | None = None
     _oddity: str | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """True once nothing of the answer is missing, though perhaps the event that says so."""
+        is_concluded = self._message.get("stop_reason") is not None and not self._pieces
+        return self.has_ended or (is_concluded and self._error is None)
+
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes, and say whether the answer has ended; whatever they hold, nothing is raised.
 
@@ -73,15 +79,15 @@ class MessageStream:
     def result(self, headers: Mapping[str, str]) -> Reply | Failure:
         """Return what the stream came to, judged as an answer in one piece is.
 
-        A stream that was cut is a failure like a body that was cut. One that came to its end was paid, so it is a
-        reply, whatever its events hold.
+        A stream that was cut is a failure like a body that was cut. One that came to its end, or lacks no more than the
+        word that it has ended, was paid, so it is a reply, whatever its events hold.
         """
         if self._error is not None:
             failure = read_batch_error(self._error)
             request_id = failure.request_id or headers.get("request-id")
             limits = read_limits(headers)
             return replace(failure, request_id=request_id, rate_limits=limits, perhaps_billed=self.has_begun)
-        if not self.has_ended:
+        if not self.is_whole:
             return read_response(200, headers, b"")
         if self._oddity is not None:
             is_counted = self._message.get("stop_reason") is not None  # its end, which tells the counts, was understood

@@ -84,6 +84,20 @@ def test_a_stream_that_breaks_is_a_failure_that_may_have_been_billed(way: Way) -
 
 
 @ways
+@pytest.mark.parametrize("ending", [b"", RESET, SILENCE])
+def test_a_stream_that_breaks_after_its_answer_brings_the_answer(way: Way, ending: bytes) -> None:
+    """It is whole and paid, and was asked, and paid, again: only the word that it has ended is missing."""
+    said = message("whole")
+    events = (first_event(said) + "".join(later_events(said))).partition("event: message_stop")[0].encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    with raw_server() as server:
+        server.answer = [head, b"%x\r\n%s\r\n" % (len(events), events), ending]
+        result, begun = call(server.url, way, timeout=1.0)
+    assert isinstance(result, Reply)
+    assert (result.message, len(begun)) == (said, 1)
+
+
+@ways
 def test_a_refused_call_is_refused_streamed_as_well(way: Way) -> None:
     """The status is seen before any stream."""
     with SimulatorServer(Profile(script={1: "overloaded"})) as api:

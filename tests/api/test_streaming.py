@@ -82,12 +82,16 @@ def test_a_stream_is_the_message_however_its_bytes_are_cut(
 
 @given(MESSAGES, st.data())
 def test_a_stream_that_is_cut_is_a_failure_that_may_have_been_billed(message: dict[str, Any], data: Any) -> None:
-    """Wherever the cut is."""
+    """Wherever the cut is, up to the event that concludes the answer; after that nothing of it is missing."""
     raw = events(message)
-    whole = raw.index(b'data: {"type": "message_stop"}')
-    result, _ = read(raw[: data.draw(st.integers(0, whole + 20))])
+    whole = raw.index(b"\n", raw.index(b'data: {"type": "message_delta"'))
+    result, _ = read(raw[: data.draw(st.integers(0, whole))])
     assert isinstance(result, Failure)
     assert (result.kind, result.perhaps_billed) == ("server", True)
+
+    result, _ = read(raw[: data.draw(st.integers(whole + 1, len(raw)))])
+    assert isinstance(result, Reply)
+    assert result.message == message
 
 
 def test_an_error_in_the_middle_is_a_failure_of_its_kind() -> None:
