@@ -193,8 +193,11 @@ class Failure:
 
     @property
     def is_broken_answer(self) -> bool:
-        """Whether a success came back that holds no Message: it came through, and may have been paid."""
-        return self.status is not None and is_success(self.status)
+        """Whether the call came through, and no words of the API came back.
+
+        A success without a Message may have been paid; or something on the way has answered in the API's place.
+        """
+        return self.status is not None and (is_success(self.status) or self.kind == "connection")
 
 
 class Attempt(NamedTuple):

@@ -38,7 +38,7 @@ class RetryPolicy:
     max_broken_retries : int
         The same where the last try brought a 200 that held no Message: it may have been billed. What cuts off one
         answer in ten does so three times in a row with one row in a thousand; what cuts off all of them shall not be
-        paid seven times.
+        paid seven times. Also where something on the way, such as a firewall, has answered instead of the API.
     base_seconds, cap_seconds : float
         The nth backoff is drawn from ``U(0.5, 1) * min(cap, base * 2**n)`` seconds.
     patience_seconds : float

@@ -59,6 +59,12 @@ _FOREIGN_HINT = (
 )
 
 
+_BLOCKED_HINT = (
+    "it may be a firewall that dislikes a text: where only some rows are refused, change them and retry(), else ask "
+    "whoever runs the network"
+)
+
+
 def read_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
     """Return what one HTTP response says.
 
@@ -76,12 +82,19 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
     Reply or Failure
         A Message of an unforeseen form is a reply: it was paid. A success without any Message is a failure that may
         have been billed: an error of the ``server`` where it was cut off, of the ``connection`` where something on the
-        way has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in).
+        way has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in). So has
+        a firewall whose page has status 403: the key is not to blame, and other rows may pass.
     """
     if is_success(status):
         return _read_success(status, headers, body)
+    if status == 403 and _is_page(body):
+        return replace(_foreign(headers, "a page", status), perhaps_billed=False, hint=_BLOCKED_HINT)
     data = body if isinstance(body, Mapping) else parse_object(body)
     return _read_error(status, headers, data or {})
+
+
+def _is_page(body: bytes | str | Mapping[str, Any]) -> bool:
+    return isinstance(body, bytes | str) and body.strip()[:1] in (b"<", "<")
 
 
 def _read_success(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:

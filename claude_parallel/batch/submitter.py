@@ -128,7 +128,7 @@ class Submitter:
         An outage is waited for as long as one is by live calls; it then ends the run.
         """
         run, policy = self.run, self.run.policy
-        is_outage = failure.kind in _UNREACHABLE and policy.max_retries > 0
+        is_outage = failure.kind in _UNREACHABLE and failure.status is None and policy.max_retries > 0
         is_waited_for = is_outage or failure.kind == "rate_limit"
         verdict = judge_failure(failure, packed.failures, PATIENCE if is_waited_for else policy, run.rng)
         if not is_outage:

@@ -231,7 +231,7 @@ def test_the_page_of_a_proxy_is_a_failure_too(api: Script, status: int) -> None:
     """HTML where JSON should be: the status still tells the kind."""
     api.status, api.body, api.headers = status, b"<html>bad</html>", {"content-type": "text/html"}
     failure = failure_of(api)
-    assert failure.kind == {502: "server", 503: "server", 413: "too_large", 403: "auth"}[status]
+    assert failure.kind == {502: "server", 503: "server", 413: "too_large", 403: "connection"}[status]
     assert "<" not in failure.message
 
 

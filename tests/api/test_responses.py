@@ -101,13 +101,22 @@ def test_who_is_on_hold_is_not_told_to_pay(details: dict[str, str], hint: str) -
     assert failure(402, {}, error_body("pay")).hint is None
 
 
-@pytest.mark.parametrize("status", [400, 403, 413, 429, 500, 502, 503, 520, 529])
+@pytest.mark.parametrize("status", [400, 401, 413, 429, 500, 502, 503, 520, 529])
 @pytest.mark.parametrize("body", ["<html>bad</html>", "", "null", "[]", '"text"', '{"error": "text"}', b"\xff\xfe\x00"])
 def test_a_body_that_is_no_error_object_leaves_the_status(status: int, body: Any) -> None:
     """Proxies answer in HTML; the kind comes from the status all the same."""
     found = failure(status, {}, body)
     assert found.kind == failure(status, {}, error_body()).kind
     assert found.message == f"HTTP status {status}"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"), [("\n<!DOCTYPE html>blocked", "connection"), ("", "auth"), ("Forbidden", "auth"), ("{}", "auth")]
+)
+def test_the_page_of_a_firewall_does_not_blame_the_key(body: str, kind: str) -> None:
+    """It may refuse the text of one row; with anything but a page, the API or a gateway refuses the key."""
+    for found in (failure(403, {}, body), failure(403, {}, body.encode())):
+        assert (found.kind, found.status, found.perhaps_billed) == (kind, 403, False)
 
 
 @given(st.integers(100, 599), st.dictionaries(st.text(), st.text()), st.binary() | st.text())

@@ -27,6 +27,7 @@ PAGE = Saying("<html><body>Welcome to the hotel: please sign in</body></html>", 
 CUT = Saying(json.dumps(message())[:60])
 BROKEN = Saying(json.dumps(message()), fault="truncated")
 GATEWAY = Saying('{"status": "ok"}')
+BLOCKED = Saying("<html>Sorry, you have been blocked</html>", status=403, headers={"content-type": "text/html"})
 QUICK = cp.RetryPolicy(base_seconds=0.001, cap_seconds=0.001)
 
 
@@ -37,7 +38,8 @@ def ask(server: NastyServer, journal: Path, rows: list[str], **options: object) 
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"), [(PAGE, "connection"), (CUT, "server"), (BROKEN, "server"), (GATEWAY, "connection")]
+    ("said", "kind"),
+    [(PAGE, "connection"), (CUT, "server"), (BROKEN, "server"), (GATEWAY, "connection"), (BLOCKED, "connection")],
 )
 def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str, tmp_path: Path) -> None:
     """Each of them may have been paid; seven times is no patience but waste. Neighbours are right."""
@@ -48,7 +50,7 @@ def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str,
     assert out["response_error"]["odd"].startswith(f"{kind}: ")
 
 
-@pytest.mark.parametrize("said", [PAGE, CUT, BROKEN, GATEWAY])
+@pytest.mark.parametrize("said", [PAGE, CUT, BROKEN, GATEWAY, BLOCKED])
 def test_one_broken_answer_costs_a_row_nothing(said: Saying, tmp_path: Path) -> None:
     """It asks again."""
     with nasty_server({"odd": [said, good()]}) as server:
@@ -69,6 +71,24 @@ def test_a_run_that_nobody_but_a_portal_answers_stops_and_says_what_to_do(max_co
     assert text.startswith("connection: a page came instead of an answer (HTTP status 200, text/html)")
     assert text.endswith("mend base_url or HTTPS_PROXY, then run the cell again")
     assert "check it, then retry" not in text
+
+
+def test_a_firewall_that_refuses_all_rows_stops_the_run(tmp_path: Path) -> None:
+    """After a few calls; the words name neither the key nor one row."""
+    rows = [f"row {number}" for number in range(200)]
+    with nasty_server(dict.fromkeys(rows, BLOCKED)) as server:
+        with pytest.raises(cp.RunStopped, match=r"HTTP status 403, text/html.*else ask whoever runs the network"):
+            ask(server, tmp_path / "j.sqlite3", rows, max_concurrency=4)
+        assert sum(server.asked.values()) <= FOREIGN_IN_A_ROW + 8
+
+
+def test_a_firewall_that_refuses_some_rows_costs_the_others_nothing(tmp_path: Path) -> None:
+    """The first of them stopped the whole run, and each later one at the same row."""
+    rows = [f"row {number}" for number in range(60)]
+    with nasty_server(dict.fromkeys(rows[::6], BLOCKED)) as server:
+        out = ask(server, tmp_path / "j.sqlite3", rows, max_concurrency=3)
+    assert out["response"].notna().sum() == 50
+    assert out["response_error"].dropna().index.tolist() == rows[::6]
 
 
 def test_a_portal_in_the_middle_of_a_run_keeps_what_was_answered(tmp_path: Path) -> None:
