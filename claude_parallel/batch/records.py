@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..store.answer_keys import newest
 from ..store.journal import Journal
 from ..store.statements import key_chunks
 from ..warning import warn_and_go_on
@@ -126,10 +127,7 @@ class EnvelopeBook:
         instead of paying again.
         """
         if self._journal.path is not None:
-            query = (
-                "SELECT count(*) FROM envelope_rows r JOIN answers a ON a.fingerprint = r.fingerprint "
-                "WHERE r.envelope = ?"
-            )
+            query = f"SELECT count({newest('r.fingerprint')}) FROM envelope_rows r WHERE r.envelope = ?"
             kept = self._journal.look(query, (envelope_id,))
             if not kept or kept[0][0] < answers:
                 return False

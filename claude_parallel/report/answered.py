@@ -14,7 +14,7 @@ _OF_NO_VOTE = " AND position / ? NOT IN (SELECT position / ? FROM row_outcomes W
 _ANSWERED = (
     "SELECT DISTINCT fingerprint FROM row_outcomes WHERE run = ? AND source != 'none' AND fingerprint IS NOT NULL"
 )
-_NEWER = "SELECT fingerprint, created FROM answers WHERE created > ?"
+_NEWER = "SELECT fingerprint, max(created) FROM answers WHERE created > ? GROUP BY fingerprint"
 _FOUND_BAD = (
     "SELECT fingerprint, ended FROM run_rows JOIN runs ON id = run "
     "WHERE ended > ? AND kind IS NOT NULL AND source != 'none' AND fingerprint IS NOT NULL"

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..config import journal_files, looked_into
 from ..errors import InputError
+from ..store.answer_keys import newest
 from ..store.journal import Journal
 from ..store.row_records import PARTS, columns_of
 from .answered import keys_answered
@@ -51,14 +52,16 @@ _ATTEMPT_COLUMNS = {
 }
 """Columns of ``attempts()``, and what the journal calls them."""
 
-_MESSAGES = """
+_MESSAGES = f"""
     WITH asked AS (SELECT position, fingerprint, source FROM row_outcomes WHERE run = ?),
     later AS (SELECT asked AS first, number, fingerprint FROM follow_ups WHERE run = ?)
-    SELECT position, 1, message FROM asked LEFT JOIN answers USING (fingerprint)
-        WHERE source != 'none' OR fingerprint IN (SELECT first FROM later)
+    SELECT position, 1, message
+        FROM asked LEFT JOIN answers ON answers.id = {newest("asked.fingerprint")}
+        WHERE source != 'none' OR asked.fingerprint IN (SELECT first FROM later)
     UNION ALL
     SELECT position, number, message
-        FROM asked JOIN later ON first = asked.fingerprint JOIN answers ON answers.fingerprint = later.fingerprint
+        FROM asked JOIN later ON first = asked.fingerprint
+        CROSS JOIN answers ON answers.id = {newest("later.fingerprint")}
     ORDER BY 1, 2
 """
 """What each row got: the answer to what it asked first, also where none came after it, and the answers to the rest."""

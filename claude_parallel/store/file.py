@@ -66,6 +66,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
         # With WAL, NORMAL survives the death of the process at any moment; only a power cut can cost the last instants.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute("PRAGMA temp_store=MEMORY")
         migrate(connection)
     except BaseException:
         connection.close()

@@ -93,7 +93,7 @@ class JournalKeeper:
             return 0
         with self._open() as journal:
             if run is None:
-                deleted = journal.execute("DELETE FROM answers")
+                deleted = journal.delete_answers()
                 for table in OF_RUNS:
                     journal.execute(f"DELETE FROM {table}")
             else:
@@ -101,7 +101,7 @@ class JournalKeeper:
                     "SELECT fingerprint FROM row_outcomes WHERE run = ? "
                     "UNION SELECT fingerprint FROM follow_ups WHERE run = ?"
                 )
-                deleted = journal.execute(f"DELETE FROM answers WHERE fingerprint IN ({its_keys})", (run, run))
+                deleted = journal.delete_answers(f"fingerprint IN ({its_keys})", (run, run))
                 _delete_records(journal, "= ?", (run,))
             journal.execute("VACUUM")
             return deleted
@@ -123,7 +123,7 @@ class JournalKeeper:
         if not self.path.exists():
             return 0
         with self._open() as journal:
-            deleted = journal.execute("DELETE FROM answers WHERE created < ?", (before,))
+            deleted = journal.delete_answers("created < ?", (before,))
             _delete_records(journal, "IN (SELECT id FROM runs WHERE started < ?)", (before,))
             journal.execute("VACUUM")
             return deleted

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from ..warning import warn_and_go_on
 from ..worker_threads import off_loop
 from . import forks
+from .answer_keys import MOST_LEFT, MOST_RECENT, AnswerKeys
 from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
 from .rescue import copy_records
 from .statements import Statement
@@ -95,8 +96,12 @@ class OpenFile:
         """True while somebody uses this file."""
         return bool(self._users)
 
-    def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the file itself, so that a copy of the one file has it all."""
+    def tidy(self) -> None:
+        """Leave the file as others like it: keys in the index, and what the write-ahead log holds in the file itself.
+
+        A copy of the one file has it all then.
+        """
+        self._index(MOST_LEFT)
         with self.alone(), contextlib.suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -111,6 +116,7 @@ class OpenFile:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.keys = AnswerKeys(connection)
         self._finalizer = weakref.finalize(self, connection.close)
         self._finalizer.atexit = False  # other threads may still be inside it then
 
@@ -197,6 +203,8 @@ class OpenFile:
                     f"THE JOURNAL CANNOT BE WRITTEN ({error}). The answers stay in the returned frame: save it, "
                     "since a second run would pay for them again",
                 )
+            if records:
+                self._index(MOST_RECENT)
 
     def _commit(self, records: list[Statement]) -> None:
         """Commit records; what can never be kept is told and left out."""
@@ -205,6 +213,12 @@ class OpenFile:
         refused = self.mending(lambda: self.write(records, skips=True))
         if refused:
             self.warn("refused", f"{len(refused)} records cannot be kept in the journal ({refused[0]})")
+
+    def _index(self, most: int) -> None:
+        """Put the keys of answers into the index, where more than `most` wait for that; what fails can wait, too."""
+        with self.alone(), contextlib.suppress(sqlite3.Error):
+            if statements := self.keys.merging(most):
+                self.write(statements, skips=False)
 
     # -- a file that breaks or goes ----------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from .answer_keys import MERGE, AnswerKeys, newest
+
 _ROWS_AT_ONCE = 500
 """Records that are copied in one query: few enough that a damaged page costs little, enough that sound ones go
 quickly."""
@@ -18,7 +20,7 @@ _MOST_QUERIES = 20_000
 """Halvings around damaged pages; a journal of a million answers with a thousand bad pages needs about as many."""
 
 _KEYED = ("answers", "envelopes", "envelope_rows")
-"""Tables whose records name themselves, so that copying one twice changes nothing; those that money depends on."""
+"""Tables of which each record is copied that the target lacks; those that money depends on."""
 
 OF_RUNS = ("runs", "run_rows", "recalled_rows", "row_groups", "follow_ups", "attempts", "waits")
 """Tables of what runs left behind; copied for runs that the target does not know."""
@@ -26,6 +28,9 @@ OF_RUNS = ("runs", "run_rows", "recalled_rows", "row_groups", "follow_ups", "att
 
 _MADE_LATER = ("labels", "gold_uses", "limits")
 """Tables that are made when the first record is written into them: labels cost somebody an hour, and no dollars."""
+
+
+_PLACE = ("answers", "id")
 
 
 def rescue(source: Path, target: sqlite3.Connection) -> int:
@@ -59,20 +64,33 @@ def copy_records(source: sqlite3.Connection, target: sqlite3.Connection) -> int:
     try:
         for table in _MADE_LATER:
             _make_table(source, target, table)
+        AnswerKeys(target).catch_up()
         for table in (*_KEYED, *OF_RUNS, *_MADE_LATER):
             columns = _columns(source, table)
-            wanted = [name for name in columns if name in _columns(target, table)]
-            insert = f"INSERT OR IGNORE INTO {table} ({', '.join(wanted)}) VALUES ({', '.join('?' * len(wanted))})"
+            # Where an answer stood in one file says nothing in another one.
+            wanted = [name for name in columns if name in _columns(target, table) and (table, name) != _PLACE]
+            insert = _insert(table, wanted)
             run = columns.index("id" if table == "runs" else "run") if table in OF_RUNS and columns else None
             for record in _readable(source, table, ", ".join(columns)):
                 if run is None or record[run] not in known:
                     target.execute(insert, [record[columns.index(name)] for name in wanted])
+        for statement in MERGE:
+            target.execute(*statement)
         target.execute("COMMIT")
     except BaseException:
         if target.in_transaction:
             target.execute("ROLLBACK")
         raise
     return _count(target) - before
+
+
+def _insert(table: str, columns: list[str]) -> str:
+    """Return the SQL that copies a record, but no answer to what was answered there when the copying began."""
+    if table != "answers" or "fingerprint" not in columns:
+        return f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    marks = [f"?{number}" for number, _ in enumerate(columns, 1)]
+    key = marks[columns.index("fingerprint")]
+    return f"INSERT INTO answers ({', '.join(columns)}) SELECT {', '.join(marks)} WHERE {newest(key)} IS NULL"
 
 
 def _make_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:

@@ -66,7 +66,7 @@ def _open_at(path: Path) -> OpenFile | None:
 def _rest(file: OpenFile) -> None:
     """Keep a file open that nobody uses, with all that it holds in one place: whoever copies it now has it all."""
     global _is_watched
-    file.checkpoint()
+    file.tidy()
     with choosing():
         _idle[file] = time.monotonic() + IDLE_SECONDS
         is_first, _is_watched = not _is_watched, True

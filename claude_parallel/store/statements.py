@@ -15,7 +15,8 @@ from ..api.json_text import write_json
 from ..api.reading import model_of, stop_reason_of, unreadable
 from ..records import Attempt, Failure, Reply, Usage
 
-INSERT_ANSWER = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
+INSERT_ANSWER = "INSERT INTO answers (fingerprint, host, message, request_id, created) VALUES (?, ?, ?, ?, ?)"
+"""An earlier answer to the same stays; the last one counts."""
 INSERT_ATTEMPT = f"INSERT INTO attempts VALUES ({', '.join('?' * 18)})"
 INSERT_WAIT = "INSERT INTO waits VALUES (?, ?, ?, ?)"
 INSERT_FOLLOW_UP = "INSERT OR REPLACE INTO follow_ups VALUES (?, ?, ?, ?)"

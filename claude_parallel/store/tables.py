@@ -146,6 +146,28 @@ _MIGRATIONS: tuple[str, ...] = (
             SELECT place FROM places
         ) WHERE 32 * place < length(fingerprints);
     """,
+    # Answers in the order of their arrival, their keys in an index that is written in bulk: see `answer_keys`. Ids are
+    # never given twice, so that none below `indexed_upto` is new.
+    """
+    ALTER TABLE answers RENAME TO answers_by_key;
+    DROP INDEX answers_created;
+    CREATE TABLE answers (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        fingerprint BLOB NOT NULL,
+        host TEXT NOT NULL,
+        message TEXT NOT NULL,
+        request_id TEXT,
+        created REAL NOT NULL
+    );
+    INSERT INTO answers (fingerprint, host, message, request_id, created)
+        SELECT fingerprint, host, message, request_id, created FROM answers_by_key ORDER BY rowid;
+    DROP TABLE answers_by_key;
+    CREATE INDEX answers_created ON answers (created);
+    CREATE TABLE answer_keys (prefix BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (prefix, id)) WITHOUT ROWID;
+    INSERT INTO answer_keys SELECT substr(fingerprint, 1, 8) AS prefix, id FROM answers ORDER BY prefix;
+    CREATE TABLE answers_indexed (indexed_upto INTEGER NOT NULL);
+    INSERT INTO answers_indexed SELECT coalesce(max(id), 0) FROM answers
+    """,
 )
 """One script per schema version; a file moves forward one script at a time, each in one transaction."""
 

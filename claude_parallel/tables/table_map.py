@@ -335,4 +335,4 @@ def _folder_of_this_process() -> Path:
 
 def _forget_answers(path: Path) -> None:
     with closing(Journal.open_existing(path, is_explicit=True)) as journal:
-        journal.execute("DELETE FROM answers")
+        journal.delete_answers()

@@ -26,6 +26,7 @@ from claude_parallel.errors import InputError
 from claude_parallel.frames.frame_map import FrameMap
 from claude_parallel.records import Attempt, Failure, Outcome, Reply
 from claude_parallel.simulation.clock import run_virtual
+from claude_parallel.store.file import connect
 from claude_parallel.store.journal import Journal
 from claude_parallel.store.open_file import OpenFile
 from claude_parallel.store.tables import SCHEMA_VERSION
@@ -105,10 +106,7 @@ def test_answers_of_one_turn_share_a_commit(path: Path) -> None:
 )
 def test_every_answer_comes_back_as_it_was(text: str, request_id: str | None) -> None:
     """Any text at all, lone surrogates and NUL included, survives the file unchanged."""
-    journal = Journal(OpenFile(sqlite3.connect(":memory:", isolation_level=None), Path("unused")))
-    journal._file.connection.execute(
-        "CREATE TABLE answers (fingerprint BLOB PRIMARY KEY, host, message, request_id, created)"
-    )
+    journal = Journal(OpenFile(connect(None), Path("unused")))
     given_reply = reply(text, request_id)
     journal.keep_answers([(KEY, HOST, given_reply, 1.0)])
     assert journal.recall([KEY]) == {KEY: given_reply}
