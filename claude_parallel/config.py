@@ -126,7 +126,7 @@ def home() -> Path:
     """Return the folder of the journal: ``CLAUDE_PARALLEL_HOME``, else the user's data folder."""
     configured = os.environ.get("CLAUDE_PARALLEL_HOME")
     if configured:
-        return Path(configured).expanduser()
+        return Path(configured).expanduser().absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("claude_parallel", appauthor=False))

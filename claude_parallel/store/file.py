@@ -228,10 +228,17 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_POLL_SECONDS)
 
 
-def place_of(path: Path | None) -> tuple[int, int] | None:
+def place_of(path: Path | None) -> tuple[int, ...] | None:
     """Return what tells a file from another one of the same name; None where there is none."""
+    state = state_of(path)
+    return None if state is None else state[:2]
+
+
+def state_of(path: Path | None) -> tuple[int, ...] | None:
+    """Return what tells a file from another one, and from itself with other content; None where there is none."""
     try:
         state = path.stat() if path is not None else None
     except OSError:
         return None
-    return (state.st_dev, state.st_ino) if state is not None else None
+    # The time of change, and not of modification: whoever copies a file may set that one back.
+    return (state.st_dev, state.st_ino, state.st_size, state.st_ctime_ns) if state is not None else None

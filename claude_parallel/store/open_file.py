@@ -20,7 +20,7 @@ from ..warning import warn_and_go_on
 from ..worker_threads import off_loop
 from . import forks
 from .answer_keys import MOST_LEFT, MOST_RECENT, AnswerKeys
-from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file
+from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file, state_of
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
@@ -65,6 +65,7 @@ class OpenFile:
         self._warned: set[str] = set()
         self.on_unused: Callable[[OpenFile], None] = OpenFile.close_alone
         self._place = place_of(path)
+        self._left: tuple[int, ...] | None = None
         self._lock = threading.RLock()
         forks.watch(self)
 
@@ -74,7 +75,8 @@ class OpenFile:
         with forks.using_sqlite():
             if path is None:
                 return cls(connect(None), None)
-            return cls(*open_or_set_aside(path, is_explicit=is_explicit))
+            # What a relative path means changes with the working folder, where the file lies does not.
+            return cls(*open_or_set_aside(path.absolute(), is_explicit=is_explicit))
 
     def join(self, user: object) -> OpenFile:
         """Note who uses this file, and return it; what was told to others is told to them again."""
@@ -96,14 +98,28 @@ class OpenFile:
         """True while somebody uses this file."""
         return bool(self._users)
 
+    @property
+    def is_open(self) -> bool:
+        """False once the connection was closed."""
+        return self._finalizer.alive
+
     def tidy(self) -> None:
         """Leave the file as others like it: keys in the index, and what the write-ahead log holds in the file itself.
 
         A copy of the one file has it all then.
         """
         self._index(MOST_LEFT)
-        with self.alone(), contextlib.suppress(sqlite3.Error):
-            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        with self.alone():
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._left = state_of(self.path)
+
+    def is_as_left(self) -> bool:
+        """Say whether nobody has put another file, or other content, in the place of this one since it was tidied.
+
+        What this connection has read would be mixed with what is there now.
+        """
+        return self._left is not None and state_of(self.path) == self._left
 
     def close_alone(self) -> None:
         """Close the connection when no other thread is inside it."""

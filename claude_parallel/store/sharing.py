@@ -26,9 +26,14 @@ T = TypeVar("T")
 IDLE_SECONDS = 1.0
 """How long a file that nobody uses stays open: a loop over small frames comes back in less, a person does not."""
 
+MOST_IDLE = 4
+"""Files that nobody uses and that stay open: each takes three of the 256 that a process may have open on a Mac, and a
+loop over frames uses one or two. A loop that gives each frame a journal of its own would fill them within a second."""
+
 _shared: WeakValueDictionary[Path, OpenFile] = WeakValueDictionary()
+"""By absolute path: what a relative one means may change between two runs."""
 _idle: dict[OpenFile, float] = {}
-"""Files that nobody uses, and when each is to be closed (seconds of the monotonic clock)."""
+"""Files that nobody uses, the last one left at the end, and when each is to be closed (seconds, monotonic clock)."""
 _is_watched = False
 """True while a thread looks after the idle ones."""
 
@@ -41,6 +46,7 @@ def share(path: Path | None, make: Callable[[OpenFile], T], *, is_explicit: bool
     """
     if path is None:
         return make(OpenFile.open(None))
+    path = path.absolute()
     with choosing():
         if (found := _open_at(path)) is not None:
             return make(found)
@@ -50,17 +56,23 @@ def share(path: Path | None, make: Callable[[OpenFile], T], *, is_explicit: bool
             opened.close()
             return make(found)
         if opened.path == path:  # not one beside it, nor one in memory
-            _shared[path.absolute()] = opened
+            _shared[path] = opened
             if os.name != "nt":  # Windows lets nobody delete or move a file that is open
                 opened.on_unused = _rest
         return make(opened)
 
 
 def _open_at(path: Path) -> OpenFile | None:
-    found = _shared.get(path.absolute())
-    if found is None or not (found.is_used or found in _idle):  # one that is about to be closed
+    """Return the file that is open at an absolute path, for its next user."""
+    found = _shared.get(path)
+    if found is None:
         return None
-    return found if found.is_at(path) else None
+    if _idle.pop(found, None) is None:  # in use, or about to be closed by the thread that used it last
+        return found if found.is_used and found.is_at(path) else None
+    if found.is_as_left():
+        return found
+    _close(found)  # before the new one is opened: SQLite's locks are those of the process, and of the names beside it
+    return None
 
 
 def _rest(file: OpenFile) -> None:
@@ -68,8 +80,11 @@ def _rest(file: OpenFile) -> None:
     global _is_watched
     file.tidy()
     with choosing():
+        if file.is_used or not file.is_open:  # whoever left at the same moment was quicker
+            return
         _idle[file] = time.monotonic() + IDLE_SECONDS
         is_first, _is_watched = not _is_watched, True
+    _close_due(time.monotonic(), MOST_IDLE)
     if not is_first:
         return
     try:
@@ -83,7 +98,7 @@ def _watch() -> None:
     """Close idle files when their time has come, until there is none."""
     global _is_watched
     while True:
-        _close_due(time.monotonic())
+        _close_due(time.monotonic(), MOST_IDLE)
         with choosing():
             if not _idle:
                 _is_watched = False
@@ -94,19 +109,23 @@ def _watch() -> None:
 
 def close_idle() -> None:
     """Close every file that nobody uses, at once."""
-    _close_due(math.inf)
+    _close_due(math.inf, 0)
 
 
-def _close_due(now: float) -> None:
-    """Close what is to be closed by then; what somebody uses again stays."""
+def _close_due(now: float, most: int) -> None:
+    """Close the idle files whose time has come by then, and of the others all but the `most` that were left last."""
     with choosing():
-        over = [file for file, at in _idle.items() if file.is_used or at <= now]
-        for file in over:
-            del _idle[file]  # from here on nobody can join one that is not used
-        due = [file for file in over if not file.is_used]
+        latest = reversed(_idle.items())
+        due = [file for number, (file, at) in enumerate(latest) if at <= now or number >= most]
+        for file in due:
+            del _idle[file]  # from here on nobody can join it
     for file in due:
-        with suppress(sqlite3.Error):  # all that it holds is written, and nobody is there to be told
-            file.close_alone()
+        _close(file)
+
+
+def _close(file: OpenFile) -> None:
+    with suppress(sqlite3.Error):  # all that it holds is written, and nobody is there to be told
+        file.close_alone()
 
 
 def _forget_all() -> None:

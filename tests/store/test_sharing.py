@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 
 from claude_parallel.store import sharing
 from claude_parallel.store.journal import Journal
+from claude_parallel.store.open_file import OpenFile
 from claude_parallel.store.sharing import close_idle
 
-from .test_journal import HOST, count
+from .test_journal import HOST, count, reply
 from .test_open_file import is_closed
 
 
@@ -85,6 +87,65 @@ def test_a_file_that_was_deleted_meanwhile_is_begun_anew(path: Path) -> None:
     assert count(path, "runs") == 2
 
 
+def test_a_backup_that_is_copied_over_the_file_counts(path: Path) -> None:
+    """It is written into the same file: what the idle connection has read before would be mixed with it."""
+    keys = [number.to_bytes(32, "big") for number in range(300)]
+    a_run(path, "backup")
+    backup = shutil.copy(path, path.with_name("backup.sqlite3"))
+    for name in ("r1", "r2"):
+        journal = Journal.open_for_run(path)
+        journal.begin_run(name, 1.0, HOST, {})
+        journal.keep_answers([(key, HOST, reply("x" * 1_000), 1.0) for key in keys])
+        journal.close()
+        shutil.copy(backup, path)
+    last = a_run(path, "last")
+    assert last.query("PRAGMA integrity_check") == [("ok",)]
+    assert last.query("SELECT id FROM runs ORDER BY id") == [("backup",), ("last",)]
+    assert last.recall(keys) == {}
+
+
+def test_another_working_folder_moves_no_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path means a file once and for all, and two of them may mean the same one."""
+    folder = path.parent / "below"
+    folder.mkdir()
+    monkeypatch.chdir(path.parent)
+    a_run(Path("below", path.name), "r1")
+    staying = Journal.open_for_run(Path("below", path.name))
+    look = Journal.open(Path("below", path.name))
+    monkeypatch.chdir(folder)
+    staying.begin_run("r2", 1.0, HOST, {})
+    look.begin_run("r3", 1.0, HOST, {})
+    look.close()
+    staying.close()
+    a_run(Path(path.name), "r4")
+    close_idle()
+    assert [file.relative_to(path.parent) for file in path.parent.rglob("*.sqlite3")] == [Path("below", path.name)]
+    assert count(folder / path.name, "runs") == 4
+
+
+def test_many_files_are_not_all_kept_open(path: Path) -> None:
+    """A loop that gives each frame a journal of its own takes no file from the runs after it."""
+    journals = [a_run(path.with_name(f"{number}.sqlite3")) for number in range(20)]
+    assert [number for number, journal in enumerate(journals) if not is_closed(journal)] == [16, 17, 18, 19]
+
+
+def test_a_file_is_not_closed_while_its_last_run_tidies_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of the run before may be over at this very moment; the next run would find it closed."""
+    a_run(path, "r1")
+    second = Journal.open_for_run(path)
+
+    def tidy(file: OpenFile) -> None:
+        sharing._close_due(math.inf, 0)
+        file._index(0)
+
+    monkeypatch.setattr(OpenFile, "tidy", tidy)
+    second.close()
+    third = Journal.open_for_run(path)
+    third.begin_run("r3", 1.0, HOST, {})
+    assert third.query("SELECT id FROM runs ORDER BY id") == [("r1",), ("r3",)]
+    third.close()
+
+
 def test_a_folder_with_an_idle_journal_can_be_deleted(path: Path) -> None:
     """As at the end of a test with a temporary folder."""
     a_run(path)
@@ -116,5 +177,6 @@ def test_a_forked_child_opens_the_file_for_itself(path: Path) -> None:
         finally:
             os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
-    assert a_run(path, "parent again")._file is parent._file
+    assert not is_closed(parent)
+    a_run(path, "parent again")
     assert count(path, "runs") == 3
