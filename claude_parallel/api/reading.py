@@ -143,13 +143,13 @@ def _long_look(message: Mapping[str, Any]) -> Reading:
     texts = [block.get("text") for block in blocks_of(message) if block.get("type") == "text"]
     usage = as_mapping(message.get("usage"))
     counts = _counts(usage)
-    has_totals = _is_count(counts[0]) and _is_count(counts[1])
+    has_totals = is_count(counts[0]) and is_count(counts[1])
     return Reading(
         "".join([text for text in texts if isinstance(text, str)]),
         _usage(
             message,
             usage,
-            [value if _is_count(value) else 0 for value in counts],
+            [value if is_count(value) else 0 for value in counts],
             is_known=has_totals and next(_odd_counts(usage), None) is None,
         ),
         next(_oddities(message), None),
@@ -200,7 +200,7 @@ def _odd_counts(usage: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(usage.get(name), Mapping | None):
             yield f"its usage.{name} is {_name(usage[name])}"
     for name, value in zip(_COUNTS, _counts(usage), strict=True):
-        if value is not None and not _is_count(value):
+        if value is not None and not is_count(value):
             yield f"its usage.{name} is {_name(value)}"
 
 
@@ -220,7 +220,8 @@ def _counts(usage: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
+    """Say whether a JSON value is a number of tokens or of anything else that can be counted."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ..errors import Kind, without_keys
 from ..records import Dimension, Failure, RateLimitStatus, RateLimitStatuses, Reply, is_success
 from .json_text import UnreadableJson, parse_json, parse_object
-from .reading import is_message, unreadable
+from .reading import is_count, is_message, unreadable
 
 _HEADER_NAMES: dict[Dimension, str] = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
 _SPEND_LIMIT_CODES = {
@@ -161,9 +161,9 @@ def read_result_message(message: object) -> Reply:
 def read_count(body: bytes | str) -> int | Failure:
     """Return the number in a 200 of the counting endpoint; a proxy's page or anything else is a failure."""
     tokens = (parse_object(body) or {}).get("input_tokens")
-    if isinstance(tokens, int) and not isinstance(tokens, bool):
+    if is_count(tokens) and tokens > 0:  # no request is without a token
         return tokens
-    return Failure(kind="server", message="the token count is not a number", status=200)
+    return Failure(kind="server", message="the token count is no number that makes sense", status=200)
 
 
 def read_batch_error(error: Mapping[str, Any]) -> Failure:

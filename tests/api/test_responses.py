@@ -352,10 +352,12 @@ def test_an_errored_batch_row_of_any_shape_is_read(data: Any) -> None:
 
 
 def test_a_count_is_a_number_or_a_failure() -> None:
-    """A proxy's page with status 200 is no count."""
+    """A proxy's page with status 200 is no count; neither are 0, of which an estimate raised, nor -5 and 10**99."""
     assert read_count(b'{"input_tokens": 12}') == 12
-    for body in ("", "<html>", "[]", '{"input_tokens": "12"}', '{"input_tokens": true}', "{}"):
+    for body in ("", "<html>", "[]", "{}"):
         assert isinstance(read_count(body), Failure)
+    for tokens in ('"12"', "true", "12.5", "0", "-5", f"{10**99}"):
+        assert isinstance(read_count(f'{{"input_tokens": {tokens}}}'), Failure)
 
 
 @pytest.mark.parametrize(
