@@ -92,12 +92,12 @@ class SdkBatchApi:
         self._client = account.make_client(self._http)
         self._renewal = TokenRenewal()
         self._response_class = httpx2.Response
-        self._origin = urlsplit(account.host)[:2]
+        self._base = urlsplit(account.host)
         self._is_signed = account.platform == "aws"
         self.owner = account.owner
 
     def __repr__(self) -> str:
-        return f"<SdkBatchApi to {self._origin[1]}>"
+        return f"<SdkBatchApi to {self._base.netloc}>"
 
     async def create(self, envelope: Envelope) -> BatchState | Failure:
         """Send an envelope, once; see :class:`BatchApi`."""
@@ -174,12 +174,17 @@ class SdkBatchApi:
         return cast("httpx2.Response", await self._renewal.send(self._client, send))
 
     def _results_url(self, batch: BatchState) -> str:
-        """Return where the results lie. The key never goes to another host than the one it was given for."""
+        """Return where the results lie.
+
+        The key never goes to another host than the one it was given for; and a gateway that serves the API below a path
+        of its own may hand its addresses on as they are.
+        """
         own = f"{_path(batch.id)}/results"
         if batch.results_url is None:
             return own
         parts = urlsplit(batch.results_url)
-        return batch.results_url if not parts.netloc or parts[:2] == self._origin else own
+        is_below = parts[:2] == self._base[:2] and parts.path.startswith(f"{self._base.path}/")
+        return batch.results_url if not parts.netloc or is_below else own
 
     async def _get(self, path: str, read: Callable[[Any], T | Failure]) -> T | Failure:
         def send() -> Any:

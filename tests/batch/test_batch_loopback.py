@@ -212,6 +212,17 @@ def test_the_key_goes_to_no_other_host() -> None:
     assert set(play("http://127.0.0.1:9", script)) == {"/v1/messages/batches/b/results"}
 
 
+def test_results_are_read_through_a_gateway_with_a_path_of_its_own() -> None:
+    """It may hand on the address as the API wrote it, with its own host: the results of a paid batch were not found."""
+    handed_on, rewritten = "http://127.0.0.1:9/v1/messages/batches/b/results", "http://127.0.0.1:9/gateway/results/b"
+
+    async def script(door: SdkBatchApi) -> list[str]:
+        return [door._results_url(BatchState("b", "ended", {}, 0.0, results_url=url)) for url in (handed_on, rewritten)]
+
+    assert play("http://127.0.0.1:9/gateway", script) == ["/v1/messages/batches/b/results", rewritten]
+    assert play("http://127.0.0.1:9/", script) == [handed_on, rewritten]
+
+
 def test_a_map_survives_a_lost_answer_to_create(tmp_path: Path) -> None:
     """Over the wire as in memory: the lost batch is found in the list, and each row is paid once."""
     import claude_parallel as cp
