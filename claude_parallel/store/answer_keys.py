@@ -55,7 +55,7 @@ class AnswerKeys:
 
     def catch_up(self) -> None:
         """Take note of all answers, whoever has kept them, that are not in the index yet."""
-        indexed, last = self._connection.execute(_STATE).fetchone()
+        indexed, last = self._state()
         if indexed != self._indexed:
             self._connection.execute("DELETE FROM recent_keys WHERE id <= ?", (indexed,))
             self._indexed, self._seen = indexed, max(indexed, self._seen)
@@ -69,8 +69,18 @@ class AnswerKeys:
 
     def merging(self, most: int) -> list[Statement]:
         """Return what puts all keys into the index, in one transaction; nothing where not more than `most` are new."""
-        indexed, last = self._connection.execute(_STATE).fetchone()
+        indexed, last = self._state()
         return list(MERGE) if last - indexed > most else []
+
+    def _state(self) -> tuple[int, int]:
+        """Return up to which id keys are in the index, and the last id there is."""
+        state = self._connection.execute(_STATE).fetchone()
+        if state is None or not isinstance(state[0], int):  # a bad page, which SQLite takes for a sound one
+            error = sqlite3.DatabaseError("it is not known which keys are in the index")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        indexed, last = state
+        return indexed, last
 
 
 MERGE: tuple[Statement, ...] = (

@@ -199,9 +199,16 @@ def _without_file(path: Path, error: Exception, tell: Callable[[str], None]) -> 
 
 
 def _create_private(path: Path) -> None:
-    """Make the folder (0700) and the file (0600) if they are not there yet."""
+    """Make the folder (0700) and the file (0600) if they are not there yet.
+
+    What is beside a file that is not there belongs to one that was deleted, perhaps in use: SQLite would take its notes
+    for those of the new file, and read neither of the two.
+    """
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # another process may make it at this very moment
+    left = [companion for companion in with_companions(path)[1:] if companion.exists()]
     if not path.exists():
+        for companion in left:
+            companion.unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 

@@ -19,6 +19,10 @@ quickly."""
 _MOST_QUERIES = 20_000
 """Halvings around damaged pages; a journal of a million answers with a thousand bad pages needs about as many."""
 
+_HIGHEST_ROW = 100_000_000
+"""No journal has more records in a table; a damaged page can name any number as its last, and all below were asked for.
+"""
+
 _KEYED = ("answers", "envelopes", "envelope_rows")
 """Tables of which each record is copied that the target lacks; those that money depends on."""
 
@@ -124,6 +128,7 @@ def _readable(source: sqlite3.Connection, table: str, columns: str) -> Iterator[
         with suppress(sqlite3.Error):
             yield from source.execute(f"SELECT {columns} FROM {table}")
         return
+    highest = min(highest, _HIGHEST_ROW)
     ranges = [(start, start + _ROWS_AT_ONCE - 1) for start in range(1, highest + 1, _ROWS_AT_ONCE)][::-1]
     queries = len(ranges) + _MOST_QUERIES
     while ranges and queries:

@@ -161,6 +161,27 @@ def test_copying_gives_a_file_what_it_lacks_and_no_older_answer(path: Path) -> N
         assert target.query("SELECT count(*) FROM answers") == [(len(KEYS) + 1,)]
 
 
+@pytest.mark.parametrize("damage", ["UPDATE answers_indexed SET indexed_upto = 'x'", "DELETE FROM answers_indexed"])
+def test_a_file_that_does_not_say_what_is_in_the_index_is_damaged(path: Path, damage: str) -> None:
+    """A bad page can look sound to SQLite; the answers are saved, as from any damaged file."""
+    with closing(Journal.open(path)) as journal:
+        keep(journal, *KEYS)
+        journal.execute(damage)
+    with closing(Journal.open(path)) as journal:
+        with pytest.warns(UserWarning, match="is damaged.*the 8 answers that could still be read"):
+            assert texts(journal) == dict.fromkeys(KEYS, "yes")
+        keep(journal, KEYS[0], text="new")
+        assert texts(journal)[KEYS[0]] == "new"
+
+
+def test_an_id_beyond_all_reason_costs_its_answer_and_no_hour(path: Path) -> None:
+    """A damaged page can name any number; all of those below were to be read, 500 at a time."""
+    with closing(Journal.open(path)) as source, closing(Journal.open(path.with_name("new.sqlite3"))) as target:
+        keep(source, *KEYS)
+        source.execute("UPDATE answers SET id = ? WHERE fingerprint = ?", (1 << 62, KEYS[-1]))
+        assert copy_records(source._file.connection, target._file.connection) == len(KEYS) - 1
+
+
 def test_keys_are_looked_up_by_the_index(path: Path) -> None:
     """No look goes through all answers, in whatever order SQLite would like to join."""
     with closing(connect(path)) as connection:

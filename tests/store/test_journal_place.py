@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -154,6 +155,28 @@ def test_a_journal_deleted_while_in_use_is_told_once_and_loses_nothing(tmp_path:
     assert again.query("SELECT id, ended FROM runs") == [("r1", 2.0)]
     assert mode_of(path) == 0o600
     again.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
+def test_a_journal_of_which_only_the_file_was_deleted_loses_nothing(tmp_path: Path) -> None:
+    """What SQLite keeps beside it stays: notes of the old file, which must not be taken for those of the new one."""
+    path = tmp_path / "j.sqlite3"
+    journal = Journal.open(path)
+    keep(journal, b"before")
+    path.unlink()
+    with pytest.warns(UserWarning, match="deleted or moved while a run used it"):
+        keep(journal, b"after")
+    with closing(Journal.open(path)) as again:
+        assert set(again.recall([b"before", b"after"])) == {b"before", b"after"}
+    keep(journal, b"later")
+    path.unlink()
+    with closing(Journal.open(path)) as newer:  # another run was quicker
+        keep(newer, b"other")
+        with pytest.warns(UserWarning, match="deleted or moved while a run used it"):
+            journal._file._warned.clear()
+            keep(journal, b"last")
+        journal.close()
+        assert len(newer.recall([b"before", b"after", b"later", b"other", b"last"])) == 5
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
