@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from .. import bridge
 from ..progress.bar import Clocks, NoBar, ProgressBar, choose_bar
@@ -91,12 +92,18 @@ class SessionGroup:
         try:
             for session in self._sessions:
                 session.finish(NoBar())
+        except BaseException:  # nothing is kept then, and no file may stay open
+            for session in self._sessions:
+                session.journal.close()
+            raise
         finally:
             bar.close()
 
     def _keep(self) -> None:
-        for session in self._sessions:
-            session.keep()
+        """Put each on record, whatever becomes of the record of another one."""
+        with ExitStack() as each:
+            for session in reversed(self._sessions):
+                each.callback(session.keep)
 
     def _conclude(self) -> None:
         for session in self._sessions:
