@@ -222,7 +222,7 @@ class Gate:
     def remember(self) -> Remembered | None:
         """Return what a later run may begin with; None where nothing was learnt."""
         with self._lock:
-            return learnt(self._buckets[:3], self._latency) if self._has_answer else None
+            return learnt(self._buckets[:3]) if self._has_answer else None
 
     def is_outage(self, since: float) -> bool:
         """Say whether a call that failed and was sent at `since` fell into an outage: that is not its row's fault."""

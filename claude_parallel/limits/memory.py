@@ -26,7 +26,7 @@ def take_over(remembered: Remembered, buckets: Sequence[Bucket]) -> None:
             told[name].burst.recall(seconds / _part(told[name]), is_end=name in remembered.ends)
 
 
-def learnt(buckets: Sequence[Bucket], latency: float) -> Remembered | None:
+def learnt(buckets: Sequence[Bucket]) -> Remembered | None:
     """Return what a later run may begin with; None where no limit was told."""
     told = [bucket for bucket in buckets if bucket.server_limit != math.inf]
     if not told:
@@ -35,7 +35,6 @@ def learnt(buckets: Sequence[Bucket], latency: float) -> Remembered | None:
         limits={bucket.dimension: bucket.server_limit for bucket in told},
         bursts={bucket.dimension: bucket.burst.seconds * _part(bucket) for bucket in told if _is_tried(bucket)},
         ends=tuple(bucket.dimension for bucket in told if bucket.burst.is_refused),
-        latency=latency,
     )
 
 

@@ -112,11 +112,8 @@ class Remembered:
         How much may be owed at once, in seconds of these limits' refill.
     ends : tuple of str
         The limits among `bursts` whose buckets refused more.
-    latency : float
-        Seconds of an answer.
     """
 
     limits: Mapping[Dimension, float]
     bursts: Mapping[Dimension, float]
     ends: tuple[Dimension, ...]
-    latency: float

@@ -59,7 +59,6 @@ def keep(journal: Journal, account: str, remembered: Remembered, now: float) -> 
         "limits": dict(remembered.limits),
         "bursts": dict(remembered.bursts),
         "ends": list(remembered.ends),
-        "latency": remembered.latency,
     }
     try:
         journal.execute(_TABLE)
@@ -76,16 +75,14 @@ def keep(journal: Journal, account: str, remembered: Remembered, now: float) -> 
 def _read(belief: Any) -> Remembered | None:
     """Return a belief whose numbers make sense."""
     limits, bursts = _numbers(belief["limits"]), _numbers(belief["bursts"])
-    ends, latency = tuple(name for name in DIMENSIONS if name in belief["ends"]), float(belief["latency"])
-    if not limits or not 0.0 < latency < math.inf:
-        return None
-    return Remembered(limits=limits, bursts=bursts, ends=ends, latency=latency)
+    ends = tuple(name for name in DIMENSIONS if name in belief["ends"])
+    return Remembered(limits=limits, bursts=bursts, ends=ends) if limits else None
 
 
 def _is_alike(known: Remembered, learnt: Remembered) -> bool:
     if known.ends != learnt.ends:
         return False
-    pairs = [(known.latency, learnt.latency)]
+    pairs: list[tuple[float, float]] = []
     for then, now in ((known.limits, learnt.limits), (known.bursts, learnt.bursts)):
         if then.keys() != now.keys():
             return False

@@ -20,7 +20,7 @@ from claude_parallel.store.journal import Journal
 from claude_parallel.store.learnt_limits import KEPT_SECONDS, keep, recall
 
 NOW = 1_795_400_000.0
-LEARNT = Remembered({"requests": 1_000.0, "output": 400_000.0}, {"requests": 38.5}, ("requests",), 0.5)
+LEARNT = Remembered({"requests": 1_000.0, "output": 400_000.0}, {"requests": 38.5}, ("requests",))
 OLDER = Path(__file__).parents[1] / "data" / "journal-v1.db"
 
 
@@ -48,12 +48,12 @@ def test_what_is_old_is_deleted_when_something_new_is_kept(journal: Journal) -> 
 def test_what_is_no_news_is_not_written(journal: Journal) -> None:
     """Within a day, and by less than a tenth; what has changed is."""
     keep(journal, "account", LEARNT, NOW)
-    alike = Remembered(LEARNT.limits, {"requests": 39.0}, LEARNT.ends, 0.51)
+    alike = Remembered(LEARNT.limits, {"requests": 39.0}, LEARNT.ends)
     keep(journal, "account", alike, NOW + 60)
     assert recall(journal, "account", NOW + 60) == LEARNT
     keep(journal, "account", alike, NOW + 90_000)
     assert recall(journal, "account", NOW + 90_000) == alike
-    lower = Remembered({"requests": 100.0}, {}, (), 0.5)
+    lower = Remembered({"requests": 100.0}, {}, ())
     keep(journal, "account", lower, NOW + 90_001)
     assert recall(journal, "account", NOW + 90_001) == lower
 
@@ -87,7 +87,7 @@ def test_nothing_in_the_table_stops_a_run(belief: object) -> None:
 
 
 def test_a_run_keeps_a_digest_and_no_key(tmp_path: Path) -> None:
-    """Neither the key nor the prompt stands in the file; limits and latency do."""
+    """Neither the key nor the prompt stands in the file; limits do."""
     path, key = tmp_path / "journal.sqlite3", "sk-ant-api03-very-secret-and-long-enough"
     with SimulatorServer(Profile(limits=Limits(5_000, None, None))) as server:
         cp.configure(base_url=server.url, api_key=key, progress=False)
