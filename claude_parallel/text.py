@@ -11,7 +11,7 @@ import time
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 _REPLACED = frozenset({"Cc", "Cs"})
 _UNITS: tuple[tuple[float, float, str], ...] = (
@@ -21,6 +21,25 @@ _UNITS: tuple[tuple[float, float, str], ...] = (
     (math.inf, 86_400.0, "d"),
 )
 """Up to so many seconds: seconds per unit, and its name."""
+
+
+SHORT_FLOATS = frozenset(("float16", "float32"))
+"""Fractions of fewer bits than Python's own, by NumPy's names."""
+
+
+def as_written(values: Any, kind: str) -> list[float]:
+    """Return short fractions as those that people, and their frames, write for them: 0.1, not 0.10000000149011612.
+
+    Parameters
+    ----------
+    values : array, Series or Index
+        NaN where one is missing.
+    kind : str
+        One of :data:`SHORT_FLOATS`.
+    """
+    import numpy as np
+
+    return cast("list[float]", np.asarray(values.astype(kind)).astype(str).astype(float).tolist())
 
 
 def encodable(value: Any) -> Any:

@@ -15,6 +15,7 @@ from ..attachments.blocks import AttachmentError, check_blocks, document_blocks,
 from ..errors import InputError
 from ..prompt.content import attach_blocks, check_content, not_json
 from ..prompt.template import Content, Prompt, RowProblem, Skipped, is_missing, lack_of
+from ..text import SHORT_FLOATS, as_written
 from .quotes import OwnText
 from .row import Row, lack_of_row, no_method
 
@@ -250,7 +251,6 @@ class TriedRows(Protocol):
 
     def texts(self, start: int, stop: int) -> list[Asked]:
         """Return what rows ask, without their files."""
-        ...
 
 
 def check_first_row(prompt: Prompt, rows: TriedRows) -> None:
@@ -315,8 +315,8 @@ def _place(frame: pd.DataFrame, name: str) -> int:
 
 def python_values(values: pd.Series[Any] | pd.Index[Any]) -> list[Any]:
     """Return cells as Python values, missing ones as None."""
-    missing = values.isna()
-    cells: list[Any] = values.tolist()
+    missing, kind = values.isna(), str(getattr(values.dtype, "numpy_dtype", values.dtype))
+    cells: list[Any] = as_written(values, kind) if kind in SHORT_FLOATS else values.tolist()
     if missing.any():
         return [None if is_missing else cell for cell, is_missing in zip(cells, missing.tolist(), strict=True)]
     return cells

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from ..text import as_written
 from .json_lines import parse_line
 
 PIECE_ROWS = 1_000
@@ -132,6 +133,9 @@ def cells(column: Any) -> list[Any]:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):  # times beyond what Python's classes hold
         values = column.cast(pa.string()).to_pylist()
+    if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
+        numbers = column.to_numpy(zero_copy_only=False)
+        values = as_written(numbers, str(numbers.dtype))
     if pa.types.is_floating(column.type):
         return [None if value != value else value for value in values]
     return values
