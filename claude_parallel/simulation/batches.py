@@ -154,10 +154,10 @@ class Batches:
 
     def _end(self, batch: Batch) -> tuple[float, str]:
         """Return when a batch ends as things stand, and what becomes of rows that are not done by then."""
-        ends = [(batch.created + batch.seconds, "expired"), (batch.created + EXPIRY_SECONDS, "expired")]
-        if batch.cancelled is not None:
-            ends.append((batch.cancelled + min(CANCEL_SECONDS, batch.seconds / 10), "canceled"))
-        return min(ends)
+        end = batch.created + min(batch.seconds, EXPIRY_SECONDS)
+        if batch.cancelled is None:
+            return end, "expired"
+        return min(end, batch.cancelled + min(CANCEL_SECONDS, batch.seconds / 10)), "canceled"
 
     def _shown(self, batch: Batch, now: float) -> dict[str, Any]:
         archived = batch.created + RESULTS_SECONDS

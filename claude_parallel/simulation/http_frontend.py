@@ -51,8 +51,7 @@ class HttpFrontend:
             return await self._stream(request, exchange, exchange.work)
         if exchange.end_seconds > 0:
             await self._wait(exchange, exchange.end_seconds)
-        if _gone(request):
-            self._brain.abandon(exchange, self.now())
+        if self._has_left(request, exchange):
             return web.Response()
         response = self._brain.close(exchange, self.now())
         return await self._say(request, response)
@@ -60,6 +59,8 @@ class HttpFrontend:
     async def _stream(self, request: web.BaseRequest, exchange: Exchange, work: Work) -> web.StreamResponse:
         """Answer with a stream of events: the first when the answer begins, the others at its end."""
         await self._wait(exchange, exchange.begin_seconds)
+        if self._has_left(request, exchange):
+            return web.Response()
         self._brain.begin(exchange)
         headers = {**exchange.headers, "content-type": "text/event-stream; charset=utf-8"}
         answer = web.StreamResponse(status=200, headers=headers)
@@ -67,8 +68,7 @@ class HttpFrontend:
         await answer.prepare(request)
         await answer.write(first_event(work.message).encode())
         await self._wait(exchange, exchange.end_seconds - exchange.begin_seconds)
-        if _gone(request):
-            self._brain.abandon(exchange, self.now())
+        if self._has_left(request, exchange):
             return answer
         response = self._brain.close(exchange, self.now())
         events = "".join(later_events(work.message)).encode()
@@ -86,6 +86,13 @@ class HttpFrontend:
         except asyncio.CancelledError:
             self._brain.abandon(exchange, self.now())
             raise
+
+    def _has_left(self, request: web.BaseRequest, exchange: Exchange) -> bool:
+        """Say whether the client has gone away; its answer is billed all the same."""
+        if request.transport is not None and not request.transport.is_closing():
+            return False
+        self._brain.abandon(exchange, self.now())
+        return True
 
     async def _say(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         if response.cut == "reset":
@@ -142,10 +149,6 @@ def _break(request: web.BaseRequest, *, politely: bool = False) -> None:
         transport.close()
     elif isinstance(transport, asyncio.Transport):
         transport.abort()
-
-
-def _gone(request: web.BaseRequest) -> bool:
-    return request.transport is None or request.transport.is_closing()
 
 
 def _parsed(raw: bytes) -> Any:

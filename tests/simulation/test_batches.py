@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import Any
@@ -167,6 +168,27 @@ def test_cancelling_keeps_what_is_done() -> None:
     assert sorted(set(kinds)) == ["canceled", "succeeded"]
     assert len(brain.ledger.paid) == 10
     assert call(brain, "POST", f"{ROOT}/{batch_id}/cancel", now=60.0).status == 400
+
+
+def test_nothing_of_a_batch_that_was_cancelled_expires() -> None:
+    """Not even where it would have ended within the moment that cancelling takes."""
+    brain = Brain(Profile(batch_seconds=100.0))
+    batch_id = created(brain, [row(at) for at in range(20)])
+    call(brain, "POST", f"{ROOT}/{batch_id}/cancel", now=99.5)
+    counts = state(brain, batch_id, 101.0)["request_counts"]
+    assert (counts["succeeded"], counts["canceled"], counts["expired"]) == (19, 1, 0)
+
+
+def test_an_own_answer_is_given_once() -> None:
+    """A function may say something else each time: what is billed is what is told, however often results are read."""
+    numbers = itertools.count()
+    brain = Brain(Profile(batch_seconds=1.0, answer=lambda _body: "x" * 40 * next(numbers)))
+    batch_id = created(brain, [row(at) for at in range(5)])
+    first, second = results(brain, batch_id, 2.0), results(brain, batch_id, 2.0)
+    assert first == second
+    assert next(numbers) == 5
+    told = [line["result"]["message"]["usage"]["output_tokens"] for line in first]
+    assert told == [paid.output_tokens for paid in brain.ledger.paid]
 
 
 def test_a_batch_ends_after_a_day_and_the_rest_expires() -> None:

@@ -145,13 +145,14 @@ def test_a_page_with_status_200_is_no_message() -> None:
         assert isinstance(played(server), str)
 
 
-def test_a_client_that_goes_away_leaves_a_billed_answer() -> None:
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+def test_a_client_that_goes_away_leaves_a_billed_answer(streams: bool) -> None:
     """A timeout on the client's side does not stop the API's work."""
 
     async def main(server: SimulatorServer) -> None:
         async with client_of(server) as client:
             with pytest.raises(anthropic.APITimeoutError):
-                await client.with_options(timeout=0.05).messages.create(model=MODEL, max_tokens=50, messages=MESSAGES)
+                await hello(client.with_options(timeout=0.05), stream=streams)
         for _ in range(100):
             if server.ledger.in_flight == 0:
                 return
@@ -159,7 +160,7 @@ def test_a_client_that_goes_away_leaves_a_billed_answer() -> None:
 
     with SimulatorServer(Profile(latency_seconds=0.2)) as server:
         asyncio.run(main(server))
-        assert server.ledger.billed_but_lost == 1
+        assert (server.ledger.billed_but_lost, server.ledger.in_flight) == (1, 0)
 
 
 def test_the_limit_headers_travel() -> None:
