@@ -75,6 +75,12 @@ def text_of(message: Mapping[str, Any]) -> str:
     return read_message(message).text
 
 
+def last_text_of(message: Mapping[str, Any]) -> str:
+    """Return the last text block of a Message that is not blank: what Claude says once its tools are done."""
+    texts = (as_text(block.get("text")) for block in reversed(blocks_of(message)) if block.get("type") == "text")
+    return next((text for text in texts if text and text.strip()), "")
+
+
 def usage_of(message: Mapping[str, Any]) -> Usage:
     """Return the usage of a Message, disjoint by kind of token.
 
