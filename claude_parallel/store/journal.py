@@ -108,7 +108,7 @@ class Journal:
     def _read_answers(self, fingerprints: Sequence[bytes], found: dict[bytes, Reply]) -> None:
         """Fill in the answers that are there; one that is not whole is as good as none, and costs no other one."""
         for keys, marks in statements.key_chunks(fingerprints):
-            rows = self._select(f"WITH asked(key) AS {marks} {_SELECT_ANSWERS}", keys)
+            rows = self._select(f"WITH asked(key) AS {marks} {_SELECT_ANSWERS}", keys).fetchall()
             for key, message_bytes, id_bytes in rows:
                 message = parse_object(message_bytes or b"")
                 if message is not None:

@@ -24,18 +24,9 @@ from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, 
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
+from .transaction import NEVER_STORABLE, write_all, write_storable
 
 T = TypeVar("T")
-
-_NEVER_STORABLE = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    ValueError,
-)
-"""What is raised for a record that SQLite cannot take, however often it is tried; a full disk is none of these."""
 
 
 class OpenFile:
@@ -181,23 +172,15 @@ class OpenFile:
 
     def write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
         """Run statements in one transaction; with `skips`, those that SQLite can never take are returned as errors."""
-        refused: list[Exception] = []
+        every = list(statements)
         with self.in_place():
-            self.connection.execute("BEGIN IMMEDIATE")
             try:
-                for sql, parameters in statements:
-                    try:
-                        self.connection.execute(sql, parameters)
-                    except _NEVER_STORABLE as error:
-                        if not skips:
-                            raise
-                        refused.append(error)
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
-        return refused
+                write_all(self.connection, every)
+            except NEVER_STORABLE:
+                if not skips:
+                    raise
+                return write_storable(self.connection, every)
+        return []
 
     def flush(self) -> None:
         """Commit what is pending.
