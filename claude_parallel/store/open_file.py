@@ -20,7 +20,16 @@ from ..warning import warn_and_go_on
 from ..worker_threads import off_loop
 from . import forks
 from .answer_keys import MOST_LEFT, MOST_RECENT, AnswerKeys
-from .file import ForeignFile, connect, is_damage, open_or_set_aside, place_of, start_new_file, state_of
+from .file import (
+    ForeignFile,
+    connect,
+    is_damage,
+    open_or_set_aside,
+    place_of,
+    start_new_file,
+    state_of,
+    with_companions,
+)
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
@@ -56,7 +65,7 @@ class OpenFile:
         self._warned: set[str] = set()
         self.on_unused: Callable[[OpenFile], None] = OpenFile.close_alone
         self._place = place_of(path)
-        self._left: tuple[int, ...] | None = None
+        self._left: tuple[object, ...] | None = None
         self._lock = threading.RLock()
         forks.watch(self)
 
@@ -103,14 +112,21 @@ class OpenFile:
         with self.alone():
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._left = state_of(self.path)
+            self._left = self._files()
 
     def is_as_left(self) -> bool:
         """Say whether nobody has put another file, or other content, in the place of this one since it was tidied.
 
-        What this connection has read would be mixed with what is there now.
+        What this connection has read would be mixed with what is there now. Nor may the log beside it be gone: what is
+        written into one without a name nobody else sees. Another process takes itself for the last and removes it where
+        this one has lost its locks, as by copying the file (see "How To Corrupt An SQLite Database File", 2.2).
         """
-        return self._left is not None and state_of(self.path) == self._left
+        return self._left is not None and self._files() == self._left
+
+    def _files(self) -> tuple[object, ...] | None:
+        """Return what tells the file as it is now from any other, and which files lie beside it; None without it."""
+        state = state_of(self.path)
+        return None if state is None or self.path is None else (state, *map(place_of, with_companions(self.path)[1:]))
 
     def close_alone(self) -> None:
         """Close the connection when no other thread is inside it."""

@@ -104,6 +104,31 @@ def test_a_backup_that_is_copied_over_the_file_counts(path: Path) -> None:
     assert last.recall(keys) == {}
 
 
+def test_a_log_that_was_removed_is_not_written_on(path: Path) -> None:
+    """What goes into a file without a name nobody else sees, and a kill loses it."""
+    for number in range(3):
+        a_run(path, f"r{number}")
+        for file in path.parent.iterdir():
+            if file != path:
+                file.unlink()
+    staying = Journal.open_for_run(path)
+    staying.begin_run("r3", 1.0, HOST, {})
+    assert count(path, "runs") == 4
+    staying.close()
+
+
+def test_another_process_may_look_into_a_file_that_was_copied(path: Path) -> None:
+    """To copy it costs this process its locks, and who looks then takes itself for the last and removes the log."""
+    a_run(path, "r1")
+    shutil.copy(path, path.with_name("copy.sqlite3"))
+    look = "import sys, sqlite3; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM runs').fetchall()"
+    subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+    staying = Journal.open_for_run(path)
+    staying.begin_run("r2", 1.0, HOST, {})
+    assert count(path, "runs") == 2
+    staying.close()
+
+
 def test_another_working_folder_moves_no_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path means a file once and for all, and two of them may mean the same one."""
     folder = path.parent / "below"
