@@ -151,7 +151,7 @@ def test_another_working_folder_moves_no_journal(path: Path, monkeypatch: pytest
 def test_many_files_are_not_all_kept_open(path: Path) -> None:
     """A loop that gives each frame a journal of its own takes no file from the runs after it."""
     journals = [a_run(path.with_name(f"{number}.sqlite3")) for number in range(20)]
-    assert [number for number, journal in enumerate(journals) if not is_closed(journal)] == [16, 17, 18, 19]
+    assert {number for number, journal in enumerate(journals) if not is_closed(journal)} <= {16, 17, 18, 19}
 
 
 def test_a_file_is_not_closed_while_its_last_run_tidies_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
