@@ -63,6 +63,8 @@ _BLOCKED_HINT = (
     "it may be a firewall that dislikes a text: where only some rows are refused, change them and retry(), else ask "
     "whoever runs the network"
 )
+_HINT_OF_PAGE = {403: _BLOCKED_HINT, 404: _FOREIGN_HINT}
+"""By the status of a page. The API's own words with it would stop the run: the key, or the model, is wrong."""
 
 
 def read_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any]) -> Reply | Failure:
@@ -83,12 +85,13 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes | str | M
         A Message of an unforeseen form is a reply: it was paid. A success without any Message is a failure that may
         have been billed: an error of the ``server`` where it was cut off, of the ``connection`` where something on the
         way has answered in the API's place (the page or JSON of a proxy, or of a network that wants a sign-in). So has
-        a firewall whose page has status 403: the key is not to blame, and other rows may pass.
+        a firewall whose page has status 403, or a gateway's with 404: neither key nor model is to blame, and other rows
+        may pass.
     """
     if is_success(status):
         return _read_success(status, headers, body)
-    if status == 403 and _is_page(body):
-        return replace(_foreign(headers, "a page", status), perhaps_billed=False, hint=_BLOCKED_HINT)
+    if status in _HINT_OF_PAGE and _is_page(body):
+        return replace(_foreign(headers, "a page", status), perhaps_billed=False, hint=_HINT_OF_PAGE[status])
     data = body if isinstance(body, Mapping) else parse_object(body)
     return _read_error(status, headers, data or {})
 

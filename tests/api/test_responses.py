@@ -111,12 +111,15 @@ def test_a_body_that_is_no_error_object_leaves_the_status(status: int, body: Any
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"), [("\n<!DOCTYPE html>blocked", "connection"), ("", "auth"), ("Forbidden", "auth"), ("{}", "auth")]
+    ("body", "kind"), [("\n<!DOCTYPE html>blocked", "connection"), ("", None), ("Forbidden", None), ("{}", None)]
 )
-def test_the_page_of_a_firewall_does_not_blame_the_key(body: str, kind: str) -> None:
-    """It may refuse the text of one row; with anything but a page, the API or a gateway refuses the key."""
-    for found in (failure(403, {}, body), failure(403, {}, body.encode())):
-        assert (found.kind, found.status, found.perhaps_billed) == (kind, 403, False)
+@pytest.mark.parametrize(("status", "own"), [(403, "auth"), (404, "not_found")])
+def test_the_page_of_a_firewall_or_a_gateway_blames_neither_key_nor_model(
+    body: str, kind: str | None, status: int, own: str
+) -> None:
+    """It may be about one row, or one moment; with anything but a page, whoever knows the key has spoken."""
+    for found in (failure(status, {}, body), failure(status, {}, body.encode())):
+        assert (found.kind, found.status, found.perhaps_billed) == (kind or own, status, False)
 
 
 @given(st.integers(100, 599), st.dictionaries(st.text(), st.text()), st.binary() | st.text())

@@ -27,6 +27,7 @@ PAGE = Saying("<html><body>Welcome to the hotel: please sign in</body></html>", 
 CUT = Saying(json.dumps(message())[:60])
 BROKEN = Saying(json.dumps(message()), fault="truncated")
 GATEWAY = Saying('{"status": "ok"}')
+GONE = Saying("<html>404 page not found</html>", status=404, headers={"content-type": "text/html"})
 BLOCKED = Saying("<html>Sorry, you have been blocked</html>", status=403, headers={"content-type": "text/html"})
 QUICK = cp.RetryPolicy(base_seconds=0.001, cap_seconds=0.001)
 
@@ -50,7 +51,7 @@ def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str,
     assert out["response_error"]["odd"].startswith(f"{kind}: ")
 
 
-@pytest.mark.parametrize("said", [PAGE, CUT, BROKEN, GATEWAY, BLOCKED])
+@pytest.mark.parametrize("said", [PAGE, CUT, BROKEN, GATEWAY, BLOCKED, GONE])
 def test_one_broken_answer_costs_a_row_nothing(said: Saying, tmp_path: Path) -> None:
     """It asks again."""
     with nasty_server({"odd": [said, good()]}) as server:
@@ -73,11 +74,14 @@ def test_a_run_that_nobody_but_a_portal_answers_stops_and_says_what_to_do(max_co
     assert "check it, then retry" not in text
 
 
-def test_a_firewall_that_refuses_all_rows_stops_the_run(tmp_path: Path) -> None:
-    """After a few calls; the words name neither the key nor one row."""
+@pytest.mark.parametrize(
+    ("said", "words"), [(BLOCKED, "status 403, text/html.*else ask whoever"), (GONE, "status 404, text/html.*base_url")]
+)
+def test_a_firewall_that_refuses_all_rows_stops_the_run(said: Saying, words: str, tmp_path: Path) -> None:
+    """After a few calls; the words name neither the key nor one row. So does a base_url that leads nowhere."""
     rows = [f"row {number}" for number in range(200)]
-    with nasty_server(dict.fromkeys(rows, BLOCKED)) as server:
-        with pytest.raises(cp.RunStopped, match=r"HTTP status 403, text/html.*else ask whoever runs the network"):
+    with nasty_server(dict.fromkeys(rows, said)) as server:
+        with pytest.raises(cp.RunStopped, match=words):
             ask(server, tmp_path / "j.sqlite3", rows, max_concurrency=4)
         assert sum(server.asked.values()) <= FOREIGN_IN_A_ROW + 8
 
