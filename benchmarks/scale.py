@@ -49,18 +49,30 @@ def resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-_SMALL_RUN = "from benchmarks.throughput import engine_seconds; engine_seconds(1_000); print(engine_seconds(20_000))"
-"""What the engine takes for a run that fits into the processor's caches, once it is warm."""
+FEW_ROWS = 10_000
+"""They fit into the processor's caches, and take a second or two."""
+
+_FEW_ROWS = "from benchmarks.scale import few_rows; few_rows(); print(min(few_rows() for _ in range(2)))"
+"""The first time warms up; of the others the one counts that a neighbour on the machine has disturbed less."""
 
 
-def small_run() -> float:
-    """Return the CPU seconds of a small run that another process plays now: so slow is this machine at the moment."""
-    made = subprocess.run([sys.executable, "-c", _SMALL_RUN], capture_output=True, text=True, check=True)
+def few_rows() -> float:
+    """Return the CPU seconds that the same map takes over a few rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(FEW_ROWS, Path(folder) / "few.sqlite3", Echo(UNLIMITED))
+        began = cpu_seconds()
+        run_virtual(prepared.arun)
+        return cpu_seconds() - began
+
+
+def few_rows_now() -> float:
+    """Return the same as another process finds it at this moment: so slow is this machine."""
+    made = subprocess.run([sys.executable, "-c", _FEW_ROWS], capture_output=True, text=True, check=True)
     return float(made.stdout)
 
 
 class CountingEcho(Echo):
-    """Answers, and measures each tenth of the answers: its CPU seconds, and those of a small run at its end.
+    """Answers, and measures each tenth of the answers: its CPU seconds, and those of a few rows at its end.
 
     Machines are shared: the very same work takes half as long again while a neighbour is busy. And no limit holds the
     run back: else the first rows would ride on a full bucket, many in a transaction, and the others be paced.
@@ -68,7 +80,7 @@ class CountingEcho(Echo):
     Attributes
     ----------
     spent, beside : list of float
-        CPU seconds of each tenth, and of the small runs before and after it.
+        CPU seconds of each tenth, and of a few rows before and after it.
     since : float
         CPU seconds of this process when the last tenth had been measured.
     """
@@ -78,7 +90,7 @@ class CountingEcho(Echo):
         self._rows = rows
         self._answers = 0
         self.spent: list[float] = []
-        self.beside: list[float] = [small_run()]
+        self.beside: list[float] = [few_rows_now()]
         self.since = cpu_seconds()
 
     async def send(self, body: Body) -> Reply | Failure:
@@ -87,15 +99,16 @@ class CountingEcho(Echo):
         self._answers += 1
         if self._answers % (self._rows // 10) == 0:
             self.spent.append(cpu_seconds() - self.since)
-            self.beside.append(small_run())
+            self.beside.append(few_rows_now())
             self.since = cpu_seconds()
         return found
 
     @property
     def dearness(self) -> list[float]:
-        """How many small runs' time each tenth took."""
+        """How much dearer a row was than one of a few, by tenths."""
+        share = 10 * FEW_ROWS / self._rows
         return [
-            spent / (before + after) * 2.0
+            spent * share / (before + after) * 2.0
             for spent, (before, after) in zip(self.spent, pairwise(self.beside), strict=True)
         ]
 
@@ -107,12 +120,17 @@ def environment(transport: Echo) -> Environment:
     return Environment("memory://echo", lambda *_: transport, Gate(), clock, lambda: 1.79e9 + clock(), random.Random(1))
 
 
+def prepare(rows: int, journal: Path, transport: Echo) -> FrameMap:
+    """Return a map over a frame of so many rows."""
+    frame = pd.DataFrame({"text": [f"row number {row} of the frame" for row in range(rows)]})
+    settings = {"journal": str(journal), "progress": False}
+    return FrameMap(frame, "text", "response", settings, environment=environment(transport))
+
+
 def million(rows: int, journal: Path) -> None:
     """Print what a frame of `rows` rows costs from its first tenth to its last, and above the frame in memory."""
-    frame = pd.DataFrame({"text": [f"row number {row} of the frame" for row in range(rows)]})
     echo = CountingEcho(rows)
-    settings = {"journal": str(journal), "progress": False}
-    prepared = FrameMap(frame, "text", "response", settings, environment=environment(echo))
+    prepared = prepare(rows, journal, echo)
     gc.collect()
     before = resident_bytes()
     out = run_virtual(prepared.arun)
@@ -121,7 +139,8 @@ def million(rows: int, journal: Path) -> None:
     first, last = median(echo.dearness[:3]), median(echo.dearness[-3:])
     print(f"| rate of the last tenths to the first, medians of three | {first / last:.2f} | 0.9 |")
     print(f"| CPU us a row, by tenths | {', '.join(f'{1e7 * seconds / rows:.0f}' for seconds in echo.spent)} | |")
-    print(f"| the same in small runs beside | {', '.join(f'{small:.2f}' for small in echo.dearness)} | |")
+    dearness = ", ".join(f"{share:.2f}" for share in echo.dearness)
+    print(f"| the same to a row of {FEW_ROWS:,} that another process maps beside | {dearness} | |")
     print(f"| from the last answer to the frame, CPU | {ended - echo.since:.1f} s | 3 s |")
     print(f"| memory above the frame | {(resident_bytes() - before) / rows:,.0f} bytes a row | 1,000 |")
     looked_at(out.claude.run, journal.with_suffix(".html"))
