@@ -125,6 +125,15 @@ def open_or_set_aside(path: Path, *, is_explicit: bool) -> tuple[sqlite3.Connect
         return _without_file(path, error, warn)
 
 
+def open_again(path: Path, tell: Callable[[str], None]) -> tuple[sqlite3.Connection, Path | None]:
+    """Open the journal of a run once more; what keeps that from working is said by `tell`, and ends no run."""
+    try:
+        return connect(path), path
+    except (ForeignFile, NewerFile, sqlite3.Error, OSError) as error:
+        go_on = start_new_file if is_damage(error) else _without_file
+        return go_on(path, error, tell)
+
+
 def is_damage(error: Exception) -> bool:
     """Say whether an error means that the file itself is broken, and not that it is locked, full or out of reach."""
     code = getattr(error, "sqlite_errorcode", 0) or 0

@@ -24,6 +24,7 @@ from .file import (
     ForeignFile,
     connect,
     is_damage,
+    open_again,
     open_or_set_aside,
     place_of,
     start_new_file,
@@ -57,14 +58,13 @@ class OpenFile:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
-        self._use(connection)
         self.path = path
+        self._use(connection)
         self.pending: deque[Statement] = deque()
         self._users: WeakSet[object] = WeakSet()
         self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
         self._warned: set[str] = set()
         self.on_unused: Callable[[OpenFile], None] = OpenFile.close_alone
-        self._place = place_of(path)
         self._left: tuple[object, ...] | None = None
         self._lock = threading.RLock()
         forks.watch(self)
@@ -109,7 +109,7 @@ class OpenFile:
         A copy of the one file has it all then.
         """
         self._index(MOST_LEFT)
-        with self.alone():
+        with self.in_place():
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._left = self._files()
@@ -119,7 +119,7 @@ class OpenFile:
 
         What this connection has read would be mixed with what is there now. Nor may the log beside it be gone: what is
         written into one without a name nobody else sees. Another process takes itself for the last and removes it where
-        this one has lost its locks, as by copying the file (see "How To Corrupt An SQLite Database File", 2.2).
+        this one has lost its locks.
         """
         return self._left is not None and self._files() == self._left
 
@@ -139,6 +139,7 @@ class OpenFile:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._place, self._log = place_of(self.path), self._place_of_log()
         self.keys = AnswerKeys(connection)
         self._finalizer = weakref.finalize(self, connection.close)
         self._finalizer.atexit = False  # other threads may still be inside it then
@@ -153,9 +154,9 @@ class OpenFile:
         if self.path is not None:
             with contextlib.suppress(sqlite3.Error):
                 self.close()
-            self._use(connect(None))
             self.path = None
-        self.pending, self._place = deque(), None
+            self._use(connect(None))
+        self.pending = deque()
         self._groups = WeakKeyDictionary()
 
     @contextlib.contextmanager
@@ -170,8 +171,13 @@ class OpenFile:
     def in_place(self) -> Iterator[None]:
         """Keep others out as :meth:`alone` does, and see to it that the file is where it was: what is written stays."""
         with self.alone():
-            if self._place is not None and place_of(self.path) != self._place:
-                self._write_anew()
+            if self._place is not None and self.path is not None:
+                if place_of(self.path) != self._place:
+                    self._write_anew()
+                elif self._log not in (None, log := self._place_of_log()):
+                    self._open_again(self.path)
+                else:
+                    self._log = log
             yield
 
     async def written(self) -> None:
@@ -239,7 +245,7 @@ class OpenFile:
 
     def mending(self, act: Callable[[], T]) -> T:
         """Use the connection; where the file turns out to be damaged, once more with that of the new one."""
-        with self.alone():
+        with self.in_place():
             try:
                 return act()
             except sqlite3.Error as error:
@@ -254,8 +260,20 @@ class OpenFile:
         self.close()
         connection, self.path = start_new_file(self.path, error, warn_and_go_on)
         self._use(connection)
-        self._place = place_of(self.path)
         return True
+
+    def _open_again(self, path: Path) -> None:
+        """Open the file whose log is gone: nobody else would see what is written on, and another log would damage it.
+
+        Another process takes itself for the last, puts the log into the file and removes it where this one has lost its
+        locks: to read or copy the file in this process is enough (see "How To Corrupt An SQLite Database File", 2.2).
+        """
+        self.close()  # first: as long as anything is open, SQLite believes that the process has its locks
+        connection, self.path = open_again(path, warn_and_go_on)
+        self._use(connection)
+
+    def _place_of_log(self) -> tuple[int, ...] | None:
+        return None if self.path is None else place_of(with_companions(self.path)[1])
 
     def _write_anew(self) -> None:
         """Put the journal back where it was, when somebody has deleted or moved it while it is in use.
@@ -279,7 +297,6 @@ class OpenFile:
             return
         self.close()
         self._use(connection)
-        self._place = place_of(self.path)
         self.warn("gone", "the journal was deleted or moved while a run used it; it was written anew")
 
     def warn(self, occasion: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -177,6 +178,47 @@ def test_a_journal_of_which_only_the_file_was_deleted_loses_nothing(tmp_path: Pa
             keep(journal, b"last")
         journal.close()
         assert len(newer.recall([b"before", b"after", b"later", b"other", b"last"])) == 5
+
+
+_OTHER = """
+import sys
+from pathlib import Path
+from claude_parallel.records import Reply
+from claude_parallel.store.journal import Journal
+
+journal = Journal.open(Path(sys.argv[1]))
+text = Reply({"content": [{"type": "text", "text": "x" * 9_000}]}, None, {})
+for key in sys.argv[2:]:
+    journal.keep_answers([(key.encode(), "host", text, 1.0)])
+print(journal.query("SELECT count(*) FROM answers")[0][0])
+journal.close()
+"""
+
+
+def in_another_process(path: Path, *keys: bytes) -> int:
+    """Keep answers in a process that ends then, and return how many it has seen in the end."""
+    command = [sys.executable, "-c", _OTHER, str(path), *(key.decode() for key in keys)]
+    return int(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has locks of another kind")
+def test_a_journal_that_is_copied_while_a_run_uses_it_loses_nothing(tmp_path: Path) -> None:
+    """That costs the process its locks: another one takes itself for the last and removes the log."""
+    path = tmp_path / "j.sqlite3"
+    ours, theirs = ([b"%s %d" % (who, number) for number in range(60)] for who in (b"ours", b"theirs"))
+    journal = Journal.open(path)
+    for start in range(0, 60, 20):
+        for key in ours[start : start + 10]:
+            keep(journal, key, text="x" * 9_000)
+        shutil.copy(path, tmp_path / "copy.sqlite3")
+        assert in_another_process(path) == 2 * start + 10
+        for key in ours[start + 10 : start + 20]:
+            keep(journal, key, text="x" * 9_000)
+        assert in_another_process(path, *theirs[start : start + 20]) == 2 * start + 40, "a kill would lose them"
+        assert len(journal.recall(theirs)) == start + 20
+    assert journal.query("PRAGMA integrity_check") == [("ok",)]
+    journal.close()
+    assert in_another_process(path) == 120
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
