@@ -102,10 +102,10 @@ class Bucket:
         was_known, is_known = before != math.inf, self.rate != math.inf  # told, given or guessed
         if was_known and is_known:
             # What was left of the bucket is left of it under another limit, too.
-            debt = self.debt(now)
-            owed = self.burst.allowed - (self.burst.allowed - debt) * before / self.rate
-            if is_part:  # and what we have used up already comes out of our part
-                owed = max(owed, debt * before / self.rate)
+            debt, lent = self.debt(now), self.burst.allowed
+            owed = lent - (lent - debt) * before / self.rate
+            if is_part:  # what we have used up already comes out of our part, but no account lacks more than it lends
+                owed = max(debt * before / self.rate, min(owed, lent * self.server_limit / MINUTE / self.rate))
             if since < now and self.rate < before:  # what we counted as refilled since then was not
                 owed += (now - since) * (before / self.rate - 1.0)
             self.full_at = self.own_at = now + max(0.0, owed)

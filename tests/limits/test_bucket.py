@@ -467,6 +467,19 @@ def test_what_was_used_before_comes_out_of_our_part(debt: float, part: float) ->
     assert max(0.0, 60.0 - bucket.debt(0.0)) * bucket.rate <= left + 1e-6
 
 
+@given(st.floats(1.0, 60.0), st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6))
+def test_whatever_parts_we_had_we_owe_no_more_than_the_whole_account_lends(debt: float, parts: list[float]) -> None:
+    """No server's bucket is emptier than empty: who gets all of it back waits for a call, and not for a minute more."""
+    bucket = Bucket("requests")
+    bucket.learn(RateLimitStatus(600.0, None), 0.0, 0.0, 0.0)
+    bucket.burst = Burst(60.0, eagerness=0.0, refused_seconds=60.0)
+    bucket.take(10.0 * debt, 0.0)
+    for part in [*parts, 1.0]:
+        bucket.restrict(600.0 * part, 0.0, is_part=True)
+        assert bucket.debt(0.0) * bucket.rate <= 600.0 + 1e-6
+    assert bucket.wait(1.0, 0.0) <= 0.1 + SHORTEST_WAIT_SECONDS + TOGETHER_SECONDS
+
+
 # -- what a neighbour teaches ------------------------------------------------------------------------------------------
 
 
