@@ -79,6 +79,10 @@ class Journal:
         """Write what is left and let the file be closed, if no other run uses it; one in memory stays readable."""
         self._file.leave(self)
 
+    def tidy(self) -> None:
+        """Leave everything in the one file, in the middle of its use; see ``open_file.OpenFile.tidy``."""
+        self._file.tidy()
+
     # -- answers -----------------------------------------------------------------------------------------------------
 
     def recall(self, fingerprints: Sequence[bytes]) -> dict[bytes, Reply]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .journal import Journal
@@ -72,10 +72,21 @@ class LabelBook:
 
     def give(self, row: bytes, label: Any, now: float) -> None:
         """Keep a label; it is on disk when this returns. A second one replaces the first."""
+        self.give_all([(row, label)], now)
+
+    def give_all(self, labels: Iterable[tuple[bytes, Any]], now: float) -> None:
+        """Keep the labels of many rows: all of them, or none where that fails.
+
+        The file itself has them when this returns, and not only SQLite's log beside it: a review stays open for as long
+        as somebody labels, and who copies the journal meanwhile copies one file.
+        """
         statement = "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)"
         # A date is kept as the text that it shows; who compares labels takes it for what reads the same.
-        text = json.dumps(label, ensure_ascii=True, default=str)
-        self._journal.execute(statement, (self._question, row, text, now))
+        self._journal.execute_many(
+            (statement, (self._question, row, json.dumps(label, ensure_ascii=True, default=str), now))
+            for row, label in labels
+        )
+        self._journal.tidy()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -260,9 +260,8 @@ class Review:
                     f"row {row} of {path} is not in this sample; use the same frame, rows=, seed= and show="
                 )
             checked.append((item, self._checked(label)))
-        for item, label in checked:
-            self._book.give(item.key, label, time.time())
-            self._labels[item.position] = label
+        self._book.give_all([(item.key, label) for item, label in checked], time.time())
+        self._labels.update({item.position: label for item, label in checked})
         self.place = self._next_open(0)
         self._tell()
         return len(checked)

@@ -221,6 +221,20 @@ def test_a_journal_that_is_copied_while_a_run_uses_it_loses_nothing(tmp_path: Pa
     assert in_another_process(path) == 120
 
 
+def test_a_copy_of_the_one_file_has_every_label(tmp_path: Path) -> None:
+    """Also while the review is open, as it is until nobody has it any more."""
+    path = tmp_path / "j.sqlite3"
+    book = LabelBook(Journal.open(path), "tone")
+    for number in range(3):
+        book.give(b"%d" % number, "good", 1.0)
+        copy = tmp_path / f"copy{number}.sqlite3"
+        copy.write_bytes(path.read_bytes())
+        again = LabelBook(Journal.open(copy), "tone")
+        assert len(again.read([b"0", b"1", b"2"])) == number + 1
+        again.close()
+    book.close()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete open files")
 def test_a_label_given_after_the_journal_was_deleted_is_kept_with_those_before(tmp_path: Path) -> None:
     """It is on disk when the call returns, and so are the others."""
