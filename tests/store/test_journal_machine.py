@@ -193,7 +193,7 @@ class ResumingRuns(RuleBasedStateMachine):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             run_virtual(main)
-        session.journal._file.connection.close()
+        session.journal._file.close_alone()  # a thread may still be reading: SQLite would crash
 
     @rule()
     def finish(self) -> None:
