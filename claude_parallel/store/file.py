@@ -244,6 +244,18 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_POLL_SECONDS)
 
 
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Put what the write-ahead log holds into the file itself, and leave the log empty; waits for nobody.
+
+    What another process still reads or writes there stays.
+    """
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1_000:.0f}")
+
+
 def place_of(path: Path | None) -> tuple[int, ...] | None:
     """Return what tells a file from another one of the same name; None where there is none."""
     state = state_of(path)

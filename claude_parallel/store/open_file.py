@@ -23,6 +23,7 @@ from .answer_keys import MOST_LEFT, MOST_RECENT, AnswerKeys
 from .file import (
     ForeignFile,
     connect,
+    empty_log,
     is_damage,
     open_again,
     open_or_set_aside,
@@ -106,12 +107,12 @@ class OpenFile:
     def tidy(self) -> None:
         """Leave the file as others like it: keys in the index, and what the write-ahead log holds in the file itself.
 
-        A copy of the one file has it all then.
+        A copy of the one file has it all then; into another in its place SQLite would read what the log still holds.
         """
         self._index(MOST_LEFT)
         with self.in_place():
             with contextlib.suppress(sqlite3.Error):
-                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                empty_log(self.connection)
             self._left = self._files()
 
     def is_as_left(self) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from claude_parallel.store import sharing
+from claude_parallel.store.file import BUSY_SECONDS
 from claude_parallel.store.journal import Journal
 from claude_parallel.store.open_file import OpenFile
 from claude_parallel.store.sharing import close_idle
@@ -102,6 +106,37 @@ def test_a_backup_that_is_copied_over_the_file_counts(path: Path) -> None:
     assert last.query("PRAGMA integrity_check") == [("ok",)]
     assert last.query("SELECT id FROM runs ORDER BY id") == [("backup",), ("last",)]
     assert last.recall(keys) == {}
+
+
+@pytest.mark.parametrize("is_looked_at", [False, True])
+def test_a_backup_that_is_moved_into_its_place_counts(path: Path, is_looked_at: bool) -> None:
+    """The log beside it is that of the file before: SQLite would read it into this one, for us and for others."""
+    a_run(path, "backup")
+    close_idle()
+    backup = path.rename(path.with_name("backup.sqlite3"))
+    a_run(path, "r1")
+    backup.replace(path)
+    if is_looked_at:
+        look = "import sys, sqlite3; print(sqlite3.connect(sys.argv[1]).execute('SELECT id FROM runs').fetchall())"
+        seen = subprocess.run([sys.executable, "-c", look, str(path)], check=True, capture_output=True, text=True)
+        assert seen.stdout.strip() == "[('backup',)]"
+    last = a_run(path, "last")
+    assert last.query("PRAGMA integrity_check") == [("ok",)]
+    assert last.query("SELECT id FROM runs ORDER BY id") == [("backup",), ("last",)]
+    close_idle()
+    assert count(path, "runs") == 2
+
+
+def test_a_file_that_others_use_is_left_at_once(path: Path) -> None:
+    """Its log cannot be emptied then, and nobody waits for that; what waits for others otherwise still does."""
+    a_run(path, "r1")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM runs").fetchall()
+        began = time.monotonic()
+        journal = a_run(path, "r2")
+        assert time.monotonic() - began < 10.0
+    assert journal.query("PRAGMA busy_timeout") == [(BUSY_SECONDS * 1_000,)]
 
 
 def test_a_log_that_was_removed_is_not_written_on(path: Path) -> None:
