@@ -300,6 +300,11 @@ def review_frame(
     positions = [position for position, _group in drawn]
     sample = frame.iloc[positions] if take is None else take(positions)
     names = _shown_columns(sample, show, label)
+    if not names:  # a label is kept by what its row says: one would count for all of these
+        raise InputError(
+            "there is nothing to read beside the answers; put what was asked into a column of the frame, such as "
+            "out.insert(0, 'prompt', prompts), and review that"
+        )
     texts = {name: python_values(sample[labelled_column(sample, name)]) for name in names}
     items = [
         Item(

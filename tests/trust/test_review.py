@@ -211,6 +211,20 @@ def test_what_cannot_be_reviewed_is_refused() -> None:
         review(answered(), show="nope")
 
 
+def test_answers_without_anything_to_read_are_refused() -> None:
+    """A list that was mapped is a frame of answers alone: one label would count for every row."""
+    with cp.simulator(None, latency_seconds=0):
+        prompts = ["bread", "milk", "eggs"]
+        out = cp.map(prompts, progress=False)
+        with pytest.raises(InputError, match="nothing to read beside the answers"):
+            out.claude.review()
+        out.insert(0, "prompt", prompts)
+        first = out.claude.review()
+    first.give("good")
+    with cp.simulator(None, latency_seconds=0):
+        assert out.claude.review().labelled == 1
+
+
 def test_journal_clear_keeps_what_was_labelled_by_hand() -> None:
     """Answers can be bought again, an hour of reading cannot."""
     frame = answered()
