@@ -273,6 +273,9 @@ class Review:
         show_review(self, reopens=True)
 
 
+_PUT_IT_THERE = "put what was asked into the frame, such as out.insert(0, 'prompt', prompts), and review that"
+
+
 def review_frame(
     frame: pd.DataFrame,
     rows: int = 100,
@@ -301,10 +304,7 @@ def review_frame(
     sample = frame.iloc[positions] if take is None else take(positions)
     names = _shown_columns(sample, show, label)
     if not names:  # a label is kept by what its row says: one would count for all of these
-        raise InputError(
-            "there is nothing to read beside the answers; put what was asked into a column of the frame, such as "
-            "out.insert(0, 'prompt', prompts), and review that"
-        )
+        raise InputError(f"there is nothing to read beside the answers; {_PUT_IT_THERE}")
     texts = {name: python_values(sample[labelled_column(sample, name)]) for name in names}
     items = [
         Item(

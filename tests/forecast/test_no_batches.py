@@ -50,6 +50,7 @@ def test_elsewhere_a_batch_is_advised() -> None:
 
 def test_the_platform_says_whether_it_has_batches() -> None:
     """Bedrock has none."""
+    pytest.importorskip("boto3")  # who signs in with it
     bedrock = anthropic.AnthropicBedrock(aws_region="us-east-1", aws_access_key="a", aws_secret_key="b")
     assert not live_environment(resolve_settings({"client": bedrock})).has_batches
     assert live_environment(resolve_settings({"client": anthropic.Anthropic(api_key="k")})).has_batches
