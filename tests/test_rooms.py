@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -246,6 +247,21 @@ def test_the_architecture_page_shows_the_table() -> None:
     for room, others in ARROWS.items():
         shown = ", ".join(f"`{other}`" for other in others.split()) or "words only"
         assert f"| `{room}` | {shown} |" in page
+
+
+TOP = {
+    *("claude_parallel", "tests", "notebooks", "benchmarks", "docs", ".ci"),
+    *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore"),
+}
+"""Who opens the repository sees these and nothing else."""
+
+
+def test_nothing_strange_is_kept_at_the_top() -> None:
+    """A file that a trial run left behind is not added by mistake."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip(f"git cannot tell what is kept here: {listed.stderr.strip()}")
+    assert {name.split("/")[0] for name in listed.stdout.split("\0") if name} == TOP
 
 
 def test_no_room_bears_a_public_name() -> None:
