@@ -26,6 +26,9 @@ _UNITS: tuple[tuple[float, float, str], ...] = (
 SHORT_FLOATS = frozenset(("float16", "float32"))
 """Fractions of fewer bits than Python's own, by NumPy's names."""
 
+_NANOSECONDS = frozenset(("datetime64[ns]", "timedelta64[ns]"))
+"""Finer than Python's own times: NumPy makes integers of these, pandas has classes for them."""
+
 
 def as_written(values: Any, kind: str) -> list[float]:
     """Return short fractions as those that people, and their frames, write for them: 0.1, not 0.10000000149011612.
@@ -40,6 +43,26 @@ def as_written(values: Any, kind: str) -> list[float]:
     import numpy as np
 
     return cast("list[float]", np.asarray(values.astype(kind)).astype(str).astype(float).tolist())
+
+
+def as_python(values: Any) -> Any:
+    """Return an array, or a scalar of NumPy's, as values of Python's own: all of them, with every digit.
+
+    ``str`` leaves out the middle of a long array and digits of its numbers, as a setting of NumPy's says.
+
+    Parameters
+    ----------
+    values : array, Series, Index or NumPy scalar
+        Anything with a ``tolist``.
+    """
+    kind = str(getattr(values, "dtype", ""))
+    if kind in SHORT_FLOATS:
+        return as_written(values, kind)
+    if kind in _NANOSECONDS:
+        import pandas as pd
+
+        return [as_python(value) for value in values] if values.ndim else pd.Series([values]).tolist()[0]
+    return values.tolist()
 
 
 def encodable(value: Any) -> Any:

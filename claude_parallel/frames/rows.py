@@ -14,7 +14,7 @@ import pandas as pd
 from ..attachments.blocks import AttachmentError, check_blocks, document_blocks, image_blocks
 from ..errors import InputError
 from ..prompt.content import attach_blocks, check_content, not_json
-from ..prompt.template import Content, Prompt, RowProblem, Skipped, is_missing, lack_of
+from ..prompt.template import Content, Prompt, RowProblem, Skipped, cell_text, is_missing, lack_of
 from ..text import SHORT_FLOATS, as_written
 from .quotes import OwnText
 from .row import Row, lack_of_row, no_method
@@ -95,7 +95,7 @@ class FrameRows:
         if self._prompt.function is not None:
             return [OwnText(content_text(content), has_files) for content in self.texts(0, len(self._frame))]
         rows = self._values(0, len(self._frame))
-        return [OwnText("\n".join(str(cell) for cell in row if cell is not None), has_files) for row in rows]
+        return [OwnText("\n".join(cell_text(cell) for cell in row if cell is not None), has_files) for row in rows]
 
     def texts(self, start: int, stop: int) -> list[Asked]:
         """Return what the rows from `start` to `stop` ask, without attached files."""
@@ -163,7 +163,7 @@ class SeriesRows:
         """Return what each value says itself; see :meth:`FrameRows.own_texts`."""
         if self._prompt.function is not None:
             return [OwnText(content_text(content)) for content in self.contents(0, len(self._series))]
-        return [OwnText("" if value is None else str(value)) for value in python_values(self._series)]
+        return [OwnText(cell_text(value)) for value in python_values(self._series)]
 
 
 def series_of(items: Any) -> pd.Series[Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError, nearest
+from ..text import as_python
 
 Content = str | list[Any]
 """Text, a list of content blocks, or a list of messages (mappings with a ``role``)."""
@@ -40,13 +41,14 @@ class RowProblem:
 
 _SETS = (set, frozenset)
 _CONTAINERS = frozenset((list, tuple, dict))
-"""What may hold sets, and writes its parts as ``repr`` does; classes of its kind may write what they like."""
+"""What may hold sets or arrays, and writes its parts as ``repr`` does; classes of its kind may write what they like."""
 
 
 def _literal(value: Any) -> str:
-    """Return what ``repr`` writes, but sets in order: their own changes from process to process.
+    """Return what ``repr`` writes, but sets in order, and arrays as lists of all that they hold.
 
-    The row would be another question then, and be paid again.
+    The order of a set changes from process to process, and the text of an array with the settings of NumPy: the row
+    would be another question then, and be paid again.
     """
     match value:
         case set() | frozenset() if value:
@@ -57,7 +59,22 @@ def _literal(value: Any) -> str:
             return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
         case dict() if type(value) is dict:
             return f"{{{', '.join(f'{_literal(name)}: {_literal(part)}' for name, part in value.items())}}}"
-    return repr(value)
+    plain = as_python(value) if hasattr(value, "tolist") else value
+    return repr(plain) if plain is value or hasattr(plain, "tolist") else _literal(plain)
+
+
+def _is_container(value: Any) -> bool:
+    """Say whether a value is a set or an array, or may hold some; a scalar of NumPy is none."""
+    if isinstance(value, _SETS) or type(value) in _CONTAINERS:
+        return True
+    return hasattr(value, "tolist") and hasattr(value, "__len__") and not isinstance(value, str | bytes)
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as a placeholder without a format writes it, the same in every process; None as empty text."""
+    if value is None:
+        return ""
+    return _literal(value) if _is_container(value) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +99,8 @@ class Slot:
         """Return the value as text; a missing one (None) is empty text. Raises what the format raises."""
         if value is None:
             return ""
-        if not self.spec and self.conversion != "a" and (isinstance(value, _SETS) or type(value) in _CONTAINERS):
-            return _literal(value)
-        if self.conversion is None and not self.spec:
-            return str(value)
+        if not self.spec and (self.conversion is None or (self.conversion != "a" and _is_container(value))):
+            return cell_text(value)
         return format(string.Formatter().convert_field(value, self.conversion), self.spec)
 
 

@@ -20,7 +20,7 @@ from ..errors import InputError, nearest
 from ..frames.calls import call_of, maps_of
 from ..frames.rows import column_names, python_values
 from ..given_numbers import whole_number
-from ..prompt.template import compile_prompt
+from ..prompt.template import cell_text, compile_prompt
 from ..report.recent_runs import RUN_ATTRIBUTE
 from ..store.journal import Journal
 from ..store.labels import LabelBook, row_key
@@ -309,7 +309,7 @@ def review_frame(
     items = [
         Item(
             position,
-            tuple((name, "" if cells[place] is None else str(cells[place])) for name, cells in texts.items()),
+            tuple((name, cell_text(cells[place])) for name, cells in texts.items()),
             answers[position],
             group,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import string
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -140,6 +142,35 @@ def test_a_set_is_written_in_order_wherever_it_stands(words: set[str], template:
 def test_what_holds_no_set_is_written_as_python_writes_it(value: Any) -> None:
     """Its key in the journal is what it ever was."""
     assert fill("a {a}, {a!r}", a=value) in (f"a {value}, {value!r}", Skipped("column 'a' is empty text"))
+
+
+@given(
+    values=st.lists(st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=4)), repeats=st.sampled_from([1, 500])
+)
+def test_an_array_is_written_as_the_list_of_all_that_it_holds(values: list[Any], repeats: int) -> None:
+    """NumPy leaves out the middle of a long one, and digits; its settings would make it another question."""
+    values = values * repeats
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    for cell in (array, pd.Series(array, dtype=object), [array, {"x": array}], np.array(values or [""])):
+        plain = cell.tolist() if hasattr(cell, "tolist") else [values, {"x": values}]
+        assert fill("{a} {a!r}", a=cell) == f"{plain} {plain}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (np.array([[0.1, 2]], dtype="float32"), "[[0.1, 2.0]]"),
+        ([np.float64(0.1), np.float32(0.1), np.str_("a"), np.bool_(True)], "[0.1, 0.1, 'a', True]"),
+        (np.array(["2020-01-01"], dtype="datetime64[ns]"), "[Timestamp('2020-01-01 00:00:00')]"),
+        (np.array(["2020-01-01"], dtype="datetime64[D]"), "[datetime.date(2020, 1, 1)]"),
+        ({"x": (np.timedelta64(1, "ns"),)}, "{'x': (Timedelta('0 days 00:00:00.000000001'),)}"),
+    ],
+)
+def test_numbers_and_times_of_numpy_are_written_as_those_of_a_file(cell: Any, text: str) -> None:
+    """Short fractions as people write them, times as times: ``str`` gives 'np.float64(0.1)' since NumPy 2."""
+    assert fill("{a}", a=cell) == text
+    assert "2.0" in fill("{a}", a=[np.longdouble(2)])  # of which Python has no number of its own
 
 
 @pytest.mark.parametrize("value", [0, 0.0, False, [], {}])
