@@ -1,0 +1,108 @@
+"""Two prompt functions that ask the same are one job, and two that may not are two."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from claude_parallel.errors import InputError
+from claude_parallel.tables.function_identity import identity_of
+
+SOURCES = {
+    "a value around it": "def make(value):\n    return lambda row: [value, row]\nask = make({0!r})",
+    "a global": "VALUE = {0!r}\ndef ask(row):\n    return [VALUE, row]",
+    "a global of a function inside": "VALUE = {0!r}\nask = lambda row: (lambda: [VALUE, row])()",
+    "a constant": "def ask(row):\n    return [{0!r}, row]",
+    "a default": "def ask(row, value={0!r}):\n    return [value, row]",
+    "a default by name": "def ask(row, *, value={0!r}):\n    return [value, row]",
+    "a partial": "import functools\ndef of(row, value):\n    return ''\nask = functools.partial(of, value={0!r})",
+    "a helper": "def tell(row):\n    return {0!r}\ndef ask(row):\n    return tell(row)",
+    "a helper of a helper": "def one():\n    return {0!r}\ndef two():\n    return one()\nask = lambda row: two()",
+    "a cached helper": "import functools\n@functools.cache\ndef one():\n    return {0!r}\nask = lambda row: one()",
+    "an attribute": "class Asks:\n    def ask(self, row):\n        return ''\n"
+    "asks = Asks()\nasks.value = {0!r}\nask = asks.ask",
+    "an object that is called": "class Asks:\n    def __call__(self, row):\n        return ''\n"
+    "ask = Asks()\nask.value = {0!r}",
+    "a pattern": "import re\nPATTERN = re.compile(repr({0!r}))\nask = lambda row: PATTERN.sub('', row)",
+}
+
+
+def made(source: str, value: Any) -> Callable[..., Any]:
+    """Return the function `ask` of a module with this source."""
+    names: dict[str, Any] = {"__name__": "prompts"}
+    exec(compile(source.format(value), "prompts", "exec", dont_inherit=True), names)
+    function: Callable[..., Any] = names["ask"]
+    return function
+
+
+def text_of(function: Callable[..., Any]) -> str:
+    """Return its identity as a job writes it."""
+    return json.dumps(identity_of(function))
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize(
+    ("one", "other"), [("French", "German"), (["a"], ["b"]), ({"a": 1}, {"a": 2}), ({"a", "b"}, {"a", "c"})]
+)
+def test_whatever_a_function_works_with_makes_it_another(source: str, one: Any, other: Any) -> None:
+    """The target of the first was taken for the answers to the second, without a call or a word."""
+    assert text_of(made(source, one)) == text_of(made(source, one))
+    assert text_of(made(source, one)) != text_of(made(source, other))
+
+
+def test_a_job_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """A set among the constants has another order in each: a killed run was taken for another job's."""
+    (tmp_path / "prompts.py").write_text(
+        "KINDS = {'x', 'y', 'z'}\n"
+        "class Odd: pass\n"
+        "ODD = Odd()\n"
+        "def ask(row):\n"
+        "    return str(ODD) + str(KINDS) if row['kind'] in {'one', 'two', 'three', 'four'} else ask\n"
+    )
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import prompts; "
+        "from claude_parallel.tables.function_identity import identity_of; print(json.dumps(identity_of(prompts.ask)))"
+    )
+    found = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        found.add(subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], env=environment, text=True))
+    assert len(found) == 1
+
+
+def test_what_refers_to_itself_ends() -> None:
+    """Functions that call each other, and a list in itself; what is called in other modules counts by its code."""
+    source = "LIST = []\nLIST.append(LIST)\ndef other(row):\n    return ask(row)\ndef ask(row):\n    return other(LIST)"
+    assert text_of(made(source, None)) == text_of(made(source, None))
+    assert text_of(functools.partial(pd.isna))
+    assert text_of(str)
+
+
+def test_a_target_of_another_function_is_left_alone(tmp_path: Path) -> None:
+    """So is one whose rows with missing cells were skipped, where they are to be asked."""
+    import claude_parallel as cp
+
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pd.DataFrame({"text": ["a", None]}).to_parquet(source)
+
+    def asks(language: str) -> Callable[[Any], str]:
+        return lambda row: f"To {language}: {row['text']}"
+
+    options: dict[str, Any] = {"progress": False, "journal": tmp_path / "journal.sqlite3"}
+    with cp.simulator(answer=str):
+        cp.map_file(source, target, asks("French"), **options)
+        assert cp.map_file(source, target, asks("French"), **options).run_id is None
+        with pytest.raises(InputError, match="is there already"):
+            cp.map_file(source, target, asks("German"), **options)
+        cp.map_file(source, target, "To {text}!", overwrite=True, **options)
+        with pytest.raises(InputError, match="is there already"):
+            cp.map_file(source, target, "To {text}!", skip_missing=False, **options)
