@@ -208,13 +208,15 @@ class Ticket(BaseModel):
 
 
 def test_the_objects_behind_typed_columns_are_those_of_pandas(query: Any, tmp_path: Path) -> None:
-    """Of a frame, and of a folder."""
+    """Of a frame, also after another map without a schema and of no rows, and of a folder."""
     expected = FRAME.to_pandas().claude.map("Say {t}", schema=Ticket, progress=False).claude.models().tolist()
     frame = FRAME.claude.map("Say {t}", schema=Ticket, progress=False)
     scan = query.claude.map("Say {t}", schema=Ticket, into=tmp_path / "out", progress=False)
 
     assert isinstance(expected[0], Ticket)
     assert frame.claude.models() == scan.claude.models() == expected
+    assert frame.claude.map("Say {t}", out="said", progress=False).claude.models() == expected
+    assert FRAME.clear().claude.map("Say {t}", schema=Ticket, progress=False).claude.models() == []
     with pytest.raises(cp.InputError, match="not made by map"):
         FRAME.claude.map("Say {t}", progress=False).claude.models()
 

@@ -15,7 +15,7 @@ import pandas as pd
 from ..config import resolve_settings
 from ..errors import InputError
 from ..schema.schema import compile_schema
-from .calls import calls_of
+from .calls import MapCall, calls_of
 from .outputs import column_label
 from .rows import python_values
 
@@ -113,11 +113,31 @@ def _words(words: Any) -> str:
     return " ".join(words.split())
 
 
-def models_of(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Return the validated objects behind a frame's typed columns; see ``ClaudeFrame.models``."""
-    call = next((call for call in calls_of(frame) if call.options.get("schema") is not None), None)
+def typed_call(calls: Iterable[MapCall]) -> MapCall:
+    """Return the first of some maps that has a schema.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    call = next((call for call in calls if call.options.get("schema") is not None), None)
     if call is None:
         raise InputError("this frame was not made by map(..., schema=...) in this process")
+    return call
+
+
+def models_of(frame: pd.DataFrame, call: MapCall | None = None) -> pd.Series[Any]:
+    """Return the validated objects behind a frame's typed columns; see ``ClaudeFrame.models``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Has the typed columns.
+    call : MapCall, optional
+        The map that made them; by default the last one with a schema that the frame knows.
+    """
+    call = call or typed_call(calls_of(frame))
     out, answer = call.columns.out, call.columns.answers[0]
     schema = compile_schema(call.options["schema"], out)
     lost = next((name for name in answer.fields if column_label(frame, name) not in frame.columns), None)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..frames.made import made_of
+from ..frames.made import maps_of
 from ..frames.rows import column_names
-from ..frames.tasks import models_of
+from ..frames.tasks import models_of, typed_call
 from ..prompt.template import PromptFunction
 from .audit import Audit, audit_frame
 from .compare import Comparing
@@ -122,7 +122,8 @@ class Elsewhere:
 
     def models(self) -> pd.Series[Any]:
         """Return the validated objects behind the typed columns of all rows; see ``ClaudeFrame.models``."""
-        return models_of(self.rows.columns([*made_of(self.given).answers[0].fields]))
+        call = typed_call(made.call for made in reversed(maps_of(self.given)))
+        return models_of(self.rows.columns([*call.columns.answers[0].fields]), call)
 
     def _labels(self, *names: Any) -> list[Any]:
         """Return the labels of columns by their names, each once; what is no column (a series, a review) needs none."""

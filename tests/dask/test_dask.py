@@ -182,7 +182,8 @@ def test_typed_columns_are_those_of_pandas(cluster: Any, account: Any) -> None:
     for name in ("tone", "score", "tags", "response_error"):
         pd.testing.assert_series_equal(found[name], expected[name])
     assert made["tone"].cat.known
-    pd.testing.assert_series_equal(made.claude.models(), expected.claude.models())
+    later = made.claude.map("Say {t}", out="said", progress=False)
+    pd.testing.assert_series_equal(later.claude.models(), expected.claude.models())
 
     labels = few["t"].claude.classify(["x", "y"], progress=False)
     assert labels.compute().equals(frame["t"][10:].claude.classify(["x", "y"], progress=False))
