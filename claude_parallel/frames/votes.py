@@ -74,7 +74,7 @@ def _elect(draws: Sequence[Outcome], schema: Schema | None) -> tuple[Outcome, li
     ]
     columns = tuple(None if vote.value is _NOTHING else vote.value for vote in votes)
     same = next((draw for draw in answered if draw is not None and draw.values.columns == columns), first)
-    elected = Values(columns, None, _quotes(values, columns))
+    elected = Values(columns, _quotes(values, columns))
     return same._replace(values=elected, cost=cost, attempts=attempts), [vote.agreement for vote in votes]
 
 

@@ -61,15 +61,13 @@ class Values:
     Attributes
     ----------
     columns : tuple
-        One plain Python value for each field, in the order of ``Schema.fields``; None where there is none.
-    object : Any
-        The validated value: the pydantic object, a dict for a mapping or JSON schema, or the bare value.
+        One plain Python value for each field, in the order of ``Schema.fields``; None where there is none. The
+        validated object is made of them again where it is asked for (see :meth:`Schema.rebuild`).
     quotes : tuple of str or None
         The words that are said to support each field, where quotes were asked for.
     """
 
     columns: tuple[Any, ...]
-    object: Any
     quotes: tuple[str | None, ...] = ()
 
 
@@ -120,7 +118,7 @@ class Schema:
             normalized = normalize_case(self.format["schema"], value)
             quotes = _take_quotes(normalized, self.quoted)
             found = self.adapter.validate_json(text if normalized == value else json.dumps(normalized))
-            return dataclasses.replace(self._values(found), quotes=quotes)
+            return Values(self._cells(found), quotes)
         except Exception as error:  # a validator of the user may raise anything; a row never raises
             return Problem(_why(error, self.format["schema"], self.wrapped))
 
@@ -143,14 +141,15 @@ class Schema:
         value = found[_WRAPPER]
         return cells[0] if type(value) in (str, int, float, bool) else value
 
-    def _values(self, found: Any) -> Values:
+    def _cells(self, found: Any) -> tuple[Any, ...]:
+        """Return the fields of a validated object as plain Python values."""
         cells = []
         for one in self.fields:
             value = found.get(one.name) if isinstance(found, Mapping) else getattr(found, one.name)
             cell = plain(value)
             # URLs, UUIDs and the like: text to a table, whatever class they are.
             cells.append(str(cell) if one.dtype == "string" and cell is not None else cell)
-        return Values(tuple(cells), found[_WRAPPER] if self.wrapped else found)
+        return tuple(cells)
 
 
 def _take_quotes(answer: Any, quoted: Sequence[str]) -> tuple[str | None, ...]:

@@ -19,7 +19,7 @@ from claude_parallel.schema.schema import Field, Schema, Values, compile_schema
 def column(dtype: str, cells: list[Any], categories: tuple[Any, ...] = ()) -> Any:
     """Return the array for one field of `dtype`."""
     schema = Schema({}, (Field("a", "a", dtype, categories),), False, None)
-    return typed_columns(schema, [None if cell is None else Values((cell,), None) for cell in cells])["a"]
+    return typed_columns(schema, [None if cell is None else Values((cell,)) for cell in cells])["a"]
 
 
 INSTANT = datetime(2026, 11, 23, 12, tzinfo=UTC)
