@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, Union, cast
 
-from .json_schema import Json, fault, inline
+from .json_schema import Json, below, fault, inline
 from .wire import STRUCTURE, refuse_logic
 
 _SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
@@ -78,13 +78,13 @@ def type_of_mapping(spec: Mapping[str, Any], path: str = "") -> Any:
     for name, kind in spec.items():
         if not isinstance(name, str) or not name:
             raise fault(path, f"{name!r} is no field name", "use text")
-        below = f"{path}.{name}" if path else name
+        inner = below(path, name)
         if isinstance(kind, Mapping):
-            fields[name] = type_of_json(kind, below) if is_json_schema(kind) else type_of_mapping(kind, below)
+            fields[name] = type_of_json(kind, inner) if is_json_schema(kind) else type_of_mapping(kind, inner)
         elif isinstance(kind, list | tuple | set):
-            raise fault(below, f"{kind!r} is no type", "for labels write Literal['a', 'b'], for lists list[str]")
+            raise fault(inner, f"{kind!r} is no type", "for labels write Literal['a', 'b'], for lists list[str]")
         elif isinstance(kind, str | bytes | int | float):
-            raise fault(below, f"{kind!r} is no type", "use str, int, float, bool, Literal[...], list[...] or a model")
+            raise fault(inner, f"{kind!r} is no type", "use str, int, float, bool, Literal[...], list[...] or a model")
         else:
             fields[name] = kind
     return typed_dict(path.rpartition(".")[2] or "Answer", fields)
@@ -167,7 +167,7 @@ def _object(node: Mapping[str, Any], path: str) -> Any:
     required = node.get("required", ())
     fields: Json = {}
     for name, child in node["properties"].items():
-        kind = _type(child, f"{path}.{name}" if path else name)
+        kind = _type(child, below(path, name))
         fields[name] = kind if name in required else NotRequired[kind]
     return typed_dict(node.get("title") or path.rpartition(".")[2] or "Answer", fields)
 

@@ -104,7 +104,7 @@ def simulator(
         TCP port on 127.0.0.1; 0 = any free one. The journal keeps the answers of each port apart.
     **profile
         Any other setting of ``claude_parallel.simulation.profile.Profile``, such as ``latency_seconds=1.0``,
-        ``burst_seconds=0.2``` or ``faults={"overloaded": 0.05}``.
+        ``burst_seconds=0.2`` or ``faults={"overloaded": 0.05}``.
 
     Returns
     -------
