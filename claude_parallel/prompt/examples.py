@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
-from .template import Prompt, is_missing
+from .template import Prompt, RowProblem, is_missing
 
 
 def example_pairs(
@@ -22,9 +22,10 @@ def example_pairs(
     ----------
     examples : list of pairs, list of dicts, dict, or DataFrame (of pandas or Polars)
         ``[(input, output), ...]`` or ``{input: output, ...}``. An input is a mapping of the template's columns, or a
-        text: it fills a template with one placeholder, else it is sent as it is. A dict is ``{"input": ..., "output":
-        ...}``, or has the template's columns and its output besides: one more key, or the schema's fields. Of a frame
-        the last column is the output, the others are the inputs. An output that is not text is sent as JSON.
+        text: it fills a template with one placeholder, else (also where the prompt is a function) it is sent as it is.
+        A dict is ``{"input": ..., "output": ...}``, or has the template's columns and its output besides: one more key,
+        or the schema's fields. Of a frame the last column is the output, the others are the inputs. An output that is
+        not text is sent as JSON.
     prompt : Prompt
         The prompt of the rows.
     fields : sequence of str
@@ -94,16 +95,21 @@ def _pairs_of_frame(frame: Any) -> list[tuple[Any, Any]]:
 
 
 def _asked(asked: Any, prompt: Prompt) -> str:
-    if isinstance(asked, Mapping):
+    is_template = prompt.function is None
+    if is_template and isinstance(asked, Mapping):
         missing = [name for name in prompt.columns if name not in asked]
         if missing:
             raise InputError(f"an example lacks the column {missing[0]!r} that the prompt uses")
-        values = [asked[name] for name in prompt.columns]
-    elif len(prompt.columns) == 1 and prompt.function is None:
-        values = [asked]
+        text = prompt.fill([asked[name] for name in prompt.columns])
+    elif is_template and len(prompt.columns) == 1:
+        text = prompt.fill([asked])
+    elif isinstance(asked, Mapping | list | tuple):
+        fills = "a mapping of the prompt's columns, or text" if is_template else "text, as the prompt function gives it"
+        raise InputError(f"an example's input must be {fills}, not {asked!r:.80}")
     else:
-        values = None
-    text = prompt.fill(values) if values is not None and prompt.function is None else str(asked)
+        text = str(asked)
+    if isinstance(text, RowProblem):
+        raise InputError(f"an example's input {asked!r:.80} does not fit the prompt: {text.message}")
     if not isinstance(text, str) or not text.strip():
         raise InputError(f"an example's input is empty: {asked!r:.80}")
     return text

@@ -60,6 +60,23 @@ def test_what_is_not_a_pair_is_refused(examples: Any, words: str) -> None:
         example_pairs(examples, TWO if words == "'other'" else ONE)
 
 
+@pytest.mark.parametrize("asked", [{"text": "a"}, {"text": "a", "other": "b"}, [{"type": "text", "text": "a"}]])
+def test_what_no_template_fills_has_to_be_text(asked: Any) -> None:
+    """The text of a dict was sent as the question of the example, or its lack of a column was found fault with."""
+    function = compile_prompt(lambda row: f"About {row}", ["text", "other"])
+    assert example_pairs([("a", "b")], function) == (("a", "b"),)
+    with pytest.raises(InputError, match="input must be text, as the prompt function gives it"):
+        example_pairs([(asked, "b")], function)
+    with pytest.raises(InputError, match="mapping of the prompt's columns, or text"):
+        example_pairs([(["a", "b"], "c")], TWO)
+
+
+def test_an_input_that_the_format_does_not_fit_is_told() -> None:
+    """It was called empty."""
+    with pytest.raises(InputError, match="'a lot' does not fit the prompt: column 'price' cannot be filled in"):
+        example_pairs([("a lot", "dear")], compile_prompt("{price:.2f}", ["price"]))
+
+
 def test_a_frame_of_polars_is_a_frame() -> None:
     """Whoever maps one has the examples in one, too."""
     polars = pytest.importorskip("polars")
