@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
+from ..text import as_python
 from .template import Prompt, RowProblem, is_missing
 
 
@@ -131,11 +132,11 @@ def _answered(answered: Any, wrapper: str | None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold of a value that it cannot: a date as ISO text, an enum's value, a scalar's item."""
+    """Return what JSON can hold of a value that it cannot: a date as ISO text, an enum's value, an array's values."""
     if hasattr(value, "isoformat"):  # first: a Timestamp has a value, too, which counts nanoseconds
         return value.isoformat()
     if hasattr(value, "value"):
         return value.value
-    if hasattr(value, "item"):
-        return value.item()
+    if hasattr(value, "tolist"):
+        return as_python(value)
     raise TypeError(type(value).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -69,6 +70,22 @@ def test_what_no_template_fills_has_to_be_text(asked: Any) -> None:
         example_pairs([(asked, "b")], function)
     with pytest.raises(InputError, match="mapping of the prompt's columns, or text"):
         example_pairs([(["a", "b"], "c")], TWO)
+
+
+@pytest.mark.parametrize(
+    ("answered", "sent"),
+    [
+        (np.array(["a", "b"]), '["a", "b"]'),
+        (np.array(["a"], dtype=object), '["a"]'),
+        ({"n": np.array([1.5, 2])}, '{"n": [1.5, 2.0]}'),
+        (np.float32(0.1), "0.1"),
+        (np.datetime64("2026-01-02T03:04", "ns"), '"2026-01-02T03:04:00"'),
+    ],
+)
+def test_an_array_of_an_example_is_a_list(answered: Any, sent: str) -> None:
+    """Of one value it was that value, of several a ValueError, and a moment was a count of nanoseconds."""
+    frame = pd.DataFrame({"text": ["x"], "answer": pd.Series([answered], dtype=object)})
+    assert example_pairs(frame, ONE) == (("Classify: x", sent),)
 
 
 def test_an_input_that_the_format_does_not_fit_is_told() -> None:
