@@ -29,6 +29,7 @@ from ..config import is_simulating, journal_path, resolve_settings
 from ..errors import ClaudeParallelError, InputError, Kind, row_error
 from ..frames.columns import plan_columns
 from ..frames.outputs import text_array
+from ..given_numbers import whole_number
 from ..options import Settings
 from ..pricing import PriceList
 from ..records import Attempt, Failure, Reply
@@ -37,6 +38,9 @@ from ..store.journal import Journal
 from ..worker_threads import finish_off_loop
 
 T = TypeVar("T")
+
+MOST_LISTED = 1_000
+"""Source: API reference, List Message Batches."""
 
 _COUNTS = ("succeeded", "errored", "canceled", "expired")
 
@@ -204,6 +208,9 @@ def list_batches(
     limit: int, options: Mapping[str, Any], *, environment: BatchEnvironment | None = None
 ) -> pd.DataFrame:
     """Return the batches that the journal knows and those that the API lists; see ``jobs``."""
+    limit = whole_number("limit", limit)
+    if limit > MOST_LISTED:
+        raise InputError(f"limit must be at most {MOST_LISTED:,}, not {limit:,}: the API lists no more at once")
     access = _access(options, environment)
     with access.journal() as journal:
         known = [record for record in EnvelopeBook(journal).all() if record.host == access.environment.live.host]

@@ -292,7 +292,8 @@ def jobs(*, limit: int = 100, **options: Any) -> pd.DataFrame:
     Parameters
     ----------
     limit : int, default 100
-        How many of the API's batches to ask for; the API keeps results for 29 days and lists batches for longer.
+        How many of the API's batches to ask for, 1,000 at most; the API keeps results for 29 days and lists batches
+        for longer.
     **options
         ``journal``, ``client`` and ``timeout`` as in ``df.claude.map``.
 

@@ -186,6 +186,13 @@ def test_jobs_lists_what_the_journal_and_the_api_know(server: SimulatorServer, t
     assert (table["readable_until"] - table["created"] == pd.Timedelta(days=29)).all()
 
 
+@pytest.mark.parametrize("limit", [0, 1_001, "10"])
+def test_no_more_batches_are_asked_for_than_the_api_lists(server: SimulatorServer, limit: Any) -> None:
+    """The API refused it, and the advice was to retry()."""
+    with pytest.raises(InputError, match="limit must be"):
+        jobs(limit=limit)
+
+
 def test_a_batch_of_another_machine_is_adopted_by_its_id(server: SimulatorServer, tmp_path: Path) -> None:
     """Its answers go into this journal, so the cell that asked for them costs nothing here."""
     frame = frame_of(12)
