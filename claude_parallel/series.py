@@ -68,7 +68,7 @@ class ClaudeSeries:
         -------
         Series or DataFrame
             The answers on the series' own index. What has several columns is a frame: a `schema` with fields,
-            ``sample=`` above 1, ``keep_text=True``; with the columns of :meth:`ClaudeFrame.map`.
+            ``sample=`` above 1, ``keep_text=True``, ``quotes=True``; with the columns of :meth:`ClaudeFrame.map`.
 
         Examples
         --------
@@ -93,12 +93,12 @@ class ClaudeSeries:
         multiple: bool = False,
         out: str = "label",
         **options: Unpack[MapOptions],
-    ) -> pd.Series[Any]:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Put every value into one of several classes; see :meth:`ClaudeFrame.classify`.
 
         Parameters
         ----------
-        labels : list, dict, Enum or Series
+        labels : list, dict, Enum, Literal or Series
             The classes.
         prompt : str or callable, default "{}"
             As in :meth:`map`; the default asks about the value itself.
@@ -107,14 +107,14 @@ class ClaudeSeries:
 
         Returns
         -------
-        Series
-            Categorical (lists with `multiple`).
+        Series or DataFrame
+            Categorical (lists with `multiple`); a frame where :meth:`map` gives one, as with ``sample=3, vote=True``.
         """
         from .frames.frame_map import FrameMap
         from .frames.tasks import classification
 
         task = classification(labels, options, multiple=multiple)
-        result: pd.Series[Any] = FrameMap(self._series, prompt, out, task).run()
+        result: pd.Series[Any] | pd.DataFrame = FrameMap(self._series, prompt, out, task).run()
         return result
 
     @shows_options

@@ -20,7 +20,7 @@ from .outputs import column_label
 from .rows import python_values
 
 Labels: TypeAlias = Iterable[Any]
-"""Classes to choose from: a list of texts or whole numbers, a dict of label to description, an Enum, or a Series."""
+"""Classes to choose from: texts or whole numbers, a dict of label to description, an Enum, a Literal, or a Series."""
 
 
 def classification(labels: Labels, options: Mapping[str, Any], *, multiple: bool) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def classification(labels: Labels, options: Mapping[str, Any], *, multiple: bool
 
     Parameters
     ----------
-    labels : list, dict, Enum or Series
+    labels : list, dict, Enum, Literal or Series
         See ``ClaudeFrame.classify``.
     options : mapping
         The options of the map.
@@ -92,7 +92,9 @@ def _label_items(labels: object) -> list[tuple[Any, Any]]:
             "sorted(labels)"
         )
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
-        raise InputError("labels must be a list, a dict of label to description, an Enum, or a categorical Series")
+        raise InputError(
+            "labels must be a list, a dict of label to description, an Enum, a Literal, or a categorical Series"
+        )
     return [(label, None) for label in labels]
 
 
