@@ -35,6 +35,7 @@ from ..pricing import PriceList
 from ..records import Attempt, Failure, Reply
 from ..retry import Again
 from ..store.journal import Journal
+from ..warning import warn
 from ..worker_threads import finish_off_loop
 
 T = TypeVar("T")
@@ -146,7 +147,12 @@ class AdoptedBatch:
         access, host = self._access, self._access.environment.live.host
         is_free = is_simulating(access.settings.client)
         with access.journal() as journal:
-            return access.call(lambda api: _collect(api, state, journal, host, is_free=is_free))
+            found = access.call(lambda api: _collect(api, state, journal, host, is_free=is_free))
+        if (missing := state.requests - found.index.nunique()) > 0:
+            warn(
+                f"{missing:,} of {state.requests:,} rows of {self.id} are missing: call result() or run its cell again"
+            )
+        return found
 
     def partial(self) -> pd.DataFrame:
         """Return the results if the batch has ended, else an empty frame: the API tells nothing before."""
@@ -264,7 +270,7 @@ async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str
     prices, envelopes = PriceList(), set[str]()
     rows: list[_ResultRow] = []
     group: list[tuple[bytes, str, Reply, float]] = []
-    answers, has_damage, paid_in = 0, False, None if is_free else state
+    answered, has_damage, paid_in = set[str](), False, None if is_free else state
     async with aclosing(api.results(state)) as results:
         async for one in results:
             item = _good(one, state.id)
@@ -275,12 +281,12 @@ async def _collect(api: BatchApi, state: BatchState, journal: Journal, host: str
                 envelopes.add(found[0])
             if found is not None and isinstance(item.fate, Reply):
                 group.append((found[1], host, item.fate, time.time()))
-                answers += 1
+                answered.add(item.custom_id)
             if len(group) >= GROUP_RESULTS:
                 await finish_off_loop(_keep, journal, group, paid_in, prices)
     await finish_off_loop(_keep, journal, group, paid_in, prices)
-    if not has_damage:  # the cell reads the results again, since its row may be whole then
-        await finish_off_loop(_close, journal, envelopes, answers)
+    if not has_damage and len(answered) >= state.counts["succeeded"]:  # else the cell reads the results again
+        await finish_off_loop(_close, journal, envelopes, len(answered))
     return _frame(rows)
 
 
@@ -336,13 +342,7 @@ def _access(options: Mapping[str, Any], environment: BatchEnvironment | None) ->
 
 
 def _good(value: T | Failure, what: str) -> T:
-    """Return a value, or raise what its failure says.
-
-    Raises
-    ------
-    ClaudeParallelError
-        In the words of the row errors.
-    """
+    """Return a value, or raise what its failure says, in the words of the row errors."""
     if isinstance(value, Failure):
         raise ClaudeParallelError(f"{what}: {row_error(value.kind, value.message)}")
     return value

@@ -74,10 +74,11 @@ def is_unknown(failure: Failure) -> bool:
 def may_be_ours(batch: BatchState, record: EnvelopeRecord, known: Iterable[str]) -> bool:
     """Say whether a listed batch may be the one that an envelope became.
 
-    The list shows neither custom ids nor names, so only the number of requests tells. The time does not: a batch has
-    the server's, an envelope that of its sender, whose clock may have been wrong. What is archived nobody can read.
+    The list shows neither custom ids nor names, so only the number of requests tells, where it is told. The time does
+    not: a batch has the server's, an envelope that of its sender, whose clock may have been wrong. What is archived
+    nobody can read.
     """
-    return batch.requests == record.requests and not batch.is_archived and batch.id not in known
+    return batch.requests in (0, record.requests) and not batch.is_archived and batch.id not in known
 
 
 def likeliest_first(batches: Iterable[BatchState], record: EnvelopeRecord) -> list[BatchState]:

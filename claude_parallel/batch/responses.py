@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..api.json_text import UnreadableJson, parse_json
-from ..api.reading import unreadable
+from ..api.reading import as_mapping, is_count, is_message, unreadable
 from ..api.responses import read_batch_error, read_result_message
 from ..records import Failure, Reply
 
@@ -37,7 +37,8 @@ class BatchState:
     status : str
         ``"in_progress"``, ``"canceling"`` or ``"ended"``.
     counts : mapping of str to int
-        Requests by what became of them; all of them are ``processing`` until the whole batch has ended.
+        Requests by what became of them; all of them are ``processing`` until the whole batch has ended. What the API
+        counts under a name that is new counts as well.
     created, expires, ended : float or None
         Seconds since the epoch.
     results_url : str or None
@@ -57,7 +58,7 @@ class BatchState:
 
     @property
     def requests(self) -> int:
-        """How many requests it holds."""
+        """How many requests it holds; 0 where the API does not say."""
         return sum(self.counts.values())
 
     @property
@@ -97,7 +98,8 @@ class BatchResult:
 def read_batch(data: Any) -> BatchState | Failure:
     """Return the state that a parsed response body describes; a failure where it describes none."""
     try:
-        counts = {name: int(data["request_counts"].get(name) or 0) for name in COUNTS}
+        told = as_mapping(data.get("request_counts"))
+        counts = dict.fromkeys(COUNTS, 0) | {name: count for name, count in told.items() if is_count(count)}
         created = read_time(data["created_at"])
         if created is None:
             raise ValueError("created_at")
@@ -147,6 +149,8 @@ def read_result(line: bytes | str) -> BatchResult | None:
         return BatchResult(name, read_batch_error(error if isinstance(error, Mapping) else {}))
     if kind in ("canceled", "expired"):
         return BatchResult(name, kind)
+    if is_message(result.get("message")):  # whatever a new type means, who has answered is paid
+        return BatchResult(name, read_result_message(result["message"]))
     return BatchResult(name, Failure(kind="unknown", message=f"the batch gives a result of the unknown type {kind!r}"))
 
 

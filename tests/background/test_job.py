@@ -6,7 +6,7 @@ import _thread
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from claude_parallel.background.job import Job, jobs
 from claude_parallel.batch.api import BatchApi
 from claude_parallel.batch.carrier import batch_environment
 from claude_parallel.batch.envelope import Envelope
-from claude_parallel.batch.responses import BatchState
+from claude_parallel.batch.responses import BatchResult, BatchState
 from claude_parallel.cli.jobs import jobs_app
 from claude_parallel.config import resolve_settings
 from claude_parallel.errors import ClaudeParallelError, InputError, RunStopped
@@ -211,6 +211,39 @@ def test_a_batch_of_another_machine_is_adopted_by_its_id(server: SimulatorServer
     assert cp.spent()["usd"].sum() == pytest.approx(expected["response_cost"].sum())
     adopted.result()
     assert cp.spent()["calls"].sum() == 12
+
+
+class Short:
+    """A door to batches whose results end after seven lines."""
+
+    def __init__(self, door: BatchApi) -> None:
+        self._door = door
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def results(self, batch: BatchState) -> AsyncGenerator[BatchResult | Failure, None]:
+        """Yield the first seven."""
+        left = 7
+        async for item in self._door.results(batch):
+            if left:
+                yield item
+            left = max(0, left - 1)
+
+
+def test_a_batch_whose_results_come_short_stays_open(server: SimulatorServer) -> None:
+    """Lines that are not there yet, or were cut off behind a whole one, are paid: the cell reads them, for nothing."""
+    batch_id = left_batch(12)
+    environment = batch_environment(resolve_settings({}))
+    short = replace(environment, open_api=lambda timeout: Short(environment.open_api(timeout)))
+    with pytest.warns(UserWarning, match=r"5 of 12 rows of msgbatch_\S+ are missing: call result\(\) or"):
+        answers = adopt(batch_id, {}, environment=short).result()
+    out = by_batch(frame_of(12)).result()
+
+    assert len(answers) == 7
+    assert out["response_error"].isna().all()
+    assert server.ledger.batch_rows == 12
+    assert out["response_cost"].sum() + answers["response_cost"].sum() == pytest.approx(cp.spent()["usd"].sum())
 
 
 def test_an_unknown_batch_is_an_error_in_plain_words(server: SimulatorServer) -> None:

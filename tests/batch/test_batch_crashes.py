@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from claude_parallel.batch.responses import BatchPage, BatchState
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Failure, Usage
+from claude_parallel.simulation.batch_transport import MemoryBatchApi
 from claude_parallel.simulation.brain import Brain
 from claude_parallel.simulation.profile import Profile
 
@@ -208,6 +209,29 @@ def test_a_sender_whose_clock_was_days_ahead_pays_no_second_batch(tmp_path: Path
     lives.run_and_die(frame_of(5), "after create")
     world.ahead_seconds = 0.0
     out = lives.run(frame_of(5))
+
+    assert out["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
+
+
+@pytest.mark.parametrize("told", [{"queued": 2, "processing": 3}, {"processing": 5, "retried": None}, {}, None])
+def test_a_batch_is_found_however_the_api_counts_its_requests(told: dict[str, int] | None, tmp_path: Path) -> None:
+    """Under a name that is new, or not at all: who takes it for another's pays for all its rows again."""
+
+    class Counting(MemoryBatchApi):
+        async def _exchange(self, method: str, path: str, body: Any = None, size_bytes: int = 0) -> Any:
+            response = await super()._exchange(method, path, body, size_bytes)
+            data = getattr(response, "body", None) or {}
+            for state in data.get("data", [data]):
+                if state.get("processing_status") == "in_progress":
+                    state["request_counts"] = told
+            return response
+
+    world = batch_world()
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "after create")
+    world.wrap = lambda _door: Counting(world.brain)
+    out = world.map(frame_of(5), journal=lives.journal)
 
     assert out["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 5

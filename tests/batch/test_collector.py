@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -152,6 +153,18 @@ class LostCreate(Edited):
             yield item
 
 
+class Renamed(Edited):
+    """Each answer is of a type that is new."""
+
+    def edit(self, item: BatchResult) -> list[BatchResult]:
+        """Write the line anew, and read it."""
+        assert isinstance(item.fate, Reply)
+        line = {"custom_id": item.custom_id, "result": {"type": "succeeded_in_part", "message": item.fate.message}}
+        found = read_result(json.dumps(line))
+        assert found is not None
+        return [found]
+
+
 def world_of(kind: type[Edited]) -> tuple[BatchWorld, list[Edited]]:
     """Return a world whose results are edited, and the APIs that its runs have opened."""
     opened: list[Edited] = []
@@ -205,6 +218,18 @@ def test_lines_that_the_batch_does_not_count_are_sent_again() -> None:
     assert 0 < len(failed) < 200
     assert failed.str.startswith("server: the batch's results say nothing about this row").all()
     assert world.brain.ledger.batch_rows > 200
+
+
+def test_a_result_of_a_new_type_that_holds_a_message_is_an_answer(tmp_path: Path) -> None:
+    """Whatever the type means, the Message was paid: a second run finds it."""
+    world, _ = world_of(Renamed)
+    out = world.map(frame_of(40), journal=tmp_path / "j.sqlite3")
+    world.wrap = lambda api: api
+    again = world.map(frame_of(40), journal=tmp_path / "j.sqlite3")
+
+    assert out["response_error"].isna().all()
+    assert again["response"].equals(out["response"])
+    assert world.brain.ledger.batch_rows == 40
 
 
 @pytest.mark.parametrize("is_named", [True, False])
