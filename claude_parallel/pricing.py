@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from .records import Usage
 
@@ -130,8 +130,7 @@ class PriceList:
         is_batch : bool
             True for half price.
         """
-        lifetimes = {ttl, *_marked_lifetimes(fields)}
-        ttl = "1h" if "1h" in lifetimes else "5m" if "5m" in lifetimes else None
+        ttl = dearest_lifetime(fields, ttl)
         is_fast = fields.get("speed") == "fast"
         card = self.card(fields["model"], is_batch=is_batch, is_fast=is_fast)
         if card is None:
@@ -161,12 +160,18 @@ class PriceList:
         return Decimal(0) if paid is None or plain is None else plain - paid
 
 
+def dearest_lifetime(part: Any, ttl: str | None = None) -> Literal["5m", "1h"] | None:
+    """Return the dearest lifetime of the cache breakpoints in a part of a wire body, and of `ttl`; None without any."""
+    lifetimes = {ttl, *_marked_lifetimes(part)}
+    return "1h" if "1h" in lifetimes else "5m" if "5m" in lifetimes else None
+
+
 def _marked_lifetimes(part: Any) -> Iterator[str]:
     """Yield the lifetimes of the cache breakpoints in a part of a wire body; five minutes where a mark names none."""
     if isinstance(part, Mapping):
         control = part.get("cache_control")
         if isinstance(control, Mapping):
-            yield str(control.get("ttl", "5m"))
+            yield str(control.get("ttl") or "5m")
         for value in part.values():
             yield from _marked_lifetimes(value)
     elif isinstance(part, list | tuple):

@@ -127,6 +127,14 @@ def test_the_worst_case_bounds_every_answer(tokens: int, out: int, ttl: str | No
         assert cost <= worst
 
 
+def test_a_breakpoint_without_a_lifetime_is_one_of_five_minutes_in_the_worst_case() -> None:
+    """Also where the request says null."""
+    fields = {"model": "claude-haiku-5-5", "max_tokens": 1}
+    marks = ({"type": "ephemeral"}, {"type": "ephemeral", "ttl": None})
+    worst = {PRICES.worst_cost({**fields, "cache_control": mark}, 1_000, None) for mark in marks}
+    assert worst == {PRICES.worst_cost(fields, 1_000, "5m")}
+
+
 @pytest.mark.parametrize("geo", [None, "us"])
 def test_the_worst_case_covers_answers_that_a_workspace_keeps_in_the_us(geo: str | None) -> None:
     """They cost 1.1 times as much, and no request has to ask for it; one that says "global" cannot be kept there."""

@@ -30,10 +30,21 @@ from ..store.journal import Journal
 from ..text import format_usd
 from .assumptions import conditions_of, experience_of, host_of, look, why_no_batches
 from .latency import given_latency
-from .notes import caching_note, estimate_notes, quotes_note, why_not_cached
+from .notes import automatic_note, caching_note, estimate_notes, quotes_note, why_not_cached
 from .scenario import Conditions, Script
 from .simulate import Rehearsal, rehearse
-from .strategies import NAMES, Name, Strategy, Tokens, advise, batch_seconds, can_cache, price_strategy, read_price
+from .strategies import (
+    NAMES,
+    Name,
+    Strategy,
+    Tokens,
+    advise,
+    automatic_lifetime,
+    batch_seconds,
+    can_cache,
+    price_strategy,
+    read_price,
+)
 from .token_counts import InputCount, Interval, count_input, exact_input, expect_output
 from .workload import Workload, plain_workload, survey
 
@@ -293,6 +304,8 @@ def _conclude(
         notes.append("Simulated: counts, limits and times are those of the simulator, not of an account.")
     if is_cacheable:
         notes.append(caching_note(tokens.prefix, hits, is_seeded=is_seeded))
+    if (automatic := automatic_lifetime(workload.fields)) is not None:
+        notes.append(automatic_note(automatic))
     if usd["live"] is None:
         notes.append(f"No price is known for {model!r}.")
     elif settings.budget is not None and usd["live"][1] > settings.budget:

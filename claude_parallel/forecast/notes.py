@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..limits.gate import Limits
 from ..options import Settings
 from ..pricing import PriceList
-from ..prompt.cache_breakpoints import minimum_tokens
+from ..prompt.cache_breakpoints import TimeToLive, minimum_tokens
 from ..prompt.request import BYTES_PER_TOKEN, canonical
 from ..records import DIMENSIONS, Body
 from ..schema.schema import Schema
@@ -59,6 +59,15 @@ def caching_note(prefix_tokens: float, hits: Interval, *, is_seeded: bool) -> st
     """Return what the caching strategies rest on."""
     seeded = "one row goes live first and fills the cache, then " if is_seeded else ""
     return f"Caching: {prefix_tokens:,.0f} shared tokens, written once, then read; in batches {seeded}{hits.source}."
+
+
+def automatic_note(lifetime: TimeToLive) -> str:
+    """Return what automatic caching, which the user has asked for, does to rows that differ."""
+    times = {"5m": "1.25", "1h": "2"}[lifetime]
+    return (
+        f"Automatic caching, as request= says: each row writes its own text for {times}x the price of input, and no "
+        "other row reads it; prompt_cache= marks what all rows share."
+    )
 
 
 def why_not_cached(prefix_tokens: float, model: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.seeding import SEED_TTL
-from ..pricing import PriceList, RateCard
+from ..pricing import PriceList, RateCard, dearest_lifetime
 from ..prompt.cache_breakpoints import TimeToLive, minimum_tokens
 from ..records import Usage
 from .hits import PROMISED_HITS
@@ -123,7 +123,8 @@ def price_strategy(
     tokens : Tokens
         What the requests weigh.
     fields : mapping
-        The wire body; model, speed and inference_geo count.
+        The wire body; model, speed, inference_geo and cache breakpoints of the user's own count: what these mark is
+        cached in every strategy.
     prices : PriceList
         The only source of prices.
     ttl : "5m", "1h" or None
@@ -145,6 +146,14 @@ def price_strategy(
                 total += _band_cost(band, inputs, tokens, outputs, part.hit_shares[bound], fields, part.ttl)
         totals.append(total * prices.factor)
     return totals[0], totals[1], totals[2]
+
+
+def automatic_lifetime(fields: Mapping[str, Any]) -> TimeToLive | None:
+    """Return the lifetime of what ``request={"cache_control": ...}`` has each request write behind the shared prefix.
+
+    Its breakpoint is at the end of the request (source: prompt caching, "automatic caching"), which no other row has.
+    """
+    return dearest_lifetime({"cache_control": fields.get("cache_control")})
 
 
 def batch_seconds(calls: int) -> float:
@@ -236,7 +245,8 @@ def _parts(
     by_luck = (hits.low, hits.likely, hits.high)
     live = prices.card(fields["model"], is_fast=fields.get("speed") == "fast")
     batch = prices.card(fields["model"], is_batch=True)
-    ttl = ttl if name.endswith("caching") else None
+    own = {place: fields.get(place) for place in ("tools", "system")}
+    ttl = ttl and dearest_lifetime(own, ttl if name.endswith("caching") else None)
     if not name.startswith("batch"):
         yield _Part(live, inputs, ttl, (best, best, best))
     elif is_seeded and ttl:
@@ -269,12 +279,16 @@ def _band_cost(
     count, total = len(inputs), float(inputs.sum())
     cached = min(tokens.prefix * count, total) if ttl else 0.0
     written = cached * (1 - hit_share)
+    automatic = automatic_lifetime(fields)
+    long = inputs[inputs >= minimum_tokens(str(fields["model"]))] if automatic else inputs[:0]
+    own = float(np.maximum(long - (tokens.prefix if ttl else 0.0), 0.0).sum())
+    writes = [(ttl, round(written)), (automatic, round(own))]
     return card.cost(
         Usage(
-            input_tokens=round(total - cached),
+            input_tokens=round(total - cached - own),
             output_tokens=round(count * outputs),
-            cache_write_5m_tokens=round(written) if ttl == "5m" else 0,
-            cache_write_1h_tokens=round(written) if ttl == "1h" else 0,
+            cache_write_5m_tokens=sum(tokens for lifetime, tokens in writes if lifetime == "5m"),
+            cache_write_1h_tokens=sum(tokens for lifetime, tokens in writes if lifetime == "1h"),
             cache_read_tokens=round(cached) - round(written),
             inference_geo=fields.get("inference_geo"),
         )

@@ -256,6 +256,32 @@ def test_dollars_are_right_when_the_assumptions_hold(options: dict[str, Any], st
     assert dollars(figures, strategy) == pytest.approx(paid, rel=0.05)
 
 
+LONG_SYSTEM = {"type": "text", "text": "Be brief. " * 500}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"request": {"cache_control": {"type": "ephemeral"}}},
+        {"request": {"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "prompt_cache": False},
+        {"request": {"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "system": LONG_SYSTEM["text"]},
+        {"request": {"system": [LONG_SYSTEM | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}]}},
+    ],
+    ids=["automatic", "automatic, an hour", "automatic behind a prefix", "the system prompt"],
+)
+@pytest.mark.parametrize("words", [5, 700])
+def test_cache_breakpoints_of_the_users_own_are_in_the_dollars(options: dict[str, Any], words: int) -> None:
+    """Automatic ones write what is the row's own, where it is long enough; the others read what is shared."""
+    place = world(Profile(latency_seconds=0.5, output_tokens=100))
+    frame = pd.DataFrame({"t": [f"row {number} " + "word " * (words + number % 97) for number in range(200)]})
+    figures = estimated(place, frame, "{t}", 100, **options)
+    out = place.map(frame, "{t}", **options)
+    way = figures.strategy_of(resolve_settings(options)).name
+    assert dollars(figures, way) == pytest.approx(float(out["response_cost"].sum()), rel=0.05)
+    is_automatic = "cache_control" in options["request"]
+    assert ("no other row reads it" in " ".join(figures.notes)) == is_automatic
+
+
 def test_an_estimate_makes_no_paid_call() -> None:
     """Only the free counting endpoint is asked, twenty times at most."""
     place = world(Profile())
