@@ -30,6 +30,8 @@ _PROXY_HINT = "start it, or mend or unset HTTPS_PROXY, then run the cell again"
 _MOST_AT_ONCE = 2**20
 """Bytes of a body that aiohttp writes in one piece; it warns of more (its ``payload.TOO_LARGE_BYTES_BODY``), and a user
 who has warnings raised would lose every row with a large picture."""
+_CUT = "without sending complete message body"
+"""What h11 says (0.16, ``_readers.py``), which reads answers where the user's own HTTP client is not aiohttp."""
 _REFUSED_HINT = "ask whoever runs it to let the API's host through, or unset HTTPS_PROXY, then run the cell again"
 
 
@@ -138,10 +140,12 @@ def read_wire_error(error: Exception) -> Failure | None:
 def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
     """Return the failure of a connection that broke, or was never made.
 
-    Where it broke in the middle of an answer, that is an answer cut off, as one is that comes to its end too soon. One
-    that cannot be made before the user has done something is not to be tried again, by any row.
+    Where it broke in the middle of an answer, that is an answer cut off, as one is that comes to its end too soon, or
+    one that cannot be unpacked. A connection that cannot be made before the user has done something is not to be tried
+    again, by any row.
     """
     import aiohttp
+    import httpx2
 
     causes = (error, error.__cause__, error.__cause__ and error.__cause__.__cause__)
     found = next((cause for cause in causes if isinstance(cause, aiohttp.ClientError)), error)
@@ -157,7 +161,9 @@ def connection_failed(error: BaseException, *, perhaps_billed: bool) -> Failure:
         return Failure(kind="connection", message=message, hint=_REFUSED_HINT)
     if isinstance(found, aiohttp.ClientProxyConnectionError):
         return Failure(kind="connection", message="the proxy cannot be reached", hint=_PROXY_HINT)
-    if isinstance(found, aiohttp.ClientPayloadError):
+    if isinstance(found, aiohttp.ClientPayloadError) or _CUT in str(error):
         return replace(without_json({}, b""), message="the connection broke in the middle of the answer")
+    if isinstance(error, httpx2.DecodingError):
+        return replace(without_json({}, b""), message="the answer cannot be unpacked, as its content-encoding says")
     message = f"the connection failed ({type(found).__name__})"
     return Failure(kind="connection", message=message, perhaps_billed=perhaps_billed)

@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import anthropic
+import httpx2
 import pandas as pd
 import pytest
 
@@ -26,6 +28,7 @@ from .server import NastyServer, Saying, good, message, nasty_server
 PAGE = Saying("<html><body>Welcome to the hotel: please sign in</body></html>", headers={"content-type": "text/html"})
 CUT = Saying(json.dumps(message())[:60])
 BROKEN = Saying(json.dumps(message()), fault="truncated")
+MISLABELLED = Saying(json.dumps(message()), headers={"content-encoding": "gzip"})
 GATEWAY = Saying('{"status": "ok"}')
 GONE = Saying("<html>404 page not found</html>", status=404, headers={"content-type": "text/html"})
 BLOCKED = Saying("<html>Sorry, you have been blocked</html>", status=403, headers={"content-type": "text/html"})
@@ -38,14 +41,31 @@ def ask(server: NastyServer, journal: Path, rows: list[str], **options: object) 
     return pd.DataFrame({"t": rows}, index=rows).claude.map("{t}", journal=journal, **options)
 
 
-@pytest.mark.parametrize(
-    ("said", "kind"),
-    [(PAGE, "connection"), (CUT, "server"), (BROKEN, "server"), (GATEWAY, "connection"), (BLOCKED, "connection")],
-)
-def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str, tmp_path: Path) -> None:
+BREAKING = [
+    (PAGE, "connection"),
+    (CUT, "server"),
+    (BROKEN, "server"),
+    (MISLABELLED, "server"),
+    (GATEWAY, "connection"),
+    (BLOCKED, "connection"),
+]
+
+
+@pytest.mark.parametrize("way", ["wire", "sdk", "own client"])
+@pytest.mark.parametrize(("said", "kind"), BREAKING)
+def test_a_row_whose_answers_all_break_asks_three_times(said: Saying, kind: str, way: str, tmp_path: Path) -> None:
     """Each of them may have been paid; seven times is no patience but waste. Neighbours are right."""
     with nasty_server({"odd": said}) as server:
-        out = ask(server, tmp_path / "j.sqlite3", ["odd", "good"])
+        ways: dict[str, dict[str, object]] = {
+            "wire": {},
+            "sdk": {"wire": "sdk"},
+            "own client": {
+                "client": lambda: anthropic.AsyncAnthropic(
+                    api_key="any", base_url=server.url, http_client=httpx2.AsyncClient()
+                )
+            },
+        }
+        out = ask(server, tmp_path / "j.sqlite3", ["odd", "good"], **ways[way])
     assert server.asked == {"odd": 3, "good": 1}
     assert out["response"]["good"] == "fine"
     assert out["response_error"]["odd"].startswith(f"{kind}: ")
