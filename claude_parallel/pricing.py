@@ -46,11 +46,10 @@ class RateCard:
 
     def prices(self, total_input_tokens: int) -> UnitPrices:
         """Return the unit prices for a prompt of this size."""
-        found = self.bands[0][1]
-        for start, prices in self.bands[1:]:
+        for start, prices in reversed(self.bands):
             if total_input_tokens > start:
-                found = prices
-        return found
+                return prices
+        return self.bands[0][1]
 
     def cost(self, usage: Usage) -> Decimal:
         """Return what an answer with this usage costs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 
@@ -56,10 +56,13 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
 
 @cache
 def _quick_parser() -> Callable[..., Any]:
-    """Return pydantic's parser, loaded at the first answer: that takes longer than half of this package."""
+    """Return pydantic's parser, loaded at the first answer: that takes longer than half of this package.
+
+    It keeps the names of fields to use them again, and no values: ids and texts are hardly ever the same.
+    """
     import pydantic_core
 
-    return pydantic_core.from_json
+    return partial(pydantic_core.from_json, cache_strings="keys")
 
 
 def parse_json(body: bytes | str) -> Any:

@@ -221,7 +221,7 @@ class Intake:
         """Return what the journal says to requests; runs off the event loop."""
         asked = {item.fingerprint: item for item in items}
         recollect = self.accounting.recollect
-        return {key: recollect(asked[key], reply) for key, reply in self.journal.recall(list(asked)).items()}
+        return {key: recollect(asked[key], reply) for key, reply in self.journal.replies(list(asked))}
 
     def _is_to_mend(self, item: Pending, known: dict[bytes, Recollection]) -> bool:
         """Deliver what the journal says; True when it has to be asked for a better answer."""

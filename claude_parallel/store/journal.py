@@ -93,9 +93,21 @@ class Journal:
         fingerprints : sequence of bytes
             Keys of requests; any number.
         """
-        found: dict[bytes, Reply] = {}
-        self._reading(lambda: self._read_answers(fingerprints, found), None)
-        return found
+        return dict(self.replies(fingerprints))
+
+    def replies(self, fingerprints: Sequence[bytes]) -> Iterator[tuple[bytes, Reply]]:
+        """Yield the answers that are there already, each with its key; what is read at once is taken apart one by one.
+
+        Who is done with one before the next needs memory for one: that of a thousand is no longer in the processor's
+        caches when it is looked at. An answer that is not whole is as good as none, and costs no other one.
+        """
+        kept: dict[bytes, tuple[bytes | None, bytes | None]] = {}
+        self._reading(lambda: self._read_answers(fingerprints, kept), None)
+        for key, (message_bytes, id_bytes) in kept.items():
+            message = parse_object(message_bytes or b"")
+            if message is not None:
+                request_id = None if id_bytes is None else id_bytes.decode("utf-8", "replace")
+                yield key, Reply(message, request_id, _NO_LIMITS)
 
     def look(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT in the middle of a run; none where the file cannot be read, which is told."""
@@ -109,15 +121,15 @@ class Journal:
             self._file.warn("read", f"the journal cannot be read ({error}); rows may be asked again")
             return otherwise
 
-    def _read_answers(self, fingerprints: Sequence[bytes], found: dict[bytes, Reply]) -> None:
-        """Fill in the answers that are there; one that is not whole is as good as none, and costs no other one."""
+    def _read_answers(
+        self, fingerprints: Sequence[bytes], kept: dict[bytes, tuple[bytes | None, bytes | None]]
+    ) -> None:
+        """Fill in the Messages and ids of the answers that are there."""
         for keys, marks in statements.key_chunks(fingerprints):
-            rows = self._select(f"WITH asked(key) AS {marks} {_SELECT_ANSWERS}", keys).fetchall()
-            for key, message_bytes, id_bytes in rows:
-                message = parse_object(message_bytes or b"")
-                if message is not None:
-                    request_id = None if id_bytes is None else id_bytes.decode("utf-8", "replace")
-                    found[key] = Reply(message, request_id, _NO_LIMITS)
+            for key, message, request_id in self._select(
+                f"WITH asked(key) AS {marks} {_SELECT_ANSWERS}", keys
+            ).fetchall():
+                kept[key] = message, request_id
 
     def _select(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
         """Run a SELECT, which may use :func:`newest`."""
