@@ -24,6 +24,10 @@ from .typed_columns import typed_columns
 from .votes import elect
 
 _IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
+
+_IN_CACHE = 1_000
+"""Outcomes that the processor's caches hold, some 300 kB: a million of them are fetched from memory for each column."""
+
 T = TypeVar("T", bound="pd.DataFrame | pd.Series[Any]")
 
 
@@ -74,13 +78,17 @@ def output_arrays(
 
 
 def _answer_arrays(answer: AnswerColumns, outcomes: Sequence[Outcome], schema: Schema | None) -> dict[str, Any]:
-    costs = [math.nan if outcome.cost is None else float(outcome.cost) for outcome in outcomes]
-    arrays: dict[str, Any] = {
-        answer.error: text_array([outcome.error for outcome in outcomes]),
-        answer.cost: np.array(costs, dtype=np.float64),
-    }
+    costs: list[float] = []
+    errors: list[str | None] = []
+    texts: list[str | None] = []
+    for start in range(0, len(outcomes), _IN_CACHE):
+        part = outcomes[start : start + _IN_CACHE]
+        costs += [math.nan if outcome.cost is None else float(outcome.cost) for outcome in part]
+        errors += [outcome.error for outcome in part]
+        texts += [outcome.text for outcome in part]
+    arrays: dict[str, Any] = {answer.error: text_array(errors), answer.cost: np.array(costs, dtype=np.float64)}
     if answer.text is not None:
-        arrays[answer.text] = text_array([outcome.text for outcome in outcomes])
+        arrays[answer.text] = text_array(texts)
     if schema is not None:
         typed = typed_columns(schema, [outcome.values for outcome in outcomes])
         arrays.update(zip(answer.fields, typed.values(), strict=True))
