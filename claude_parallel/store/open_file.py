@@ -17,7 +17,6 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from ..warning import warn_and_go_on
-from ..worker_threads import off_loop
 from . import forks
 from .answer_keys import MOST_LEFT, MOST_RECENT, AnswerKeys
 from .file import (
@@ -32,6 +31,7 @@ from .file import (
     state_of,
     with_companions,
 )
+from .group_commit import GroupCommit
 from .rescue import copy_records
 from .statements import Statement
 from .tables import NewerFile
@@ -63,7 +63,7 @@ class OpenFile:
         self._use(connection)
         self.pending: deque[Statement] = deque()
         self._users: WeakSet[object] = WeakSet()
-        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
+        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
         self._warned: set[str] = set()
         self.on_unused: Callable[[OpenFile], None] = OpenFile.close_alone
         self._left: tuple[object, ...] | None = None
@@ -190,7 +190,7 @@ class OpenFile:
         loop = asyncio.get_running_loop()
         group = self._groups.get(loop)
         if group is None:
-            group = self._groups[loop] = _Group(self)
+            group = self._groups[loop] = GroupCommit(self.flush)
         await asyncio.shield(group.next_commit(loop))
 
     def write(self, statements: Iterable[Statement], *, skips: bool) -> list[Exception]:
@@ -305,39 +305,6 @@ class OpenFile:
         if occasion not in self._warned:
             self._warned.add(occasion)
             warn_and_go_on(f"{message} [{self.path}]")
-
-
-class _Group:
-    """Those on one event loop who wait for the same transaction."""
-
-    def __init__(self, file: OpenFile) -> None:
-        self._flush = file.flush
-        self._committed: asyncio.Future[None] | None = None
-        self._writing: asyncio.Task[None] | None = None
-
-    def next_commit(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """Return what is done when all that is pending now is on disk, and see to it that somebody writes."""
-        if self._committed is None:
-            self._committed = loop.create_future()
-            if self._writing is None:
-                self._writing = loop.create_task(self._write())
-        return self._committed
-
-    async def _write(self) -> None:
-        """Write until nobody waits any more."""
-        try:
-            while (waiting := self._committed) is not None:
-                self._committed = None
-                try:
-                    await off_loop(self._flush)
-                finally:
-                    if not waiting.done():
-                        waiting.set_result(None)
-        finally:
-            self._writing = None
-            if self._committed is not None:  # after a failure nobody writes any more, and nobody is to wait for it
-                self._committed.set_result(None)
-                self._committed = None
 
 
 _choice = threading.RLock()
