@@ -84,7 +84,7 @@ class NotInBatches:
         free: list[Pending] = []
         for item in rest:
             envelope = held.get(item.fingerprint)
-            if envelope is None or item.fingerprint in self._intake.plan.bypass_cache:
+            if envelope is None or item.claim in self._intake.plan.bypass_cache:
                 free.append(item)
                 continue
             record = batches[envelope]

@@ -177,9 +177,9 @@ class Intake:
     async def claim(self, items: list[Pending]) -> list[Pending]:
         """Return the requests that this run is to send; those of other runs are waited for without their bodies."""
         granted = await self.claims.take(items)
-        mine = [item for item in items if item.claim in granted or item.fingerprint in self.plan.bypass_cache]
+        mine = [item for item in items if item.claim in granted or item.claim in self.plan.bypass_cache]
         for item in items:
-            if item.claim not in granted and item.fingerprint not in self.plan.bypass_cache:
+            if item.claim not in granted and item.claim not in self.plan.bypass_cache:
                 item.let_go()
                 self._elsewhere.append(item)
         # Between the first look and the claim another run may have answered, and ended.
@@ -207,10 +207,14 @@ class Intake:
             yield chunk
 
     async def unanswered(self, pending: list[Pending]) -> list[Pending]:
-        """Answer from the journal what it knows, and return the rest in the order of rows."""
+        """Answer from the journal what it knows, and return the rest in the order of rows.
+
+        What follows an answer that is asked anew (a repair, the rest of a turn) is asked anew, too: it may be the very
+        same request as before, whose answer was rejected.
+        """
         bypassed = self.plan.bypass_cache
-        rest = [item for item in pending if item.fingerprint in bypassed]
-        asked = [item for item in pending if item.fingerprint not in bypassed]
+        rest = [item for item in pending if item.claim in bypassed]
+        asked = [item for item in pending if item.claim not in bypassed]
         while asked:
             known = await off_loop(lambda asked=asked: self._recall(asked))  # type: ignore[misc]
             rest += [item for item in asked if item.fingerprint not in known]

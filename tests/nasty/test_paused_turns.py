@@ -68,6 +68,24 @@ def test_a_paused_turn_is_continued_and_all_its_calls_are_paid_once(batch: bool,
 
 
 @pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
+def test_what_follows_an_answer_that_was_rejected_is_asked_anew(batch: bool, tmp_path: Path) -> None:
+    """Its first call may say the very same once more; the rest of the turn is not the one that was rejected."""
+    table: dict[str, Saying | list[Saying]] = {
+        "hard": [paused("one, "), paused("one, ", id="msg_anew")],
+        "one, ": [good("two"), Saying(json.dumps(message("three", id="msg_three")))],
+    }
+    with nasty_server(table) as api:
+        out = ask(api, batch, tmp_path / "j.sqlite3", ["easy", "hard"])
+        anew, once_more = (out.claude.retry(where=out.index == "hard") for _ in range(2))
+
+    assert out["response"].to_dict() == {"easy": "fine", "hard": "one, two"}
+    assert anew["response"].to_dict() == {"easy": "fine", "hard": "one, three"}
+    assert anew["response_cost"]["hard"] == pytest.approx(price(4, is_batch=batch))
+    assert once_more["response"].equals(anew["response"])
+    assert api.asked == {"easy": 1, "hard": 2, "one, ": 2}
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
 def test_a_turn_that_pauses_for_ever_is_its_rows_error(batch: bool, tmp_path: Path) -> None:
     """After some continuations the row fails, keeps its text and its cost, and is not asked again silently."""
     with nasty_server({"endless": paused("more"), "more": paused("more")}) as api:
