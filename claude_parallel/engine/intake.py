@@ -207,19 +207,23 @@ class Intake:
             yield chunk
 
     async def unanswered(self, pending: list[Pending]) -> list[Pending]:
-        """Answer from the journal what it knows, and return the rest in the order of rows.
-
-        What follows an answer that is asked anew (a repair, the rest of a turn) is asked anew, too: it may be the very
-        same request as before, whose answer was rejected.
-        """
-        bypassed = self.plan.bypass_cache
-        rest = [item for item in pending if item.claim in bypassed]
-        asked = [item for item in pending if item.claim not in bypassed]
+        """Answer from the journal what it knows, and return the rest in the order of rows."""
+        rest, asked = [], pending
         while asked:
+            rest += [item for item in asked if self._is_asked_anew(item)]
+            asked = [item for item in asked if not self._is_asked_anew(item)]
             known = await off_loop(lambda asked=asked: self._recall(asked))  # type: ignore[misc]
             rest += [item for item in asked if item.fingerprint not in known]
             asked = [item for item in asked if item.fingerprint in known and self._is_to_mend(item, known)]
         return sorted(rest, key=lambda item: item.position)
+
+    def _is_asked_anew(self, item: Pending) -> bool:
+        """Say whether the journal's answer was rejected: that to the row itself, or that to what follows its answer.
+
+        What follows an answer that is asked anew is asked anew, too: it may be the very same request as before.
+        """
+        bypassed = self.plan.bypass_cache
+        return item.claim in bypassed or item.fingerprint in bypassed
 
     def _recall(self, items: list[Pending]) -> dict[bytes, Recollection]:
         """Return what the journal says to requests; runs off the event loop."""

@@ -85,6 +85,24 @@ def test_what_follows_an_answer_that_was_rejected_is_asked_anew(batch: bool, tmp
     assert api.asked == {"easy": 1, "hard": 2, "one, ": 2}
 
 
+def test_what_follows_is_asked_anew_where_the_retry_was_stopped_before_it(tmp_path: Path) -> None:
+    """The first call has its new answer; the rest of the turn that was rejected does not come back from the journal."""
+    table: dict[str, Saying | list[Saying]] = {
+        "hard": [paused("one, "), paused("one, ", id="msg_anew")],
+        "one, ": [good("two"), Saying("{}", status=401), Saying(json.dumps(message("three", id="msg_three")))],
+    }
+    with nasty_server(table) as api:
+        out = ask(api, False, tmp_path / "j.sqlite3", ["easy", "hard"])
+        with pytest.raises(cp.RunStopped):
+            out.claude.retry(where=out.index == "hard")
+        anew, once_more = (out.claude.retry(where=out.index == "hard") for _ in range(2))
+
+    assert anew["response"].to_dict() == {"easy": "fine", "hard": "one, three"}
+    assert anew["response_cost"]["hard"] == pytest.approx(price(3, is_batch=False))
+    assert once_more["response"].equals(anew["response"])
+    assert api.asked["hard"] == 2
+
+
 @pytest.mark.parametrize("batch", [False, True], ids=["live", "batch"])
 def test_a_turn_that_pauses_for_ever_is_its_rows_error(batch: bool, tmp_path: Path) -> None:
     """After some continuations the row fails, keeps its text and its cost, and is not asked again silently."""
