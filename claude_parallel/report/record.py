@@ -40,6 +40,22 @@ class CallNumbers(NamedTuple):
     output_tokens: FloatArray
 
 
+class CallTotals(NamedTuple):
+    """What all calls of a run come to."""
+
+    calls: int
+    """Those that were sent."""
+    retries: int
+    """Those that were not the first of their row."""
+    failures: int
+    """Those that brought no Message."""
+    last_ended: float | None
+    """When the last one ended, seconds since the epoch; None without any."""
+    cost: float
+    """US dollars, as far as prices are known."""
+
+
+_TOTALS = "count(*), coalesce(sum(number > 1), 0), count(kind), max(ended), coalesce(sum(CAST(cost AS REAL)), 0.0)"
 _NUMBERS = (
     "started, max(started, ended), kind IS NULL, "
     "coalesce(input_tokens, 0) + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0), "
@@ -76,6 +92,11 @@ class RunData:
     def waits(self, columns: str, *, then: str = "") -> Rows:
         """Return what its pauses tell, one SELECT over the table ``waits``."""
         return self._select("waits", columns, "", then, ())
+
+    @cached_property
+    def call_totals(self) -> CallTotals:
+        """What its calls come to; asked once, since it tells what else is worth asking."""
+        return CallTotals(*self.calls(_TOTALS)[0])
 
     @cached_property
     def call_numbers(self) -> CallNumbers:

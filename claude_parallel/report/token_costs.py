@@ -107,11 +107,12 @@ def token_groups(data: RunData, prices: PriceList) -> list[TokenGroup]:
     in_batch = (
         "position IN (SELECT position FROM row_outcomes WHERE run = ? AND source = 'batch')" if has_batch else "0"
     )
+    groups_by = [*(["name"] if len(models) > 1 else []), *(["in_batch"] if has_batch else []), "band"]
     found = data.calls(
         f"{model} AS name, {in_batch} AS in_batch, {band} AS band, count(*), sum(cache_read_tokens > 0), "
         f"coalesce(sum(CAST(cost AS REAL)), 0.0), {sums}",
         where=f"kind IS NULL AND {_BILLED}",
-        then="GROUP BY name, in_batch, band ORDER BY name, in_batch, band",
+        then=f"GROUP BY {', '.join(groups_by)} ORDER BY {', '.join(groups_by)}",
         more=[given, *([data.run_id] if has_batch else [])],
     )
     groups = []

@@ -121,9 +121,7 @@ class WaitPart:
 def summarize(data: RunData) -> Summary:
     """Return the totals of a run; what a run cut short left no record of is counted from its calls."""
     totals = data.totals
-    ((calls, retries, last, summed),) = data.calls(
-        "count(*), coalesce(sum(number > 1), 0), max(ended), coalesce(sum(CAST(cost AS REAL)), 0.0)"
-    )
+    sent = data.call_totals
     samples = _samples(data)
     kept = None if "rows" in totals else int(data.rows("count(*)")[0][0]) // samples
     kinds = {str(kind): int(n) for kind, n in (totals["errors"] if "errors" in totals else _row_kinds(data)).items()}
@@ -141,13 +139,13 @@ def summarize(data: RunData) -> Summary:
         skipped=fates.skipped,
         cancelled=fates.cancelled,
         errors={kind: count for kind, count in kinds.items() if fate_of(kind) == "failed"},
-        cost=Decimal(str(paid)) if paid is not None else Decimal(repr(float(summed))),
+        cost=Decimal(str(paid)) if paid is not None else Decimal(repr(float(sent.cost))),
         saved=Decimal(str(totals.get("saved_usd") or 0)),
         from_journal=int(totals.get("from_journal") or 0),
         duplicates=int(totals.get("duplicates") or 0),
-        calls=int(calls),
-        retries=int(retries),
-        seconds=max(data.started, data.ended or data.started, last or data.started) - data.started,
+        calls=sent.calls,
+        retries=sent.retries,
+        seconds=max(data.started, data.ended or data.started, sent.last_ended or data.started) - data.started,
         is_finished=data.ended is not None,
         is_simulated=data.is_simulated,
     )
@@ -156,7 +154,11 @@ def summarize(data: RunData) -> Summary:
 def failure_groups(data: RunData) -> tuple[FailureGroup, ...]:
     """Return what went wrong by kind, most rows lost first."""
     # Of a bare column beside min(), SQLite gives the value of the row that has the minimum.
-    failed = data.calls("kind, count(*), detail, min(started)", where="kind IS NOT NULL", then="GROUP BY kind")
+    failed = (
+        data.calls("kind, count(*), detail, min(started)", where="kind IS NOT NULL", then="GROUP BY kind")
+        if data.call_totals.failures
+        else []
+    )
     by_kind = Counter({str(kind): int(n) for kind, n, _detail, _first in failed})
     lost = Counter({str(k): int(n) for k, n in (data.totals.get("errors") or _row_kinds(data)).items()})
     errors = data.rows(
@@ -182,7 +184,7 @@ def slowest(data: RunData, most: int = 10) -> tuple[SlowRow, ...]:
     """Return the rows that took longest from their first call to the end of their last, retries and waits included."""
     # Rows asked once need no grouping, which would sort all calls; those asked again are few, and mostly none.
     again = "SELECT position FROM attempts WHERE run = ? AND number > 1"
-    has_again = bool(data.calls("position", where="number > 1", then="LIMIT 1"))
+    has_again = data.call_totals.retries > 0
     once = data.calls(
         "position, max(started, ended) - started AS seconds, 1, request_id",
         where=f"position NOT IN ({again})" if has_again else "",
