@@ -36,9 +36,10 @@ class Simulator:
         What was seen, answered and billed.
     """
 
-    def __init__(self, server: SimulatorServer, answers: OwnAnswers | None = None) -> None:
+    def __init__(self, server: SimulatorServer, answers: OwnAnswers | None = None, port: int = 0) -> None:
         self._server = server
         self._answers = answers
+        self._port = port
         self._running = ExitStack()
 
     def __repr__(self) -> str:
@@ -59,8 +60,15 @@ class Simulator:
         return self._server.ledger
 
     def start(self) -> Self:
-        """Serve, and send all runs of this process here until :meth:`stop`."""
+        """Serve, and send all runs of this process here until :meth:`stop`.
+
+        One that this process has started at the same port stops first: a cell may be run again.
+        """
+        if self._port and (earlier := _at_ports.pop(self._port, None)) is not None:
+            earlier._running.close()
         self._running.enter_context(self._server)
+        if self._port:
+            _at_ports[self._port] = self
         self._running.enter_context(override(base_url=self.url, api_key=SIMULATOR_KEY))
         return self
 
@@ -73,6 +81,8 @@ class Simulator:
             The first one, if any, that the function given as ``answer=`` raised.
         """
         self._running.close()
+        if _at_ports.get(self._port) is self:
+            del _at_ports[self._port]
         if self._answers is not None and self._answers.error is not None:
             error, self._answers.error = self._answers.error, None
             raise error
@@ -82,6 +92,10 @@ class Simulator:
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
+
+
+_at_ports: dict[int, Simulator] = {}
+"""Those that run at a port that somebody has named."""
 
 
 def simulator(
@@ -101,7 +115,8 @@ def simulator(
     seed : int
         Fixes answers, faults and latencies.
     port : int
-        TCP port on 127.0.0.1; 0 = any free one. The journal keeps the answers of each port apart.
+        TCP port on 127.0.0.1; 0 = any free one. The journal tells simulators apart by it: with a port of its own, what
+        it has answered is found again after a restart of the kernel, as it is live.
     **profile
         Any other setting of ``claude_parallel.simulation.profile.Profile``, such as ``latency_seconds=1.0``,
         ``burst_seconds=0.2`` or ``faults={"overloaded": 0.05}``.
@@ -145,4 +160,4 @@ def simulator(
             raise InputError(f"the simulator has no option {name!r}; {nearest(name, known)}")
     settings = {"latency_seconds": DEFAULT_LATENCY_SECONDS, "jitter_sigma": 0.2, "limits": tier_limits(tier), **profile}
     server = SimulatorServer(Profile(**settings, answer=answers), seed=seed, port=port)
-    return Simulator(server, answers)
+    return Simulator(server, answers, port)

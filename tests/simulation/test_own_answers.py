@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Literal
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 import claude_parallel as cp
+from claude_parallel.config import is_simulating
 
 FRAME = pd.DataFrame({"text": ["The invoice is wrong.", "Where is my parcel?"]})
 
@@ -98,3 +100,22 @@ def test_a_simulator_says_where_it_is_and_what_it_saw() -> None:
     assert "not started" in repr(simulator)
     with simulator:
         assert f"at {simulator.url}; 0 requests" in repr(simulator)
+
+
+def test_a_cell_with_a_port_may_be_run_again_and_finds_its_answers() -> None:
+    """The one that it started before makes room; what that has answered is in the journal, as after a restart."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asked = []
+    for _ in range(2):
+        simulator = cp.simulator(None, latency_seconds=0.0, port=port).start()
+        out = cp.map(["one", "two"], progress=False)
+        asked.append(simulator.ledger.requests)
+    simulator.stop()
+
+    assert asked == [2, 0]
+    assert out["response"].tolist() == ["Simulated: one", "Simulated: two"]
+    assert not is_simulating()
+    with cp.simulator(None, port=port) as another:
+        assert another.url.endswith(f":{port}")
