@@ -114,10 +114,15 @@ async def gather(chunks: AsyncIterable[bytes], on_chunk: OnChunk) -> bytes:
 
 
 def _decoded(status: int, raw_headers: Any, raw: bytes) -> WireResponse:
-    """Return a response unpacked as the SDK's HTTP client does it."""
+    """Return a response unpacked as the SDK's HTTP client does it; a refusal also where that cannot be done."""
     import httpx2
 
-    response = httpx2.Response(status, headers=raw_headers, content=raw)
+    try:
+        response = httpx2.Response(status, headers=raw_headers, content=raw)
+    except httpx2.DecodingError:
+        if is_success(status):
+            raise
+        response = httpx2.Response(status, headers=raw_headers)
     return WireResponse(status, response.headers, response.content)
 
 

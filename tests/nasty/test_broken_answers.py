@@ -80,6 +80,18 @@ def test_one_broken_answer_costs_a_row_nothing(said: Saying, tmp_path: Path) -> 
     assert server.asked["odd"] == 2
 
 
+def test_a_refusal_that_cannot_be_unpacked_is_still_a_refusal(tmp_path: Path) -> None:
+    """Its status says all: a limit is waited for, and nothing was paid; a wrong key stops the run."""
+    packed = {"content-encoding": "gzip"}
+    busy, locked = Saying("slow down", status=429, headers=packed), Saying("who is it?", status=401, headers=packed)
+    with nasty_server({"odd": [busy, busy, busy, busy, good()], "locked": locked}) as server:
+        out = ask(server, tmp_path / "j.sqlite3", ["odd"])
+        with pytest.raises(cp.RunStopped, match="^auth: "):
+            ask(server, tmp_path / "j.sqlite3", ["locked"])
+    assert out["response"].tolist() == ["fine"]
+    assert server.asked == {"odd": 5, "locked": 1}
+
+
 @pytest.mark.parametrize("max_concurrency", [1, 20])
 def test_a_run_that_nobody_but_a_portal_answers_stops_and_says_what_to_do(max_concurrency: int, tmp_path: Path) -> None:
     """One line for all rows, after a few calls and not seven of each."""
