@@ -130,7 +130,8 @@ async def run_here(work: Callable[[], Coroutine[Any, Any, T]], control: Control)
     """Run a coroutine to its end on the caller's own loop, and return its result.
 
     Cancelled (``task.cancel()``, ``asyncio.timeout``), it stops sending and lets the calls in flight land: they are
-    billed, and would be paid a second time. A second cancellation ends those too, a third the coroutine itself.
+    billed, and would be paid a second time. A second cancellation ends those too, a third the coroutine itself. A scope
+    of anyio tells its one cancellation at each turn of the loop, in the same words: that counts once.
 
     Parameters
     ----------
@@ -145,17 +146,19 @@ async def run_here(work: Callable[[], Coroutine[Any, Any, T]], control: Control)
         When it was cancelled, at its end.
     """
     task = asyncio.ensure_future(work())
-    cancelled: asyncio.CancelledError | None = None
+    cancelled: list[asyncio.CancelledError] = []
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
+            if error.args and any(error.args == earlier.args for earlier in cancelled):
+                continue
+            cancelled.append(error)
             if control.is_cancelling:
                 task.cancel()
             control.request_stop()
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    if cancelled:
+        raise cancelled[-1]
     return task.result()
 
 
@@ -175,7 +178,9 @@ def heard(control: Control) -> Iterator[None]:
     """Route Ctrl-C to `control` for the length of a block.
 
     First: stop sending. Second: cancel what is in flight. Third: KeyboardInterrupt. The handler only sets flags: raised
-    inside library code, a KeyboardInterrupt can be swallowed (see ``docs/decisions/0004``).
+    inside library code, a KeyboardInterrupt can be swallowed (see ``docs/decisions/0004``). A script that ignores
+    Ctrl-C, as one that a shell has put into the background, goes on doing so; a notebook's kernel ignores it between
+    two cells only.
     """
 
     def on_interrupt(signum: int, frame: Any) -> None:
@@ -185,7 +190,8 @@ def heard(control: Control) -> Iterator[None]:
             raise KeyboardInterrupt
 
     previous: Any = None
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None:
+    unheard = (None,) if is_interactive() else (None, signal.SIG_IGN)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) not in unheard:
         previous = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield

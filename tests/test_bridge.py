@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import pytest
 
-from claude_parallel import loop_thread
-from claude_parallel.bridge import Control, run_blocking, waker
+from claude_parallel import bridge, loop_thread
+from claude_parallel.bridge import Control, heard, run_blocking, run_here, waker
 from claude_parallel.garbage_collector import fewer_collections
 from claude_parallel.loop_thread import end_idle
 
@@ -238,3 +240,36 @@ def test_a_run_in_a_thread_goes_on_after_the_end_of_the_main_thread(monkeypatch:
     with pytest.raises(RuntimeError, match="after interpreter shutdown"):
         ThreadPoolExecutor().submit(int)
     assert run_blocking(lambda: asyncio.to_thread(int, "7"), Control(), lambda: None) == 7
+
+
+def test_a_scope_of_anyio_cancels_once_however_often_it_says_so() -> None:
+    """At each turn of the loop, until it is obeyed: as a third cancellation that ended calls which were paid."""
+    control, landed = Control(), []
+
+    async def work() -> None:
+        await asyncio.sleep(0.2)
+        landed.append("a call in flight")
+
+    async def main() -> None:
+        with anyio.move_on_after(0.05) as scope:
+            await run_here(work, control)
+        assert scope.cancelled_caught
+
+    asyncio.run(main())
+    assert landed
+    assert control.is_stopping
+    assert not control.is_cancelling
+
+
+@pytest.mark.parametrize("is_notebook", [False, True])
+def test_who_ignores_ctrl_c_goes_on_ignoring_it(is_notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell's background job must not hear the Ctrl-C of the job before it; a kernel ignores it between cells."""
+    monkeypatch.setattr(bridge, "is_interactive", lambda: is_notebook)
+    control, before = Control(), signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with heard(control):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert control.interrupts == int(is_notebook)

@@ -86,7 +86,7 @@ def test_a_refusal_that_cannot_be_unpacked_is_still_a_refusal(tmp_path: Path) ->
     busy, locked = Saying("slow down", status=429, headers=packed), Saying("who is it?", status=401, headers=packed)
     with nasty_server({"odd": [busy, busy, busy, busy, good()], "locked": locked}) as server:
         out = ask(server, tmp_path / "j.sqlite3", ["odd"])
-        with pytest.raises(cp.RunStopped, match="^auth: "):
+        with pytest.raises(cp.RunStopped, match=r"^auth: "):
             ask(server, tmp_path / "j.sqlite3", ["locked"])
     assert out["response"].tolist() == ["fine"]
     assert server.asked == {"odd": 5, "locked": 1}
