@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from claude_parallel.statistics.intervals import effective_size, wilson
+from claude_parallel.statistics.intervals import effective_size
 from claude_parallel.statistics.samples import allocate
 from claude_parallel.statistics.shares import FEWEST_GOLD_ROWS, corrected_shares
 
@@ -82,18 +82,28 @@ def ours(gold: Any, population: Any, _rng: np.random.Generator) -> Ends:
     return np.array([one.low for one in found]), np.array([one.high for one in found])
 
 
+def wilson(shares: Any, size: float) -> Ends:
+    """Return Wilson's score interval for shares seen in so many rows; infinitely many leave none.
+
+    Source: Wilson, J. Amer. Statist. Assoc. 22 (1927), 209; Brown, Cai and DasGupta, Statist. Sci. 16 (2001), 101.
+    """
+    if math.isinf(size):
+        return shares, shares
+    shrink = 1.0 + Z * Z / size
+    middle = (shares + Z * Z / (2 * size)) / shrink
+    half = Z / shrink * np.sqrt(shares * (1 - shares) / size + Z * Z / (4 * size * size))
+    return np.maximum(0.0, middle - half), np.minimum(1.0, middle + half)
+
+
 def gold_alone(gold: Any, population: Any, _rng: np.random.Generator) -> Ends:
     """Wilson's interval from the gold rows, as if there were no model."""
-    size = effective_size(gold.sum(), population.sum())
-    found = [wilson(share, size) for share in gold.sum(axis=0) / gold.sum()]
-    return np.array([one.low for one in found]), np.array([one.high for one in found])
+    return wilson(gold.sum(axis=0) / gold.sum(), effective_size(gold.sum(), population.sum()))
 
 
 def plain(gold: Any, population: Any, _rng: np.random.Generator) -> Ends:
     """Count the model's answers, and believe them."""
     total = population.sum()
-    found = [wilson(share, total) for share in population / total]
-    return np.array([one.low for one in found]), np.array([one.high for one in found])
+    return wilson(population / total, total)
 
 
 def linear(gold: Any, population: Any, *, is_tuned: bool) -> tuple[Any, Any]:

@@ -56,8 +56,8 @@ def effective_size(size: float, population: float | None) -> float:
     return size * (population - 1.0) / (population - size)
 
 
-def wilson(share: float, size: float, level: float = LEVEL) -> Interval:
-    """Return Wilson's score interval for a share.
+def wilson_corrected(share: float, size: float, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval for a share with its continuity correction.
 
     Parameters
     ----------
@@ -70,32 +70,8 @@ def wilson(share: float, size: float, level: float = LEVEL) -> Interval:
 
     Notes
     -----
-    Source: Wilson, J. Amer. Statist. Assoc. 22 (1927), 209; recommended for small samples by Brown, Cai and DasGupta,
-    Statist. Sci. 16 (2001), 101.
-    """
-    if size <= 0:
-        return UNKNOWN
-    if math.isinf(size):
-        return Interval(share, share, share)
-    z = normal_quantile(0.5 + level / 2)
-    shrink = 1.0 + z * z / size
-    middle = (share + z * z / (2 * size)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
-    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
-
-
-def wilson_corrected(share: float, size: float, level: float = LEVEL) -> Interval:
-    """Return Wilson's score interval for a share with its continuity correction.
-
-    Parameters
-    ----------
-    share, size, level
-        As in :func:`wilson`.
-
-    Notes
-    -----
-    Counts come in steps of one row, so the plain interval covers 95 % on average over all shares, and for some shares
-    and sizes as little as 90 %. This one covers at least what it says, or nearly so, for each of them.
+    Counts come in steps of one row, so Wilson's plain interval covers 95 % on average over all shares, and for some
+    shares and sizes as little as 90 %. This one covers at least what it says, or nearly so, for each of them.
     Source: Newcombe, Statist. Med. 17 (1998), 857, method 4 (after Fleiss).
     """
     if size <= 0:

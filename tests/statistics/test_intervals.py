@@ -19,28 +19,10 @@ from claude_parallel.statistics.intervals import (
     linearised,
     mean_interval,
     near_exact,
-    wilson,
     wilson_corrected,
 )
 
 counts = st.integers(1, 400).flatmap(lambda size: st.tuples(st.integers(0, size), st.just(size)))
-
-
-def test_wilson_as_printed() -> None:
-    """Newcombe, Statist. Med. 17 (1998), 857, table I, method 3."""
-    for hits, size, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
-        found = wilson(hits / size, size)
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
-
-
-@given(counts)
-def test_wilson_as_scipy(pair: tuple[int, int]) -> None:
-    """The oracle."""
-    stats = pytest.importorskip("scipy.stats")
-    hits, size = pair
-    expected = stats.binomtest(hits, size).proportion_ci(method="wilson")
-    found = wilson(hits / size, size)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_wilson_with_its_correction_as_printed() -> None:
@@ -66,7 +48,7 @@ def test_wilson_with_its_correction_as_scipy(pair: tuple[int, int]) -> None:
 def test_a_share_lies_in_its_intervals_and_they_in_0_to_1(pair: tuple[int, int]) -> None:
     """Both intervals, whatever was seen."""
     hits, size = pair
-    for found in (wilson(hits / size, size), wilson_corrected(hits / size, size), near_exact(hits, size)):
+    for found in (wilson_corrected(hits / size, size), near_exact(hits, size)):
         assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
         assert found.width > 0.0
 
@@ -105,8 +87,8 @@ def test_the_near_exact_interval_covers_whatever_the_share(size: int) -> None:
 def test_a_sample_of_everything_has_no_width() -> None:
     """The finite population correction, at its end and in between."""
     assert math.isinf(effective_size(100, 100))
-    assert wilson(0.3, effective_size(100, 100)).width == 0.0
-    assert wilson(0.3, effective_size(50, 100)).width < wilson(0.3, 50).width
+    assert wilson_corrected(0.3, effective_size(100, 100)).width == 0.0
+    assert wilson_corrected(0.3, effective_size(50, 100)).width < wilson_corrected(0.3, 50).width
     assert effective_size(50, None) == 50
     assert effective_size(1, 100) == pytest.approx(1.0)
 
