@@ -29,7 +29,7 @@ from ..worker_threads import finish_off_loop, off_loop
 from .calls import BatchCalls
 from .envelope import read_custom_id
 from .in_flight import InFlightBatch
-from .policy import LEASE_SECONDS, likeliest_first, may_be_ours, poll_after
+from .policy import LEASE_SECONDS, LOOKS, likeliest_first, may_be_ours, poll_after
 from .records import EnvelopeBook
 from .responses import BatchState
 
@@ -96,15 +96,17 @@ async def _candidates(run: RunContext, calls: BatchCalls, batch: InFlightBatch) 
     """Return the listed batches that may be the one, the likeliest first."""
     known = await off_loop(calls.book.batch_ids, run.host) | batch.strangers
     found: list[BatchState] = []
-    after_id: str | None = None
+    ends: list[str | None] = [None]
     while True:
-        page = await calls.api.list(after_id=after_id)
+        page = await calls.api.list(after_id=ends[-1])
         if isinstance(page, Failure):
             return page
+        if not page.is_whole or page.last_id in ends[1:]:
+            return _broken_list(batch)
         found.extend(state for state in page.batches if may_be_ours(state, batch.record, known))
-        after_id = page.last_id
+        ends.append(page.last_id)
         # By the API's own clock, all that come after a page of archived ones are archived as well.
-        if after_id is None or all(state.is_archived for state in page.batches):
+        if page.last_id is None or (page.batches and all(state.is_archived for state in page.batches)):
             return likeliest_first(found, batch.record)
 
 
@@ -118,6 +120,19 @@ async def _is_ours(calls: BatchCalls, envelope_id: str, candidate: BatchState) -
                 found = read_custom_id(item.custom_id)
                 return found is not None and found[0] == envelope_id
     return Failure(kind="server", message=f"no line of the results of batch {candidate.id} can be read")
+
+
+def _broken_list(batch: InFlightBatch) -> Failure:
+    """Return the failure of a list that does not end, or of which something cannot be read.
+
+    A gateway may pass over ``after_id``: the first page comes for ever, and a batch of ours may lie on the second.
+    """
+    what = (
+        f"an interrupted run may have created a batch for this row (envelope {batch.record.id}), and the list of "
+        "batches repeats itself or cannot be read to its end; run the cell again once it can, or give it up: "
+        f"claude-parallel jobs cancel {batch.record.id}"
+    )
+    return Failure(kind="server", message=what, should_retry=len(batch.failures) < LOOKS)
 
 
 def _another_key(envelope_id: str) -> Failure:

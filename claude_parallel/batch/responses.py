@@ -69,10 +69,14 @@ class BatchState:
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """One page of the list of batches, newest first; `last_id` is None on the last page."""
+    """One page of the list of batches, newest first; `last_id` is None on the last page.
+
+    `is_whole` is False where something on it cannot be read: nobody can say then that a batch is not in the list.
+    """
 
     batches: tuple[BatchState, ...]
     last_id: str | None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,11 @@ def read_page(data: Any) -> BatchPage | Failure:
     """Return one page of the list of batches; a failure where the body is none."""
     if not isinstance(data, Mapping) or not isinstance(data.get("data"), list):
         return Failure(kind="server", message="the answer is not a list of message batches")
-    batches = [read_batch(item) for item in data["data"]]
-    last_id = data.get("last_id") if data.get("has_more") else None
-    return BatchPage(tuple(batch for batch in batches if isinstance(batch, BatchState)), last_id)
+    states = [read_batch(item) for item in data["data"]]
+    batches = tuple(state for state in states if isinstance(state, BatchState))
+    has_more, last_id = bool(data.get("has_more")), data.get("last_id")
+    is_whole = len(batches) == len(states) and (isinstance(last_id, str) or not has_more)
+    return BatchPage(batches, last_id if has_more and isinstance(last_id, str) else None, is_whole)
 
 
 def read_result(line: bytes | str) -> BatchResult | None:

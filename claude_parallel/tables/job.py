@@ -8,10 +8,10 @@ from typing import Any
 
 from ..engine.plan import Plan
 from ..prompt.template import Prompt
-from .function_identity import identity_of
+from .function_identity import FunctionIdentity
 
 
-def identify(plan: Plan, prompt: Prompt, *parts: Any) -> str:
+def identify(plan: Plan, prompt: Prompt, function: FunctionIdentity, *parts: Any) -> str:
     """Return the identity of a job.
 
     Parameters
@@ -20,12 +20,13 @@ def identify(plan: Plan, prompt: Prompt, *parts: Any) -> str:
         The host, and what all requests share: model, system, schema, examples and so on.
     prompt : Prompt
         What each row asks, and whether rows with missing cells do.
+    function : FunctionIdentity
+        What tells the prompt's function from others, where it has one.
     *parts
         Everything else that decides what is written, as JSON values: the input, columns, cuts.
     """
     settings = plan.settings
-    function = None if prompt.function is None else identity_of(prompt.function)
-    asked = [list(prompt.pieces), list(prompt.columns), function, prompt.skips_missing]
+    asked = [list(prompt.pieces), list(prompt.columns), function.text or None, prompt.skips_missing]
     attached = [list(settings.images), list(settings.documents), settings.max_pixels]
     text = json.dumps([plan.shared.seed.copy().digest().hex(), settings.sample, asked, attached, *parts], default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

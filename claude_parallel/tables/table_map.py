@@ -34,6 +34,7 @@ from ..schema.schema import compile_schema
 from ..store.journal import Journal
 from .arrow_types import is_text
 from .batches import SpooledBatches
+from .function_identity import FunctionIdentity
 from .job import identify
 from .kind import TableKind
 from .manifest import Tally
@@ -127,7 +128,9 @@ class TableMap:
         self._bypass_cache = bypass_cache
         self._chunk_rows = chunk_rows
         self._limit = limit
+        self._function = FunctionIdentity(self.prompt.function)
         self._check(names, beside)
+        self._function.note_changes()
         self.rows = self._stream()
 
     def __repr__(self) -> str:
@@ -202,6 +205,7 @@ class TableMap:
                 yield run
             finally:
                 run.close()
+                self._function.note_changes()
 
     def _prepare(self, run: TableRun, plan: Plan, carrier: Carrier, stack: ExitStack) -> None:
         rows = self._last_rows = self._stream(run.is_finished)
@@ -276,7 +280,7 @@ class TableMap:
         """Return the identity of this job; a simulator is the same one whatever its port, and never the API."""
         plan = self.plan(_SIMULATOR if self._is_simulated else host)
         cut = [self._chunk_rows, self._limit, list(self.source.names)]
-        return identify(plan, self.prompt, self.source.identity(), cut, str(self.answers.schema))
+        return identify(plan, self.prompt, self._function, self.source.identity(), cut, str(self.answers.schema))
 
 
 class TableRun:

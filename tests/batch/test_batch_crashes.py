@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_parallel.batch.responses import BatchPage, BatchState
+from claude_parallel.batch.responses import BatchPage, BatchState, read_page
 from claude_parallel.pricing import PriceList
 from claude_parallel.records import Failure, Usage
 from claude_parallel.simulation.batch_transport import MemoryBatchApi
@@ -256,6 +256,37 @@ def test_archived_batches_are_not_looked_through(tmp_path: Path) -> None:
     assert out["response_error"].isna().all()
     assert world.brain.ledger.batch_rows == 5
     assert set(listed) == {None}
+
+
+@pytest.mark.parametrize("first", ["repeated", "unreadable", "without its end"])
+def test_a_list_that_cannot_be_read_to_its_end_pays_no_second_batch(first: str, tmp_path: Path) -> None:
+    """A gateway that passes over ``after_id`` gives the first page for ever, and the run read it for ever.
+
+    A batch that cannot be read was passed over, and a page that says that there is more, and not where, was the last
+    one: the batch was made again, and paid a second time.
+    """
+    stranger = {"id": "msgbatch_0", "processing_status": "ended", "created_at": "2026-09-01T00:00:00Z"}
+    pages = {
+        "repeated": {"data": [stranger], "has_more": True, "last_id": "msgbatch_0"},
+        "unreadable": {"data": [{"id": "msgbatch_0"}], "has_more": False},
+        "without its end": {"data": [stranger], "has_more": True},
+    }
+
+    class Broken(Deadly):
+        async def list(self, limit: int = 1_000, after_id: str | None = None) -> BatchPage | Failure:
+            return read_page(pages[first])
+
+    world = batch_world()
+    lives = Lives(world, tmp_path)
+    lives.run_and_die(frame_of(5), "after create")
+    world.wrap = lambda door: Broken(door, "never", 0, lives.journal, lives.journal)
+    out = world.map(frame_of(5), journal=lives.journal)
+    assert out["response_error"].str.contains("repeats itself or cannot be read to its end").all()
+    world.wrap = lambda door: door
+    out = world.map(frame_of(5), journal=lives.journal)
+
+    assert out["response_error"].isna().all()
+    assert world.brain.ledger.batch_rows == 5
 
 
 @pytest.mark.parametrize("budget", [None, 0.002])
