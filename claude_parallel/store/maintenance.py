@@ -6,8 +6,10 @@ Acts on the user's journal only when asked to; runs use ``journal`` directly.
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,6 +85,8 @@ class JournalKeeper:
         ------
         InputError
             Without either.
+        JournalError
+            When the file cannot be opened or written.
         """
         if run is None and not all:
             raise InputError(
@@ -118,6 +122,8 @@ class JournalKeeper:
         ------
         InputError
             For an age that makes no sense.
+        JournalError
+            When the file cannot be opened or written.
         """
         before = time.time() - age_seconds(older_than, "older_than")
         if not self.path.exists():
@@ -128,12 +134,19 @@ class JournalKeeper:
             journal.execute("VACUUM")
             return deleted
 
-    def _open(self) -> closing[Journal]:
+    @contextmanager
+    def _open(self) -> Iterator[Journal]:
         is_named = self._path is not None or looked_into(True) is not True
-        journal = Journal.open(self.path, is_explicit=is_named)
-        if journal.path is None:
-            raise JournalError(f"the journal {self.path} cannot be opened")
-        return closing(journal)
+        with closing(Journal.open(self.path, is_explicit=is_named)) as journal:
+            if journal.path is None:
+                raise JournalError(f"the journal {self.path} cannot be opened")
+            try:
+                yield journal
+            except sqlite3.Error as error:
+                raise JournalError(
+                    f"the journal {self.path} cannot be read or changed ({error}); is it on a full or read-only disk, "
+                    "or in long use by another program?"
+                ) from error
 
 
 def _delete_records(journal: Journal, condition: str, parameters: tuple[str | float, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,18 @@ def test_clear_leaves_nothing(kept: str) -> None:
     """Everything goes."""
     assert cp.journal.clear(all=True) == 3
     assert (cp.journal.answers, len(cp.runs())) == (0, 0)
+
+
+def test_a_file_that_cannot_be_changed_is_told_in_words(kept: str) -> None:
+    """A full or read-only disk is no error of SQLite's that the user should know."""
+    with sqlite3.connect(cp.journal.path) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE DELETE ON answers BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    for change in (lambda: cp.journal.clear(all=True), lambda: cp.journal.prune(older_than=0)):
+        with pytest.raises(cp.JournalError, match="disk is full"):
+            change()
+    assert cp.journal.answers == 3
 
 
 @pytest.mark.parametrize(("age", "deleted"), [("90d", 0), (timedelta(days=1), 0), (0, 3)])
