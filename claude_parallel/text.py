@@ -59,9 +59,10 @@ def as_python(values: Any) -> Any:
     if kind in SHORT_FLOATS:
         return as_written(values, kind)
     if kind in _NANOSECONDS:
+        import numpy as np
         import pandas as pd
 
-        return [as_python(value) for value in values] if values.ndim else pd.Series([values]).tolist()[0]
+        return [as_python(value) for value in np.asarray(values)] if values.ndim else pd.Series([values]).tolist()[0]
     return values.tolist()
 
 
