@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from ..store.journal import Journal
 
@@ -17,6 +18,8 @@ _MOST_BYTES = 64 * 2**20
 """Memory for journals in memory, the newest one aside: some 200,000 rows with their calls."""
 
 _places: OrderedDict[str, Path | Journal] = OrderedDict()
+_final_bytes: WeakKeyDictionary[Journal, int] = WeakKeyDictionary()
+"""Of journals in memory whose run has ended: they grow no more, and each map would ask hundreds of them."""
 
 
 def remember(run_id: str, journal: Journal, most_bytes: int = _MOST_BYTES) -> None:
@@ -26,7 +29,7 @@ def remember(run_id: str, journal: Journal, most_bytes: int = _MOST_BYTES) -> No
     for earlier, place in reversed([*_places.items()][:-1]):
         room -= bytes_in_memory(place)
         if room < 0 and isinstance(place, Journal):
-            del _places[earlier]  # whoever still holds the run, or runs it, keeps its journal alive
+            _places.pop(earlier, None)  # whoever still holds the run, or runs it, keeps its journal alive
     while len(_places) > _MOST_FILES:
         _places.popitem(last=False)
 
@@ -45,5 +48,11 @@ def bytes_in_memory(place: Path | Journal) -> int:
     """Return the size of a journal in memory; a file takes none."""
     if not isinstance(place, Journal):
         return 0
-    ((pages,),), ((size,),) = place.query("PRAGMA page_count"), place.query("PRAGMA page_size")
-    return int(pages) * int(size)
+    known = _final_bytes.get(place)
+    if known is None:
+        is_final = not place.is_in_use
+        ((pages,),), ((size,),) = place.query("PRAGMA page_count"), place.query("PRAGMA page_size")
+        known = int(pages) * int(size)
+        if is_final:
+            _final_bytes[place] = known
+    return known
