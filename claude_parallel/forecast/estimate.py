@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Protocol
 
 import pandas as pd
 
-from ..config import is_simulating, journal_path, resolve_settings
+from ..config import is_simulating, resolve_settings
 from ..engine.environment import Environment
 from ..engine.plan import Plan
 from ..engine.seeding import LEAST_CACHED, least_seeded
@@ -26,7 +25,6 @@ from ..options import Settings
 from ..pricing import PriceList
 from ..prompt.cache_breakpoints import TimeToLive
 from ..schema.schema import Schema
-from ..store.journal import Journal
 from ..text import format_usd
 from .assumptions import conditions_of, experience_of, host_of, look, why_no_batches
 from .latency import given_latency
@@ -46,6 +44,7 @@ from .strategies import (
     read_price,
 )
 from .token_counts import InputCount, Interval, count_input, exact_input, expect_output
+from .walk import journal_of
 from .workload import Workload, plain_workload, survey
 
 
@@ -184,7 +183,7 @@ def estimate_frame(
     seconds = None if latency_seconds is None else positive("latency_seconds", latency_seconds)
     settings = frame_map.settings
     environment = frame_map.live_environment or look(settings)
-    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
+    with journal_of(settings) as journal:
         workload = survey(frame_map.plan(host_of(environment)), journal)
         measured, hits = experience_of(journal, settings, environment)
     latency = measured if seconds is None else given_latency(seconds)
@@ -252,7 +251,7 @@ def estimate(
     settings = resolve_settings(options)
     environment = look(settings)
     workload = plain_workload(rows, input_tokens, float(cached_tokens), {"model": settings.model})
-    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
+    with journal_of(settings) as journal:
         measured, hits = experience_of(journal, settings, environment)
     latency = measured if seconds is None else given_latency(seconds)
     output = Interval(output_tokens, output_tokens, output_tokens, "as given")

@@ -85,6 +85,18 @@ def walk(
         raise KeyboardInterrupt
 
 
+def journal_of(settings: Settings) -> closing[Journal]:
+    """Open the journal that the map would use, to look into it; what the user has named and is none, stays as it is.
+
+    Raises
+    ------
+    InputError
+        For a file that the map would refuse.
+    """
+    is_named = not isinstance(settings.journal, bool)
+    return closing(Journal.open_existing(journal_path(settings.journal, settings.client), is_explicit=is_named))
+
+
 def recall(plan: Plan, settings: Settings) -> list[Outcome | None]:
     """Return the outcome of each position of a plan that needs no call; None where one would be sent.
 
@@ -96,6 +108,6 @@ def recall(plan: Plan, settings: Settings) -> list[Outcome | None]:
         They say where the journal is.
     """
     results = Results.empty(plan.size or 0, RunStats(samples=plan.settings.sample))
-    with closing(Journal.open_existing(journal_path(settings.journal, settings.client))) as journal:
+    with journal_of(settings) as journal:
         walk(plan, journal, results, tariff=FreeTariff(), unsent=lambda _pending: None)
     return results.outcomes

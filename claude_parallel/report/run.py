@@ -307,7 +307,7 @@ def _opened(place: Path | Journal) -> Iterator[Journal]:
     if isinstance(place, Journal):
         yield place
         return
-    with closing(Journal.open(place)) as journal:
+    with closing(Journal.open_existing(place, is_explicit=place not in journal_files(True))) as journal:
         yield journal
 
 

@@ -63,8 +63,11 @@ class Journal:
         return share(path, cls, is_explicit=is_explicit)
 
     @classmethod
-    def open_existing(cls, path: Path | None, *, is_explicit: bool = False) -> Journal:
-        """Open the journal at `path` to look into it; where there is none, an empty one in memory: no file is made."""
+    def open_existing(cls, path: Path | None, *, is_explicit: bool) -> Journal:
+        """Open the journal at `path` to look into it; where there is none, an empty one in memory: no file is made.
+
+        Whoever looks has to say whether the user has named the file: then one that is no journal is left as it is.
+        """
         return cls.open(path if path is not None and path.exists() else None, is_explicit=is_explicit)
 
     def __repr__(self) -> str:
@@ -74,6 +77,11 @@ class Journal:
     def path(self) -> Path | None:
         """The file; None = in memory."""
         return self._file.path
+
+    @property
+    def is_in_use(self) -> bool:
+        """False once it was closed: nothing more is kept in it."""
+        return self._file.is_used
 
     def close(self) -> None:
         """Write what is left and let the file be closed, if no other run uses it; one in memory stays readable."""

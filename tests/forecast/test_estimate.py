@@ -313,6 +313,19 @@ def test_what_would_stop_the_map_stops_the_estimate() -> None:
         estimated(None, frame_of(3), "Say {t}", -5)
 
 
+def test_a_file_that_is_no_journal_is_refused_as_the_map_does_and_left_alone(tmp_path: Path) -> None:
+    """It was renamed, by a look that costs nothing, and a journal begun in its place."""
+    own = tmp_path / "thesis.txt"
+    own.write_text("years of work")
+    with pytest.raises(InputError, match="left as it is"):
+        estimated(None, frame_of(3), "Say {t}", journal=own)
+    cp.configure(journal=own)
+    with pytest.raises(InputError, match="is not a journal"):
+        estimate(rows=10, input_tokens=10, output_tokens=10)
+    assert [*tmp_path.iterdir()] == [own]
+    assert own.read_text() == "years of work"
+
+
 def test_an_empty_frame_costs_nothing() -> None:
     """No row, no dollar, no second, no recommendation to wait."""
     table = estimated(world(), frame_of(0), "Say {t}").to_frame()

@@ -97,6 +97,37 @@ def test_journals_in_memory_are_forgotten_by_their_size_the_oldest_first() -> No
     assert recent_runs.place_of("run 4") is None
 
 
+def test_a_journal_of_a_run_that_has_ended_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each map without a journal asked the journals of hundreds before it, which took twice the time of a small map."""
+    journals = [Journal.open(None) for _ in range(3)]
+    for number, journal in enumerate(journals):
+        journal.close()
+        recent_runs.remember(f"run {number}", journal)
+    asked: list[Journal] = []
+    query = Journal.query
+    monkeypatch.setattr(Journal, "query", lambda self, *given: asked.append(self) or query(self, *given))
+    recent_runs.remember("one more", Journal.open(None))
+    assert set(asked) == {journals[2]}  # the others were measured when it came
+    assert recent_runs.bytes_in_memory(journals[0]) > 10_000
+
+
+def test_another_file_in_the_place_of_a_journal_is_left_alone(tmp_path: Path) -> None:
+    """A look at the run renamed it, as if it were a damaged journal; nor does a look make a file where none is."""
+    path = tmp_path / "j.sqlite3"
+    with cp.simulator(None, latency_seconds=0):
+        out = FRAME.claude.map("Say {t}", progress=False, journal=path)
+    close_idle()
+    path.unlink()
+    with pytest.raises(cp.InputError, match="there is no run"):
+        repr(out.claude.run)
+    assert not path.exists()
+    path.write_text("years of work")
+    with pytest.raises(cp.InputError, match="left as it is"):
+        repr(out.claude.run)
+    assert [*tmp_path.iterdir()] == [path]
+    assert path.read_text() == "years of work"
+
+
 def test_messages_are_those_that_the_api_sent(tmp_path: Path) -> None:
     """One row each, duplicates and rows of the journal included; skipped rows got none."""
     path = tmp_path / "j.sqlite3"

@@ -143,7 +143,7 @@ def test_a_journal_that_was_moved_is_not_shared(path: Path) -> None:
 def test_looking_into_a_journal_is_nobodys_business(path: Path) -> None:
     """A report that reads for long holds up no run that writes: it has a connection of its own."""
     run = Journal.open_for_run(path)
-    look = Journal.open_existing(path)
+    look = Journal.open_existing(path, is_explicit=True)
     assert look._file is not run._file
     look.close()
     assert not is_closed(run)
