@@ -99,6 +99,8 @@ class Slot:
         """Return the value as text; a missing one (None) is empty text. Raises what the format raises."""
         if value is None:
             return ""
+        if type(value) is str and not self.spec and self.conversion is None:
+            return value  # nearly every cell
         if not self.spec and (self.conversion is None or (self.conversion != "a" and _is_container(value))):
             return cell_text(value)
         return format(string.Formatter().convert_field(value, self.conversion), self.spec)
