@@ -210,8 +210,9 @@ class Intake:
         """Answer from the journal what it knows, and return the rest in the order of rows."""
         rest, asked = [], pending
         while asked:
-            rest += [item for item in asked if self._is_asked_anew(item)]
-            asked = [item for item in asked if not self._is_asked_anew(item)]
+            if self.plan.bypass_cache:
+                rest += [item for item in asked if self._is_asked_anew(item)]
+                asked = [item for item in asked if not self._is_asked_anew(item)]
             known = await off_loop(lambda asked=asked: self._recall(asked))  # type: ignore[misc]
             rest += [item for item in asked if item.fingerprint not in known]
             asked = [item for item in asked if item.fingerprint in known and self._is_to_mend(item, known)]
