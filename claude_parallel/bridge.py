@@ -173,35 +173,68 @@ def interrupts(control: Control) -> Iterator[None]:
             _active.discard(control)
 
 
+_hearing: list[Control] = []
+"""The runs that Ctrl-C stops. They may end in any order, as those of ``asyncio.gather`` do."""
+_previous: Any = signal.SIG_DFL
+"""Who had Ctrl-C before the first of them."""
+
+
 @contextlib.contextmanager
 def heard(control: Control) -> Iterator[None]:
-    """Route Ctrl-C to `control` for the length of a block.
+    """Route Ctrl-C to `control`, and to others for which this is so, for the length of a block.
 
     First: stop sending. Second: cancel what is in flight. Third: KeyboardInterrupt. The handler only sets flags: raised
     inside library code, a KeyboardInterrupt can be swallowed (see ``docs/decisions/0004``). A script that ignores
     Ctrl-C, as one that a shell has put into the background, goes on doing so; a notebook's kernel ignores it between
     two cells only.
     """
-
-    def on_interrupt(signum: int, frame: Any) -> None:
-        control.interrupts += 1
-        control.request_stop()
-        if control.interrupts >= 3:
-            raise KeyboardInterrupt
-
-    previous: Any = None
-    unheard = (None,) if is_interactive() else (None, signal.SIG_IGN)
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) not in unheard:
-        previous = signal.signal(signal.SIGINT, on_interrupt)
+    is_heard = threading.current_thread() is threading.main_thread() and _take_interrupts()
+    if is_heard:
+        _hearing.append(control)
     try:
         yield
     finally:
-        if previous is not None and signal.getsignal(signal.SIGINT) is on_interrupt:
-            signal.signal(signal.SIGINT, previous)
+        if is_heard:
+            with contextlib.suppress(ValueError):  # somebody has taken Ctrl-C from it meanwhile
+                _hearing.remove(control)
+            if not _hearing:
+                _give_interrupts_back()
+
+
+def _take_interrupts() -> bool:
+    """Put our handler in place; False where the process ignores Ctrl-C."""
+    global _previous
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or (handler is signal.SIG_IGN and not is_interactive()):
+        return False
+    if handler is not _on_interrupt:
+        _hearing.clear()  # whoever has put one of his own in place since, such as the next cell, has it for himself
+        _previous = signal.signal(signal.SIGINT, _on_interrupt)
+    return True
+
+
+def _give_interrupts_back() -> None:
+    if signal.getsignal(signal.SIGINT) is _on_interrupt:
+        signal.signal(signal.SIGINT, _previous)
+
+
+def _on_interrupt(signum: int, frame: Any) -> None:
+    for control in dict.fromkeys(_hearing):
+        control.interrupts += 1
+        control.request_stop()
+    if any(control.interrupts >= 3 for control in _hearing):
+        raise KeyboardInterrupt
+
+
+def _forget_runs() -> None:
+    """The runs of its parent never end in a forked child, and Ctrl-C is as it was before them."""
+    _active.clear()
+    _hearing.clear()
+    _give_interrupts_back()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_active.clear)  # the runs of its parent never end in a forked child
+    os.register_at_fork(after_in_child=_forget_runs)
 
 
 def run_nested(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

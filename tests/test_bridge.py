@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -273,3 +274,45 @@ def test_who_ignores_ctrl_c_goes_on_ignoring_it(is_notebook: bool, monkeypatch: 
     finally:
         signal.signal(signal.SIGINT, before)
     assert control.interrupts == int(is_notebook)
+
+
+def test_runs_may_end_in_any_order_and_ctrl_c_is_the_users_again() -> None:
+    """Of two runs in one ``asyncio.gather`` the first ended first, and Ctrl-C went to it for the rest of the script."""
+    before = signal.getsignal(signal.SIGINT)
+    first, second = Control(), Control()
+    one, two = heard(first), heard(second)
+    one.__enter__()
+    two.__enter__()
+    signal.raise_signal(signal.SIGINT)
+    one.__exit__(None, None, None)
+    signal.raise_signal(signal.SIGINT)
+    two.__exit__(None, None, None)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (first.interrupts, second.interrupts) == (1, 2)
+
+
+def test_who_takes_ctrl_c_in_the_middle_of_a_run_keeps_it() -> None:
+    """A notebook's kernel does so at the beginning of each cell: its interrupt is for the runs of that cell."""
+    before, taken = signal.getsignal(signal.SIGINT), list[int]()
+    earlier, later = Control(), Control()
+    try:
+        with heard(earlier):
+            signal.signal(signal.SIGINT, mine := lambda number, _frame: taken.append(number))
+            with heard(later):
+                signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (earlier.interrupts, later.interrupts, len(taken)) == (0, 1, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_has_ctrl_c_as_before_the_runs_of_its_parent() -> None:
+    """It went to runs that never end there."""
+    before = signal.getsignal(signal.SIGINT)
+    with heard(Control()):
+        child = os.fork()
+        if not child:
+            os._exit(0 if signal.getsignal(signal.SIGINT) is before else 1)
+        assert os.waitpid(child, 0)[1] == 0
