@@ -169,7 +169,7 @@ def age_seconds(age: str | float | timedelta, argument: str) -> float:
         if match is None:
             raise InputError(f"{argument}={age!r} is not an age; write such as '90d', '12h' or '30m'")
         age = float(match[1]) * _UNITS[match[2]]
-    if isinstance(age, bool) or not isinstance(age, int | float) or age < 0:
+    if isinstance(age, bool) or not isinstance(age, int | float) or not age >= 0:
         raise InputError(f"{argument}={age!r} is not an age; write such as '90d', or seconds")
     return float(age)
 

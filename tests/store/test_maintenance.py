@@ -58,7 +58,7 @@ def test_prune_by_age(kept: str, age: Any, deleted: int) -> None:
     assert cp.journal.prune(older_than=age) == deleted
 
 
-@pytest.mark.parametrize("age", ["soon", "-1d", -5, True])
+@pytest.mark.parametrize("age", ["soon", "-1d", -5, True, float("nan")])
 def test_an_age_that_makes_no_sense_is_refused(age: Any) -> None:
     """The message shows how to write one."""
     with pytest.raises(cp.InputError, match="90d"):
