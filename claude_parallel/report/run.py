@@ -40,7 +40,7 @@ _ATTEMPT_COLUMNS = {
     "position": "position",
     "number": "number",
     "started": "started",
-    "ended": "ended",
+    "ended": "max(started, ended)",
     "kind": "kind",
     "status": "status",
     "detail": "detail",
@@ -50,7 +50,7 @@ _ATTEMPT_COLUMNS = {
     **{name: name for name in _TOKENS},
     "cost_usd": "CAST(cost AS REAL)",
 }
-"""Columns of ``attempts()``, and what the journal calls them."""
+"""Columns of ``attempts()``, and what the journal calls them; a clock that was put back makes no call end too early."""
 
 _MESSAGES = f"""
     WITH asked AS (SELECT position, fingerprint, source FROM row_outcomes WHERE run = ?),

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import claude_parallel as cp
-from claude_parallel.records import Outcome, Reply
+from claude_parallel.records import Attempt, Outcome, Reply
 from claude_parallel.report import recent_runs
+from claude_parallel.report.run import Run
 from claude_parallel.store.journal import Journal
 from claude_parallel.store.sharing import close_idle
 
@@ -64,6 +65,20 @@ def test_settings_hold_no_prompts_and_no_keys(tmp_path: Path) -> None:
     assert "very private" not in repr(out.claude.run.settings)
     assert b"very private" not in path.read_bytes()
     assert out.claude.run.settings["system"] is True
+
+
+def test_a_clock_that_is_put_back_makes_no_call_of_less_than_no_time() -> None:
+    """Reports counted such calls as of no time; the frames said minus two seconds."""
+    journal = Journal.open(None)
+    journal.begin_run("r-1", 100.0, "host", {"model": "m"})
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    journal.keep_attempt("r-1", 0, Attempt(1, 101.0, 99.0, Reply({"type": "message", "usage": usage}, None, {})))
+    journal.keep_rows("r-1", [(0, bytes(32), Outcome("fine", None, None, None, Decimal(0), "api", 1, None))])
+    journal.close()
+    run = Run("r-1", journal)
+
+    assert run.attempts()["seconds"].tolist() == [0.0]
+    assert run.requests()["seconds"].tolist() == [0.0]
 
 
 def test_an_unknown_run_is_told(tmp_path: Path) -> None:
