@@ -154,9 +154,12 @@ async def run_here(work: Callable[[], Coroutine[Any, Any, T]], control: Control)
             if error.args and any(error.args == earlier.args for earlier in cancelled):
                 continue
             cancelled.append(error)
-            if control.is_cancelling:
+            if len(cancelled) == 1:  # also where a Ctrl-C has stopped it already: what is in flight may land
+                control.stop_sending()
+            elif not control.is_cancelling:
+                control.request_stop()
+            else:
                 task.cancel()
-            control.request_stop()
     if cancelled:
         raise cancelled[-1]
     return task.result()
@@ -199,6 +202,15 @@ def heard(control: Control) -> Iterator[None]:
                 _hearing.remove(control)
             if not _hearing:
                 _give_interrupts_back()
+
+
+async def others_have_stopped(control: Control) -> None:
+    """Wait for the other runs that the Ctrl-C of this one has stopped.
+
+    A KeyboardInterrupt that is raised in one task ends the loop, and with it what the others have in flight.
+    """
+    while any(other.interrupts for other in _hearing if other is not control):
+        await asyncio.sleep(PAINT_SECONDS)
 
 
 def _take_interrupts() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from claude_parallel.report import recent_runs
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("search", max_examples=300, deadline=None)
 settings.load_profile("default")
+
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and all processes that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Thousands of modules and tests come into being while tests are collected, and nearly all of them stay.

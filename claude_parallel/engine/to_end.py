@@ -66,3 +66,5 @@ async def arun_to_end(course: Course, control: Control, bar: ProgressBar) -> Non
             painting.cancel()
             course.finish(bar)
             await finish_off_loop(course.keep)
+    if control.interrupts and not bridge.is_interactive():  # KeyboardInterrupt comes next
+        await bridge.others_have_stopped(control)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,47 @@ def test_a_timeout_is_told_as_one(tmp_path: Path) -> None:
 def test_a_second_cancellation_waits_for_nothing(tmp_path: Path) -> None:
     here = world(Profile(latency_seconds=LATENCY))
     assert cancelled(here, tmp_path / "j.sqlite3", 12.0, 12.1) < 12.2
+
+
+def test_a_cancellation_after_a_ctrl_c_is_no_second_one(tmp_path: Path) -> None:
+    """The end of ``asyncio.run``, or a time that is up while calls land, must not cost them."""
+    here = world(Profile(latency_seconds=LATENCY))
+    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
+    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
+
+    async def main() -> None:
+        async with asyncio.timeout(12.5):
+            asyncio.get_running_loop().call_later(12.0, signal.raise_signal, signal.SIGINT)
+            await prepared.arun()
+
+    with pytest.raises(TimeoutError):
+        run_virtual(main)
+    here.map(frame_of(ROWS), "Say {t}", journal=tmp_path / "j.sqlite3")
+    assert len(here.brain.ledger.paid) == ROWS
+
+
+def test_ctrl_c_costs_none_of_several_runs_what_it_has_in_flight(tmp_path: Path) -> None:
+    """The KeyboardInterrupt of the one that was ready first ended the loop, and with it the calls of the others."""
+    here, before = world(Profile(latency_seconds=LATENCY)), signal.getsignal(signal.SIGINT)
+    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
+    first, second = (
+        FrameMap(frame_of(ROWS), prompt, "response", settings, environment=here.environment())
+        for prompt in ("Say {t}", "Tell {t}")
+    )
+
+    async def main() -> None:
+        async def later() -> None:
+            await asyncio.sleep(2.5)
+            await second.arun()
+
+        asyncio.get_running_loop().call_later(12.0, signal.raise_signal, signal.SIGINT)
+        await asyncio.gather(first.arun(), later())
+
+    with pytest.raises(KeyboardInterrupt):
+        run_virtual(main)
+    sent = len(here.brain.ledger.paid)
+    assert 2 * IN_FLIGHT < sent < ROWS
+    assert signal.getsignal(signal.SIGINT) is before
+    for prompt in ("Say {t}", "Tell {t}"):
+        here.map(frame_of(ROWS), prompt, journal=tmp_path / "j.sqlite3")
+    assert len(here.brain.ledger.paid) == 2 * ROWS
