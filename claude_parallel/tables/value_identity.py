@@ -74,12 +74,12 @@ class Describer:
 
     def _of_parts(self, value: Any) -> Any:
         match value:
-            case list() | tuple() | deque():
-                return [type(value).__name__, _digest(map(self.of, value))]
+            case list() | tuple() | deque():  # copied, as another thread may change it at this very moment
+                return [type(value).__name__, _digest(map(self.of, list(value)))]
             case set() | frozenset():
-                return ["set", _digest(sorted(str(self.of(item)) for item in value))]
+                return ["set", _digest(sorted(str(self.of(item)) for item in list(value)))]
             case dict() | MappingProxyType():
-                return ["dict", _digest((self.of(name), self.of(item)) for name, item in value.items())]
+                return ["dict", _digest((self.of(name), self.of(item)) for name, item in list(value.items()))]
             case CodeType():
                 return [value.co_code.hex(), list(value.co_names), list(map(self.of, value.co_consts))]
             case FunctionType():
@@ -155,7 +155,7 @@ def _name_of(kind: type) -> str:
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the attributes of an object, those in slots included; one that has no value yet has none."""
-    yield from getattr(value, "__dict__", {}).items()
+    yield from list(getattr(value, "__dict__", {}).items())
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:

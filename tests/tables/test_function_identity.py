@@ -148,6 +148,22 @@ def test_what_a_function_changes_itself_makes_no_other_job(source: str, tmp_path
                 run(function)
 
 
+@pytest.mark.parametrize(
+    "change", ["TABLE[len(TABLE)] = 1", "SEEN.add(len(SEEN))", "TAIL.append(1)", "setattr(IT, str(id({})), 1)"]
+)
+def test_what_is_changed_while_it_is_described_breaks_nothing(change: str) -> None:
+    """By another thread: a background run would end with "dictionary changed size during iteration"."""
+    source = (
+        "from collections import deque\nfrom types import SimpleNamespace\n"
+        "class Text(str):\n    def __repr__(self):\n        "
+        + change.replace("{}", "object()")
+        + "\n        return 'text'\n"
+        "TABLE = dict(a=Text(), b=Text())\nSEEN = set(map(Text, 'ab'))\nTAIL = deque(TABLE.values())\n"
+        "IT = SimpleNamespace(a=Text(), b=Text())\ndef ask(row):\n    return TABLE, SEEN, TAIL, IT"
+    )
+    assert text_of(made(source, None))
+
+
 def test_what_refers_to_itself_ends() -> None:
     """Functions that call each other, and a list in itself; what is called in other modules counts by its code."""
     nodes = (
