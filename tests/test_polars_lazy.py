@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -45,6 +46,27 @@ def query(tmp_path: Path) -> Any:
 def parts_of(folder: Path) -> dict[str, int]:
     """Return when each part of a folder was written."""
     return {part.name: part.stat().st_mtime_ns for part in folder.glob("part*")}
+
+
+def test_a_query_that_polars_cannot_write_down_is_asked(account: Any, tmp_path: Path) -> None:
+    """A function in it holds a lock, as a connection does, or a column that it leaves out Python objects.
+
+    Polars' own error ended every verb, an estimate as well: "serializing data of type Object is not supported".
+    """
+    held, folder = threading.Lock(), tmp_path / "out"
+
+    def told(mark: str) -> Any:
+        spoken = pl.col("t").map_elements(lambda text: (held, text + mark)[1], return_dtype=pl.String)
+        frame = FRAME.with_columns(pl.Series("photo", [object()] * 40, dtype=pl.Object))
+        return frame.lazy().select(spoken, "price")
+
+    assert told("!").claude.map("Say {t}")["response"].equals(told("!").collect().claude.map("Say {t}")["response"])
+    assert "40 rows" in str(told("!").claude.estimate("Say {t}"))
+    told("!").claude.map("Tell {t}", into=folder)
+    written, calls = parts_of(folder), account.ledger.requests
+    told("!").claude.map("Tell {t}", into=folder)
+    assert (parts_of(folder), account.ledger.requests) == (written, calls)
+    assert told("?").claude.map("Tell {t}", into=folder).collect()["t"].to_list() == told("?").collect()["t"].to_list()
 
 
 def test_a_sample_of_a_query_is_that_of_its_frame(account: Any, query: Any) -> None:

@@ -90,7 +90,15 @@ def _query(frame: pl.LazyFrame) -> Source:
     def batches() -> Iterable[Any]:
         return (batch.to_arrow().cast(schema) for batch in frame.collect_batches(chunk_size=PIECE_ROWS))
 
-    return ArrowSource(schema, batches, None, (hashlib.sha256(frame.serialize()).hexdigest(),), is_named=False)
+    return ArrowSource(schema, batches, None, (hashlib.sha256(_text_of(frame)).hexdigest(),), is_named=False)
+
+
+def _text_of(frame: pl.LazyFrame) -> bytes:
+    """Return what tells a query from another; a part of a folder compares its rows besides."""
+    try:
+        return frame.serialize()
+    except pl.exceptions.ComputeError:  # it reads Python objects, or has a function that works with a connection
+        return frame.explain(optimized=False).encode()
 
 
 def to_arrow(frame: pl.DataFrame) -> Any:
