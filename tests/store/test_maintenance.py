@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_clear_leaves_nothing(kept: str) -> None:
 
 def test_a_file_that_cannot_be_changed_is_told_in_words(kept: str) -> None:
     """A full or read-only disk is no error of SQLite's that the user should know."""
-    with sqlite3.connect(cp.journal.path) as connection:
+    with closing(sqlite3.connect(cp.journal.path)) as connection:
         connection.execute(
             "CREATE TRIGGER full BEFORE DELETE ON answers BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
         )
