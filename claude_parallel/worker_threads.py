@@ -96,13 +96,21 @@ class LoopThreads(ThreadPoolExecutor):
             return _threads.submit(fn, *args, **kwargs)
 
 
+def begin_off_loop(work: Callable[[*Args], T], *args: *Args) -> asyncio.Future[T]:
+    """Begin blocking work beside the running event loop, and return what is done when the work is.
+
+    It is no task, so the end of ``asyncio.run``, which cancels every task, leaves it alone.
+    """
+    return asyncio.get_running_loop().run_in_executor(_threads, work, *args)
+
+
 async def off_loop(work: Callable[[*Args], T], *args: *Args) -> T:
     """Run blocking work beside the event loop, which goes on reading answers meanwhile.
 
     That costs some 0.05 ms, so `work` should be worth it: a chunk of rows, a transaction. Cancelled, the caller goes
     on at once; the work itself cannot be stopped, and ends alone.
     """
-    return await asyncio.get_running_loop().run_in_executor(_threads, work, *args)
+    return await begin_off_loop(work, *args)
 
 
 async def finish_off_loop(work: Callable[[*Args], T], *args: *Args) -> T:
@@ -110,7 +118,7 @@ async def finish_off_loop(work: Callable[[*Args], T], *args: *Args) -> T:
 
     For what is written: a write that ends alone could come after one that is to follow it, or after the file is closed.
     """
-    doing = asyncio.ensure_future(off_loop(work, *args))
+    doing = begin_off_loop(work, *args)
     cancelled: asyncio.CancelledError | None = None
     while not doing.done():
         try:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from ..worker_threads import off_loop
+from ..worker_threads import begin_off_loop
 
 _TURNS = 5
 """Turns of the event loop before a transaction begins, so that answers which are just arriving share it: 0.1 ms where
@@ -19,6 +20,8 @@ each other for Python's lock half as often. Ten turns gain no more."""
 class GroupCommit:
     """The transactions that one event loop waits for, one after the other.
 
+    No task writes them: the end of ``asyncio.run`` cancels every task, and who waits would go on before the disk.
+
     Parameters
     ----------
     flush : callable
@@ -28,30 +31,31 @@ class GroupCommit:
     def __init__(self, flush: Callable[[], None]) -> None:
         self._flush = flush
         self._committed: asyncio.Future[None] | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._is_writing = False
 
     def next_commit(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """Return what is done when all that is pending now is on disk, and see to it that somebody writes."""
         if self._committed is None:
             self._committed = loop.create_future()
-            if self._writing is None:
-                self._writing = loop.create_task(self._write())
+            if not self._is_writing:
+                self._begin(loop)
         return self._committed
 
-    async def _write(self) -> None:
-        """Write until nobody waits any more."""
-        try:
-            while (waiting := self._committed) is not None:
-                for _ in range(_TURNS):
-                    await asyncio.sleep(0)
-                self._committed = None
-                try:
-                    await off_loop(self._flush)
-                finally:
-                    if not waiting.done():
-                        waiting.set_result(None)
-        finally:
-            self._writing = None
-            if self._committed is not None:  # after a failure nobody writes any more, and nobody is to wait for it
-                self._committed.set_result(None)
-                self._committed = None
+    def _begin(self, loop: asyncio.AbstractEventLoop, turns: int = _TURNS) -> None:
+        """Begin the next transaction after some turns of the loop."""
+        self._is_writing = True
+        if turns:
+            loop.call_soon(self._begin, loop, turns - 1)
+            return
+        waiting, self._committed = self._committed, None
+        begin_off_loop(self._flush).add_done_callback(partial(self._ended, loop, waiting))
+
+    def _ended(
+        self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[None] | None, _done: asyncio.Future[None]
+    ) -> None:
+        """Let those go on who have waited, also after a failure, and write for those who have come since."""
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        self._is_writing = False
+        if self._committed is not None:
+            self._begin(loop)

@@ -17,10 +17,15 @@ from ..worlds import World, frame_of, world
 ROWS, IN_FLIGHT, LATENCY = 200, 20, 5.0
 
 
+def prepare(here: World, journal: Path, prompt: str = "Say {t}") -> FrameMap:
+    """Return a map that takes some ten latencies."""
+    settings = {"journal": journal, "progress": False, "max_concurrency": IN_FLIGHT}
+    return FrameMap(frame_of(ROWS), prompt, "response", settings, environment=here.environment())
+
+
 def cancelled(here: World, journal: Path, *moments: float) -> float:
     """Begin a map, cancel it at some moments, in seconds, and return when it had ended."""
-    settings = {"journal": journal, "progress": False, "max_concurrency": IN_FLIGHT}
-    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
+    prepared = prepare(here, journal)
 
     async def main() -> float:
         task = asyncio.ensure_future(prepared.arun())
@@ -47,13 +52,16 @@ def test_calls_in_flight_land_and_are_not_paid_again(tmp_path: Path) -> None:
     assert len(here.brain.ledger.paid) == ROWS
 
 
-def test_a_timeout_is_told_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_heard_ctrl_c", [False, True])
+def test_a_timeout_is_told_as_one_and_costs_no_call(has_heard_ctrl_c: bool, tmp_path: Path) -> None:
+    """Nor does one, or the end of ``asyncio.run``, while calls land after a Ctrl-C: it is no second one."""
     here = world(Profile(latency_seconds=LATENCY))
-    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
-    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
+    prepared = prepare(here, tmp_path / "j.sqlite3")
 
     async def main() -> None:
-        async with asyncio.timeout(12.0):
+        async with asyncio.timeout(12.5):
+            if has_heard_ctrl_c:
+                asyncio.get_running_loop().call_later(12.0, signal.raise_signal, signal.SIGINT)
             await prepared.arun()
 
     with pytest.raises(TimeoutError):
@@ -67,31 +75,10 @@ def test_a_second_cancellation_waits_for_nothing(tmp_path: Path) -> None:
     assert cancelled(here, tmp_path / "j.sqlite3", 12.0, 12.1) < 12.2
 
 
-def test_a_cancellation_after_a_ctrl_c_is_no_second_one(tmp_path: Path) -> None:
-    """The end of ``asyncio.run``, or a time that is up while calls land, must not cost them."""
-    here = world(Profile(latency_seconds=LATENCY))
-    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
-    prepared = FrameMap(frame_of(ROWS), "Say {t}", "response", settings, environment=here.environment())
-
-    async def main() -> None:
-        async with asyncio.timeout(12.5):
-            asyncio.get_running_loop().call_later(12.0, signal.raise_signal, signal.SIGINT)
-            await prepared.arun()
-
-    with pytest.raises(TimeoutError):
-        run_virtual(main)
-    here.map(frame_of(ROWS), "Say {t}", journal=tmp_path / "j.sqlite3")
-    assert len(here.brain.ledger.paid) == ROWS
-
-
 def test_ctrl_c_costs_none_of_several_runs_what_it_has_in_flight(tmp_path: Path) -> None:
     """The KeyboardInterrupt of the one that was ready first ended the loop, and with it the calls of the others."""
     here, before = world(Profile(latency_seconds=LATENCY)), signal.getsignal(signal.SIGINT)
-    settings = {"journal": tmp_path / "j.sqlite3", "progress": False, "max_concurrency": IN_FLIGHT}
-    first, second = (
-        FrameMap(frame_of(ROWS), prompt, "response", settings, environment=here.environment())
-        for prompt in ("Say {t}", "Tell {t}")
-    )
+    first, second = (prepare(here, tmp_path / "j.sqlite3", prompt) for prompt in ("Say {t}", "Tell {t}"))
 
     async def main() -> None:
         async def later() -> None:
